@@ -1,0 +1,111 @@
+"""The error tree.
+
+Every failure that a person can act on is a `SentimentError`: one sentence that says what went
+wrong and where, and a hint that says what to do. The command line prints both, without a
+traceback, and exits with the class's `exit_code`.
+
+```
+SentimentError                 1
+├── SettingsError              2   a setting is missing or wrong
+├── InputError                 2   a file, argument or stream that the user gave is unusable
+├── SetupError                 1   this machine lacks something: a port, disk space, the network
+├── BrokerError                1   Kafka can't be reached, or refuses us
+│   └── TopicError             1   a topic is missing or differs from what the code needs
+├── ModelError                 1
+│   ├── ModelNotFoundError     1   the registry has no such model, alias or version
+│   ├── ModelRefusedError      1   the artifact failed a check; it is never served
+│   └── RegistryUnavailableError 1 the registry doesn't answer
+└── WorkerError                1
+    ├── FencedError            3   another worker took over our transactional id
+    ├── TransactionError       4   transactions keep failing; the batch was not committed
+    ├── TooManyDeadLettersError 5  too large a share of the input is bad
+    └── StuckError             6   the loop made no progress for too long
+```
+
+A bad event on the topic is no `SentimentError`: it is data, described by
+`sentiment.events.EventError`, and ends as a dead letter.
+"""
+
+
+class SentimentError(Exception):
+    """A failure told to a person.
+
+    Args:
+        message: What went wrong and where, as one sentence.
+        hint: What to do about it; empty when the message says it already.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SettingsError(SentimentError):
+    """A setting is missing or has a value that it can't have."""
+
+    exit_code = 2
+
+
+class InputError(SentimentError):
+    """A file, argument or stream that the user gave can't be used."""
+
+    exit_code = 2
+
+
+class SetupError(SentimentError):
+    """This machine lacks something: a free port, disk space, the network."""
+
+
+class BrokerError(SentimentError):
+    """Kafka can't be reached, or refuses us."""
+
+
+class TopicError(BrokerError):
+    """A topic is missing or differs from what the code needs."""
+
+
+class ModelError(SentimentError):
+    """Something about the model."""
+
+
+class ModelNotFoundError(ModelError):
+    """The registry has no such model, alias or version."""
+
+
+class ModelRefusedError(ModelError):
+    """The artifact failed a check and is never served."""
+
+
+class RegistryUnavailableError(ModelError):
+    """The registry doesn't answer."""
+
+
+class WorkerError(SentimentError):
+    """The worker can't go on."""
+
+
+class FencedError(WorkerError):
+    """Another worker took over our transactional id."""
+
+    exit_code = 3
+
+
+class TransactionError(WorkerError):
+    """Transactions keep failing; nothing of the last batch was committed."""
+
+    exit_code = 4
+
+
+class TooManyDeadLettersError(WorkerError):
+    """Too large a share of the input is bad: stop rather than drain the topic."""
+
+    exit_code = 5
+
+
+class StuckError(WorkerError):
+    """The loop made no progress for too long."""
+
+    exit_code = 6

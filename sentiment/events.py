@@ -1,0 +1,246 @@
+"""The wire: what each topic's records hold, as types that encode and decode them.
+
+`docs/asyncapi.yaml` and `docs/schemas/` are generated from this module (`make docs`), so a
+docstring here is what a consumer of the topic reads. Fields that a newer program added are
+ignored by an older one, never an error.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+# An identifier travels in URLs, logs and headers: long enough for any UUID or URL, bounded.
+ShortText = Annotated[str, Meta(min_length=1, max_length=256)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class TextEvent(Struct, frozen=True, gc=False):
+    """A text to classify."""
+
+    text: Annotated[str, Meta(description="The text; not empty and not only white space.")]
+    id: Annotated[
+        ShortText | None,
+        Meta(description="Names the event in its result; by default `topic-partition-offset`."),
+    ] = None
+    source: Annotated[ShortText | None, Meta(description="Where the text comes from.")] = None
+    created_at: Annotated[Time | None, Meta(description="When it was written; RFC 3339.")] = None
+    explain: Annotated[bool, Meta(description="Ask for an explanation in the result.")] = False
+    attributes: Annotated[
+        dict[str, Any] | None, Meta(description="The caller's own data; not looked at.")
+    ] = None
+
+
+class Model(Struct, frozen=True, gc=False):
+    """The model that classified a text, by its name and version in the registry."""
+
+    name: str
+    version: str
+
+
+class Input(Struct, frozen=True, gc=False):
+    """Where the event of a result stands on its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class SentimentResult(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What the model says of one event."""
+
+    id: Annotated[str, Meta(description="The event's id, or `topic-partition-offset`.")]
+    sentiment: Literal["positive", "negative"]
+    score: Annotated[float, Meta(ge=0, le=1, description="Probability of positive.")]
+    confidence: Annotated[
+        float, Meta(ge=0.5, le=1, description="Probability of the sentiment named.")
+    ]
+    model: Model
+    input: Input
+    received_at: Annotated[Time, Meta(description="The event's timestamp on its topic.")]
+    processed_at: Annotated[Time, Meta(description="When it was classified.")]
+    source: Annotated[str | None, Meta(description="The event's source.")] = None
+    created_at: Annotated[Time | None, Meta(description="The event's `created_at`.")] = None
+    explanation: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="The n-grams that moved the score, where they were asked for."),
+    ] = None
+
+
+class TallyCount(Struct, frozen=True, gc=False):
+    """What one source had in one interval of ten seconds, by the events' timestamps."""
+
+    source: Annotated[str, Meta(description="The events' source; empty where they have none.")]
+    interval: Annotated[int, Meta(description="Start, seconds since 1970; a multiple of 10.")]
+    positive: Annotated[int, Meta(ge=0)] = 0
+    negative: Annotated[int, Meta(ge=0)] = 0
+    dead_letters: Annotated[int, Meta(ge=0)] = 0
+    score_sum: Annotated[float, Meta(description="Sum of the scores.")] = 0.0
+    latency_ms_sum: Annotated[
+        float, Meta(description="Sum of the times from event to classification, ms.")
+    ] = 0.0
+
+
+class Tally(Struct, frozen=True, gc=False):
+    """What one batch held of one input partition. The key is `topic-partition`."""
+
+    topic: str
+    partition: int
+    first_offset: Annotated[int, Meta(description="First input offset that is covered.")]
+    next_offset: Annotated[int, Meta(description="One after the last that is covered.")]
+    model: Model
+    tombstones: Annotated[int, Meta(ge=0, description="Records without a value: skipped.")]
+    counts: list[TallyCount]
+
+
+class Feedback(Struct, frozen=True, gc=False):
+    """A person's word on a result."""
+
+    id: Annotated[ShortText, Meta(description="The result's id.")]
+    label: Literal["positive", "negative"]
+    model: Model | None = None
+    text: Annotated[
+        str | None, Meta(description="Only where the text's owner agreed to its use.")
+    ] = None
+
+
+ErrorCode = Literal[
+    "invalid_utf8",  # the bytes are no UTF-8
+    "not_json",  # not one JSON value (RFC 8259: NaN and Infinity are none)
+    "too_deep",  # nested deeper than any honest event
+    "not_object",  # JSON, but no object
+    "missing_text",  # an object without `text`
+    "text_not_string",  # `text` is no string
+    "empty_text",  # `text` is empty or only white space
+    "lone_surrogate",  # half of a UTF-16 pair: no character
+    "invalid_field",  # an optional field has the wrong type or length
+    "too_large",  # more bytes than the setting allows
+]
+
+
+class EventError(Exception):
+    """A record that is no valid `TextEvent`. It becomes a dead letter.
+
+    Args:
+        code: What is wrong, for programs.
+        message: What is wrong, for people; never holds the text itself.
+    """
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+# Headers of a dead letter. The first group has the names that Kafka Streams gives them (KIP-1034).
+ERROR_EXCEPTION = "__streams.errors.exception"
+ERROR_MESSAGE = "__streams.errors.message"
+ERROR_TOPIC = "__streams.errors.topic"
+ERROR_PARTITION = "__streams.errors.partition"
+ERROR_OFFSET = "__streams.errors.offset"
+ERROR_CODE = "sentiment.error.code"
+ERROR_TIMESTAMP = "sentiment.error.timestamp"
+ERROR_ATTEMPT = "sentiment.error.attempt"
+ERROR_MODEL_VERSION = "sentiment.error.model.version"
+ERROR_HEADERS = frozenset(
+    {
+        ERROR_EXCEPTION,
+        ERROR_MESSAGE,
+        ERROR_TOPIC,
+        ERROR_PARTITION,
+        ERROR_OFFSET,
+        ERROR_CODE,
+        ERROR_TIMESTAMP,
+        ERROR_ATTEMPT,
+        ERROR_MODEL_VERSION,
+    }
+)
+
+Headers = list[tuple[str, bytes | None]]
+
+_decoder = msgspec.json.Decoder(TextEvent)
+
+
+def decode_event(value: bytes) -> TextEvent:
+    """Decode one record's value.
+
+    Args:
+        value: UTF-8 JSON.
+
+    Returns:
+        The event; its text has at least one character that is not white space.
+
+    Raises:
+        EventError: The value is no valid event.
+    """
+    try:
+        event = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise diagnose(value, error) from None
+    if not event.text or event.text.isspace():
+        raise EventError("empty_text", "'text' is empty or only white space")
+    return event
+
+
+def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - one line a code
+    """Name what is wrong with a value that didn't decode. Slower than decoding, and that is fine.
+
+    Args:
+        value: The record's value.
+        error: What the decoder said of it.
+
+    Returns:
+        The error with its code.
+    """
+    try:
+        document = json.loads(value.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as bad:
+        return EventError("invalid_utf8", f"not UTF-8 at byte {bad.start}: {bad.reason}")
+    except RecursionError:
+        return EventError("too_deep", "JSON is nested too deeply")
+    except ValueError:
+        return EventError("not_json", _without_content(error))
+    if not isinstance(document, dict):
+        return EventError("not_object", f"JSON {_name(document)} instead of an object")
+    if "text" not in document:
+        return EventError("missing_text", "the object has no 'text'")
+    text = document["text"]
+    if not isinstance(text, str):
+        return EventError("text_not_string", f"'text' is JSON {_name(text)} instead of a string")
+    if isinstance(error, RecursionError):
+        return EventError("too_deep", "JSON is nested too deeply")
+    if isinstance(error, msgspec.ValidationError):
+        return EventError("invalid_field", str(error))
+    # The one thing that Python's parser takes and RFC 8259's readers may refuse.
+    return EventError("lone_surrogate", "a string holds half of a UTF-16 surrogate pair")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _without_content(error: Exception) -> str:
+    return str(error) if isinstance(error, msgspec.DecodeError) else "JSON is malformed"
+
+
+def _name(value: object) -> str:
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+encode = msgspec.json.Encoder().encode
+decode_result = msgspec.json.Decoder(SentimentResult).decode
+decode_tally = msgspec.json.Decoder(Tally).decode
+
+
+def passed_on(headers: Headers | None) -> Headers:
+    """The headers that travel from an event to its result: trace context and CloudEvents."""
+    if not headers:
+        return []
+    return [
+        (key, value)
+        for key, value in headers
+        if key in {"traceparent", "tracestate"} or key.startswith("ce_")
+    ]

@@ -1,0 +1,158 @@
+"""Every metric, once: name, type, labels, unit, meaning.
+
+Dashboards, alert rules and `docs/operations.md` are made from this table, so that none of them
+can name a metric that doesn't exist.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+# The `_created` series doubles every counter, and no query of ours reads it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+
+# From a millisecond (one event) to a minute (a broker's restart), a factor of about two apart.
+LATENCY_BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+)  # fmt: skip
+# Powers of about three up to the largest batch that the settings suggest.
+BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table; `name` is what Prometheus stores."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    app: Literal["worker", "web"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    unit: str = "1"
+    buckets: tuple[float, ...] = ()
+
+
+TABLE: list[Metric] = []
+
+
+def _register(metric: Metric) -> Metric:
+    TABLE.append(metric)
+    return metric
+
+
+def _counter(
+    name: str, app: Literal["worker", "web"], meaning: str, *labels: str, unit: str = "1"
+) -> Counter:
+    metric = _register(Metric(name, "counter", app, meaning, labels, unit))
+    # The client library appends `_total`, and the table holds the stored name.
+    return Counter(metric.name.removesuffix("_total"), meaning, labels, registry=REGISTRY)
+
+
+def _gauge(
+    name: str, app: Literal["worker", "web"], meaning: str, *labels: str, unit: str = "1"
+) -> Gauge:
+    metric = _register(Metric(name, "gauge", app, meaning, labels, unit))
+    return Gauge(metric.name, meaning, labels, registry=REGISTRY)
+
+
+def _histogram(
+    name: str,
+    app: Literal["worker", "web"],
+    meaning: str,
+    *labels: str,
+    unit: str = "seconds",
+    buckets: tuple[float, ...] = LATENCY_BUCKETS,
+) -> Histogram:
+    metric = _register(Metric(name, "histogram", app, meaning, labels, unit, buckets))
+    return Histogram(metric.name, meaning, labels, buckets=buckets, registry=REGISTRY)
+
+
+EVENTS = _counter(
+    "sentiment_events_total", "worker", "Events read and committed, whatever became of them.",
+    "topic", "partition",
+)  # fmt: skip
+RESULTS = _counter(
+    "sentiment_results_total", "worker", "Results committed, by answer and model version.",
+    "sentiment", "model_version",
+)  # fmt: skip
+DEAD_LETTERS = _counter(
+    "sentiment_dead_letters_total", "worker", "Dead letters committed, by error code.", "code"
+)
+TOMBSTONES = _counter(
+    "sentiment_tombstones_total", "worker", "Records without a value, skipped and counted."
+)
+BATCH_EVENTS = _histogram(
+    "sentiment_batch_events", "worker", "Events in one transaction.",
+    unit="events", buckets=BATCH_BUCKETS,
+)  # fmt: skip
+EVENT_LATENCY = _histogram(
+    "sentiment_event_latency_seconds", "worker",
+    "From an event's timestamp to the commit of its result; the oldest event of each batch.",
+)  # fmt: skip
+LOOP_SECONDS = _counter(
+    "sentiment_loop_seconds_total", "worker",
+    "Where the loop's time goes: consume, classify, produce, wait_commit; and, on its own thread,"
+    " commit.",
+    "phase", unit="seconds",
+)  # fmt: skip
+TRANSACTIONS = _counter(
+    "sentiment_transactions_total", "worker", "Transactions by outcome: committed, aborted.",
+    "outcome",
+)  # fmt: skip
+TRANSACTION_RESETS = _counter(
+    "sentiment_transaction_resets_total", "worker",
+    "Producers replaced since the outcome of a commit was unknown or the old one was unusable.",
+)  # fmt: skip
+LAG = _gauge(
+    "sentiment_consumer_lag", "worker", "Events behind the end of the partition.",
+    "topic", "partition", unit="events",
+)  # fmt: skip
+ASSIGNED = _gauge(
+    "sentiment_assigned_partitions", "worker", "Partitions that this worker has.",
+    unit="partitions",
+)  # fmt: skip
+REBALANCES = _counter(
+    "sentiment_rebalances_total", "worker", "Changes of the assignment: assigned, revoked, lost.",
+    "kind",
+)  # fmt: skip
+MODEL_INFO = _gauge(
+    "sentiment_model_info", "worker", "1 for the model that is served.", "model_name",
+    "model_version", "scorer",
+)  # fmt: skip
+MODEL_LOADED = _gauge(
+    "sentiment_model_loaded_timestamp_seconds", "worker", "When the served model was loaded.",
+    unit="seconds since 1970",
+)  # fmt: skip
+MODEL_SWAPS = _counter(
+    "sentiment_model_swaps_total", "worker", "Models taken over or not: swapped, refused.",
+    "outcome",
+)  # fmt: skip
+REGISTRY_ERRORS = _counter(
+    "sentiment_registry_errors_total", "worker", "Calls to the model registry that failed."
+)
+LAST_PROGRESS = _gauge(
+    "sentiment_last_progress_timestamp_seconds", "worker",
+    "When the loop last turned, whether or not there were events.", unit="seconds since 1970",
+)  # fmt: skip
+
+# The next three have the names under which operators of the earlier system know them.
+REQUESTS = _counter(
+    "app_request_count_total", "web", "Requests by method, endpoint and status.",
+    "method", "endpoint", "status",
+)  # fmt: skip
+REQUEST_LATENCY = _histogram(
+    "app_request_latency_seconds", "web", "Time to answer a request; feeds are left out.",
+    "endpoint",
+)  # fmt: skip
+PREDICTIONS = _counter(
+    "model_prediction_count_total", "web", "Results that the page's reader saw, by answer.",
+    "prediction",
+)  # fmt: skip
+FEEDS = _gauge("sentiment_web_feeds", "web", "Open live feeds.", unit="feeds")
+WEB_EVENTS = _counter(
+    "sentiment_web_events_total", "web", "Events sent by the page, by outcome: delivered, failed.",
+    "outcome",
+)  # fmt: skip
