@@ -117,6 +117,7 @@ ErrorCode = Literal[
     "lone_surrogate",  # half of a UTF-16 pair: no character
     "invalid_field",  # an optional field has the wrong type or length
     "too_large",  # more bytes than the setting allows
+    "model_failed",  # valid, but the model gave no answer for it
 ]
 
 
@@ -176,6 +177,9 @@ def decode_event(value: bytes) -> TextEvent:
         EventError: The value is no valid event.
     """
     try:
+        if not value.isascii():
+            # The decoder skips unknown fields unread; bytes that are no UTF-8 must not pass there.
+            value.decode()
         event = _decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise diagnose(value, error) from None
@@ -195,7 +199,8 @@ def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - o
         The error with its code.
     """
     try:
-        document = json.loads(value.decode(), parse_constant=_refuse_constant)
+        # Integers as floats: Python refuses to convert thousands of digits, JSON allows them.
+        document = json.loads(value.decode(), parse_int=float, parse_constant=_refuse_constant)
     except UnicodeDecodeError as bad:
         return EventError("invalid_utf8", f"not UTF-8 at byte {bad.start}: {bad.reason}")
     except RecursionError:

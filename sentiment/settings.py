@@ -174,13 +174,14 @@ class WorkerSettings(Section):
     max_consecutive_aborts: PositiveInt = Field(
         10, description="Aborted transactions in a row after which the worker exits."
     )
+    # Nine of ten: one bad producer among many passes, a wrong format of all of them does not.
     dead_letter_max_share: Share = Field(
-        1.0,
+        0.9,
         description="Share of dead letters in a window above which the worker stops; 1: never.",
     )
-    # Fewer events say little about a share; 1,000 put it within 3 points.
+    # Ten thousand: a burst of garbage ends before it, a topic that is all garbage does not.
     dead_letter_window: PositiveInt = Field(
-        1000, description="Number of latest events that the share is taken over."
+        10_000, description="Number of latest events that the share is taken over."
     )
     # Ten minutes: far above the slowest honest batch, far below a night without results.
     stuck_timeout_s: PositiveFloat = Field(

@@ -1,1 +1,10 @@
-"""stream_worker."""
+"""The classifying worker: consume, classify, publish, in one Kafka transaction per batch.
+
+- `batch`: one batch of records in, records to publish out; knows nothing of brokers
+- `dead_letters`: what a dead letter carries, and when there are too many of them
+- `tallies`: counts per input partition, for the trends
+- `transaction`: the transactional producer, and what to do about each of its errors
+- `intake`: the consumer: assignment, batches, rewinding, lag
+- `champion`: keeps the served model up to date beside the running loop
+- `worker`: the loop that ties these together
+"""

@@ -1,0 +1,62 @@
+# Every target does its own set-up: a fresh machine needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# A set of locked requirements is installed once; the stamp says which one the environment has.
+define install
+	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -c 'import sys; \
+	  sys.exit("Python 3.11 or newer is needed, this is %d.%d; try: make PYTHON=python3.12" \
+	  % sys.version_info[:2] if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing from requirements/$(1).txt …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+.PHONY: help demo test lint format bench chaos train docs lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+	  while IFS='|' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@echo 'Options for a command: make demo ARGS="--rate 200"'
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	$(call install,demo)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(call install,dev)
+	@touch $(VENV)/.demo
+
+demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine; Ctrl-C ends it
+	@$(BIN)/sentiment demo $(ARGS)
+
+test: $(VENV)/.dev ## All tests: unit, integration on a real Kafka, the page in a real Chromium
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Style, types, architecture, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m sentiment.schemas --check
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.dev ## Write the generated documents anew
+	$(BIN)/python -m sentiment.schemas
+
+lock: ## Resolve the dependencies anew, with hashes
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet uv
+	@sh requirements/lock.sh $(BIN)/uv
+
+clean: ## Remove the environment and what the tools leave
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

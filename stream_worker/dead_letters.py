@@ -1,0 +1,88 @@
+"""What a dead letter carries, and when there are too many of them."""
+
+from collections import deque
+from datetime import UTC, datetime
+
+from confluent_kafka import Message
+
+from sentiment import events
+from sentiment.errors import TooManyDeadLettersError
+from sentiment.events import EventError, Headers
+
+
+def error_headers(message: Message, error: EventError, model_version: str) -> Headers:
+    """The headers of a dead letter: the record's own, verbatim, and what went wrong.
+
+    Args:
+        message: The record that could not be classified.
+        error: Why.
+        model_version: The model that was serving.
+
+    Returns:
+        Headers; those of an earlier attempt, which a redriven record carries, are replaced.
+    """
+    own = _headers(message)
+    attempts = [value for key, value in own if key == events.ERROR_ATTEMPT]
+    return [
+        *((key, value) for key, value in own if key not in events.ERROR_HEADERS),
+        (events.ERROR_EXCEPTION, b"sentiment.events.EventError"),
+        (events.ERROR_MESSAGE, error.message.encode()),
+        (events.ERROR_TOPIC, (message.topic() or "").encode()),
+        (events.ERROR_PARTITION, str(message.partition()).encode()),
+        (events.ERROR_OFFSET, str(message.offset()).encode()),
+        (events.ERROR_CODE, error.code.encode()),
+        (events.ERROR_TIMESTAMP, datetime.now(UTC).isoformat().encode()),
+        (events.ERROR_ATTEMPT, str(_next_attempt(attempts)).encode()),
+        (events.ERROR_MODEL_VERSION, model_version.encode()),
+    ]
+
+
+def _headers(message: Message) -> Headers:
+    """A record's headers as pairs of name and bytes; consumers never see another form."""
+    return [
+        (key, value.encode() if isinstance(value, str) else value)
+        for key, value in list(message.headers() or [])
+    ]
+
+
+def _next_attempt(earlier: list[bytes | None]) -> int:
+    last = earlier[-1] if earlier else None
+    # Anybody can write this header: a value that is no count starts the count anew.
+    return int(last) + 1 if last and last.isdigit() and len(last) < len("1000000") else 1
+
+
+class ShareLimit:
+    """Watches the share of dead letters among the latest events.
+
+    Args:
+        max_share: Share above which the worker stops; 1 never stops it.
+        window: How many of the latest events count; nothing is said before there are as many.
+    """
+
+    def __init__(self, max_share: float, window: int) -> None:
+        self._max_share = max_share
+        self._window = window
+        self._batches: deque[tuple[int, int]] = deque()
+        self._events = 0
+        self._bad = 0
+
+    def check(self, events_count: int, bad_count: int) -> None:
+        """Take in one batch, before anything of it is committed.
+
+        Raises:
+            TooManyDeadLettersError: The share is above the limit.
+        """
+        self._batches.append((events_count, bad_count))
+        self._events += events_count
+        self._bad += bad_count
+        while self._events - self._batches[0][0] >= self._window:
+            old_events, old_bad = self._batches.popleft()
+            self._events -= old_events
+            self._bad -= old_bad
+        if self._events >= self._window and self._bad > self._max_share * self._events:
+            raise TooManyDeadLettersError(
+                f"{self._bad} of the last {self._events} events could not be classified, more than"
+                f" the share of {self._max_share:g} that WORKER_DEAD_LETTER_MAX_SHARE allows.",
+                "Nothing of the last batch was committed. Look at what the producers send, then"
+                " start the worker again, with a share of 1 to let everything through.",
+            )

@@ -1,0 +1,63 @@
+"""A worker as a process: model, probes, signals, and an end that comes in time."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+from sentiment import logs
+from sentiment.health import HealthServer
+from sentiment.registry import Registry
+from sentiment.settings import Settings
+from stream_worker.champion import Champion
+from stream_worker.worker import Worker
+
+log = logs.get(__name__)
+
+# The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
+KILLED = 137
+
+
+def run(settings: Settings) -> None:
+    """Run one worker until SIGTERM or SIGINT.
+
+    Raises:
+        SentimentError: Why it can't go on.
+    """
+    champion = Champion(settings.model, Registry(settings.model))
+    worker = Worker(settings, champion)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        log.info("stopping", signal=signal.Signals(number).name)
+        worker.stop()
+        _end_in_time(settings.worker.shutdown_timeout_s)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    health = HealthServer(
+        settings.worker.http_host,
+        settings.worker.http_port,
+        live=worker.stuck,
+        ready=worker.not_ready,
+    )
+    health.start()
+    log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
+    champion.start()
+    try:
+        worker.run()
+    finally:
+        champion.stop()
+        health.stop()
+
+
+def _end_in_time(timeout_s: float) -> None:
+    """End the process at the deadline even if a broker holds us: better fenced than late."""
+
+    def end() -> None:
+        log.error("not stopped in time; the open batch will be done again", seconds=timeout_s)
+        os._exit(KILLED)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()

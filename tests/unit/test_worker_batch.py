@@ -1,0 +1,189 @@
+"""Claims about one batch, without a broker."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
+from numpy.typing import NDArray
+
+from sentiment import events
+from sentiment.registry import LoadedModel
+from sentiment.settings import TopicSettings
+from stream_worker.batch import Batch, Output, classify
+from stream_worker.tallies import MAX_ROWS, OTHER_SOURCE
+
+NOW_MS = 1_700_000_000_000
+
+
+@dataclass
+class LengthScorer:
+    """Gives one over the text's length; fails on texts that say so."""
+
+    kind: Literal["sklearn"] = "sklearn"
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """P(positive) of each text."""
+        if any("FAIL" in text for text in texts):
+            raise RuntimeError("a model's own failure")
+        return np.array([np.nan if "NAN" in t else 1 / len(t) for t in texts], dtype=np.float64)
+
+
+MODEL = LoadedModel("sentiment", "7", LengthScorer(), 0.0)
+TOPICS = TopicSettings()
+
+
+def record(
+    value: bytes | None,
+    offset: int = 0,
+    partition: int = 0,
+    headers: list[tuple[str, bytes]] | None = None,
+    key: bytes | None = b"key",
+) -> Message[Any, Any]:
+    """A record as the consumer returns it."""
+    return Message(
+        topic="text-events",
+        partition=partition,
+        offset=offset,
+        key=key,
+        value=value,
+        headers=headers,
+        timestamp=(TIMESTAMP_CREATE_TIME, NOW_MS + offset),
+    )
+
+
+def run(*records: Message[Any, Any], max_event_bytes: int = 1000) -> Batch:
+    """Classify records with the test's model."""
+    return classify(records, MODEL, TOPICS, max_event_bytes)
+
+
+def outputs(batch: Batch, topic: str) -> list[Output]:
+    """What a batch publishes on one topic."""
+    return [output for output in batch.outputs if output.topic == topic]
+
+
+def test_result_names_event_model_and_place() -> None:
+    """A result has the event's id, key and source, its coordinates and the model's version."""
+    value = json.dumps({"id": "e1", "text": "x", "source": "app", "later": [1]}).encode()
+    [output] = outputs(run(record(value, offset=5, partition=2)), TOPICS.results)
+    result = events.decode_result(output.value or b"")
+    assert (result.id, result.source, output.key, output.partition) == ("e1", "app", b"key", 2)
+    assert result.input == events.Input("text-events", 2, 5)
+    assert result.model == events.Model("sentiment", "7")
+    assert (result.sentiment, result.score, result.confidence) == ("positive", 1.0, 1.0)
+    assert result.received_at.timestamp() * 1000 == NOW_MS + 5
+
+
+def test_event_without_id_is_named_by_its_place() -> None:
+    """An event with no id gets topic-partition-offset."""
+    [output] = outputs(run(record(b'{"text":"x"}', offset=9, partition=3)), TOPICS.results)
+    assert events.decode_result(output.value or b"").id == "text-events-3-9"
+
+
+def test_trace_and_cloudevents_headers_travel() -> None:
+    """`traceparent`, `tracestate` and `ce_*` pass to the result, others don't."""
+    sent = [("traceparent", b"00-a"), ("x", b"1"), ("ce_type", b"t"), ("tracestate", b"s")]
+    [output] = outputs(run(record(b'{"text":"x"}', headers=sent)), TOPICS.results)
+    assert output.headers == [("traceparent", b"00-a"), ("ce_type", b"t"), ("tracestate", b"s")]
+
+
+def test_bad_event_leaves_its_neighbours_alone() -> None:
+    """A dead letter keeps bytes, key and headers; the good events around it have results."""
+    bad = b'{"text": 3}'
+    batch = run(
+        record(b'{"text":"a"}', 0),
+        record(bad, 1, headers=[("h", b"v"), (events.ERROR_CODE, b"old")]),
+        record(b'{"text":"bb"}', 2),
+    )
+    assert [o.topic for o in batch.outputs] == [
+        TOPICS.results,
+        TOPICS.dead_letters,
+        TOPICS.results,
+        TOPICS.tallies,
+    ]
+    letter = batch.outputs[1]
+    headers = dict(letter.headers)
+    assert (letter.value, letter.key, headers["h"]) == (bad, b"key", b"v")
+    assert headers[events.ERROR_CODE] == b"text_not_string"
+    assert headers[events.ERROR_TOPIC] == b"text-events"
+    assert (headers[events.ERROR_PARTITION], headers[events.ERROR_OFFSET]) == (b"0", b"1")
+    assert headers[events.ERROR_ATTEMPT] == b"1"
+    assert headers[events.ERROR_MODEL_VERSION] == b"7"
+    assert len(letter.headers) == len(headers), "an old error header stayed beside the new one"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"), [(b"1", b"2"), (b"x", b"1"), (b"", b"1"), (b"9" * 400, b"1")]
+)
+def test_attempts_are_counted(earlier: bytes, expected: bytes) -> None:
+    """The attempt count goes on from the record's header, and from one where that is nonsense."""
+    [letter] = outputs(
+        run(record(b"?", headers=[(events.ERROR_ATTEMPT, earlier)])), TOPICS.dead_letters
+    )
+    assert dict(letter.headers)[events.ERROR_ATTEMPT] == expected
+
+
+def test_size_limit_counts_the_whole_value() -> None:
+    """A value of exactly the limit is classified, one byte more is a dead letter."""
+    value = b'{"text":"' + b"x" * 89 + b'"}'
+    assert outputs(run(record(value), max_event_bytes=100), TOPICS.results)
+    [letter] = outputs(run(record(value), max_event_bytes=99), TOPICS.dead_letters)
+    assert dict(letter.headers)[events.ERROR_CODE] == b"too_large"
+
+
+def test_tombstones_are_skipped_and_counted() -> None:
+    """A record without a value has no output but is covered by the tally."""
+    batch = run(record(None, 4))
+    [tally] = outputs(batch, TOPICS.tallies)
+    decoded = events.decode_tally(tally.value or b"")
+    assert [o.topic for o in batch.outputs] == [TOPICS.tallies]
+    assert (decoded.tombstones, decoded.first_offset, decoded.next_offset) == (1, 4, 5)
+
+
+def test_a_text_that_the_model_fails_on_is_one_dead_letter() -> None:
+    """An exception or no number from the model costs only the text it is about."""
+    texts = ["a", "FAIL", "bb", "NAN", "c"]
+    batch = run(*(record(json.dumps({"text": t}).encode(), i) for i, t in enumerate(texts)))
+    assert batch.errors == {"model_failed": 2}
+    assert [o.topic == TOPICS.results for o in batch.outputs[:5]] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_tallies_cover_each_partition_and_add_up() -> None:
+    """Per partition: the offset range, and counts by source and ten seconds that sum up."""
+    batch = run(
+        record(b'{"text":"x","source":"s"}', 10, 0),
+        record(b'{"text":"xxx","source":"s"}', 12, 0),
+        record(b"?", 13, 0),
+        record(b'{"text":"x"}', 7, 1),
+    )
+    first, second = (events.decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies))
+    assert (first.partition, first.first_offset, first.next_offset) == (0, 10, 14)
+    assert (second.partition, second.first_offset, second.next_offset) == (1, 7, 8)
+    [by_source, unread] = first.counts
+    assert (by_source.source, by_source.positive, by_source.negative) == ("s", 1, 1)
+    assert by_source.interval == NOW_MS // 10_000 * 10
+    assert by_source.score_sum == pytest.approx(1 + 1 / 3)
+    assert (unread.source, unread.dead_letters) == ("", 1)
+    assert batch.errors.total() + batch.sentiments.total() == batch.events == 4
+
+
+def test_a_tally_is_bounded_and_still_adds_up() -> None:
+    """Sources beyond the limit share one row: the record stays small and no event is left out."""
+    many = MAX_ROWS + 500
+    batch = run(
+        *(record(json.dumps({"text": "x", "source": f"s{i}"}).encode(), i) for i in range(many))
+    )
+    [output] = outputs(batch, TOPICS.tallies)
+    counts = events.decode_tally(output.value or b"").counts
+    assert len(counts) == MAX_ROWS + 1
+    assert sum(row.positive for row in counts) == many
+    assert counts[-1].source == OTHER_SOURCE

@@ -1,0 +1,142 @@
+"""Claims about the limit on dead letters and about following the champion."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sentiment.errors import (
+    ModelRefusedError,
+    RegistryUnavailableError,
+    SentimentError,
+    TooManyDeadLettersError,
+)
+from sentiment.registry import LoadedModel, Registry
+from sentiment.settings import ModelSettings
+from stream_worker.champion import Champion
+from stream_worker.dead_letters import ShareLimit
+
+
+def test_limit_waits_for_a_full_window() -> None:
+    """Nothing is said of a share before the window is full; then one batch too many stops."""
+    limit = ShareLimit(0.5, window=100)
+    limit.check(99, 99)
+    with pytest.raises(TooManyDeadLettersError, match="99 of the last 100"):
+        limit.check(1, 0)
+
+
+def test_limit_forgets_what_left_the_window() -> None:
+    """Old dead letters don't count against new good events."""
+    limit = ShareLimit(0.5, window=100)
+    limit.check(99, 99)
+    limit.check(200, 0)
+    limit.check(100, 50)
+    with pytest.raises(TooManyDeadLettersError):
+        limit.check(100, 51)
+
+
+def test_a_share_of_one_never_stops() -> None:
+    """With a share of 1, a topic of nothing but garbage is drained into dead letters."""
+    limit = ShareLimit(1.0, window=10)
+    for _ in range(100):
+        limit.check(10, 10)
+
+
+class StubRegistry(Registry):
+    """A registry whose answers a test sets; the real one is tested with a real MLflow."""
+
+    def __init__(self, *, cached: str | None) -> None:
+        self.in_cache = cached
+        self.answer: Callable[[], str] = lambda: "1"
+        self.loads: list[str] = []
+        self.refuse: set[str] = set()
+
+    def cached(self) -> LoadedModel | None:
+        """The copy on disk."""
+        return _model(self.in_cache) if self.in_cache else None
+
+    def resolve(self) -> str:
+        """Where the alias points."""
+        return self.answer()
+
+    def load(self, version: str) -> LoadedModel:
+        """Load one version."""
+        self.loads.append(version)
+        if version in self.refuse:
+            raise ModelRefusedError("its probabilities are no numbers")
+        return _model(version)
+
+    def load_champion(self) -> LoadedModel:
+        """Load what the alias points to."""
+        return self.load(self.resolve())
+
+
+class HalfScorer:
+    """Knows nothing."""
+
+    kind = "sklearn"
+
+    def score(self, texts: object) -> NDArray[np.float64]:
+        """P(positive) of no text."""
+        raise NotImplementedError(texts)
+
+
+def _model(version: str) -> LoadedModel:
+    return LoadedModel("sentiment", version, HalfScorer(), 0.0)  # type: ignore[arg-type]  # never scores
+
+
+def champion(registry: StubRegistry) -> Champion:
+    """A champion over a stub."""
+    return Champion(ModelSettings(), registry)
+
+
+def test_cached_copy_serves_at_once_then_the_alias_wins() -> None:
+    """The copy on disk answers without the registry; the first look takes over a newer one."""
+    registry = StubRegistry(cached="1")
+    following = champion(registry)
+    assert (following.current.version, registry.loads) == ("1", [])
+    registry.answer = lambda: "2"
+    following.look()
+    assert following.current.version == "2"
+
+
+def test_refused_model_leaves_the_old_one_and_is_asked_once() -> None:
+    """A version that fails its check is not served and not loaded again; a later one is."""
+    registry = StubRegistry(cached=None)
+    following = champion(registry)
+    registry.answer, registry.refuse = (lambda: "2"), {"2"}
+    following.look()
+    following.look()
+    assert (following.current.version, registry.loads) == ("1", ["1", "2"])
+    registry.answer = lambda: "3"
+    following.look()
+    assert following.current.version == "3"
+
+
+def test_registry_down_changes_nothing_until_it_is_back() -> None:
+    """While the registry doesn't answer the old model goes on; then the new one is taken over."""
+    registry = StubRegistry(cached="1")
+    following = champion(registry)
+
+    def down() -> str:
+        raise RegistryUnavailableError("no answer")
+
+    registry.answer = down
+    following.look()
+    assert following.current.version == "1"
+    registry.answer = lambda: "2"
+    following.look()
+    assert following.current.version == "2"
+
+
+def test_no_model_at_all_is_an_error() -> None:
+    """Without a cached copy and without a registry there is nothing to serve."""
+    registry = StubRegistry(cached=None)
+
+    def down() -> str:
+        raise RegistryUnavailableError("no answer")
+
+    registry.answer = down
+    with pytest.raises(SentimentError):
+        champion(registry)
