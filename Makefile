@@ -42,6 +42,7 @@ lint: $(VENV)/.dev ## Style, types, architecture, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m sentiment.schemas --check
+	$(BIN)/python -m sentiment.reference --check
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 	$(BIN)/ruff check --fix .
@@ -52,6 +53,7 @@ bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
 
 docs: $(VENV)/.dev ## Write the generated documents anew
 	$(BIN)/python -m sentiment.schemas
+	$(BIN)/python -m sentiment.reference
 
 lock: ## Resolve the dependencies anew, with hashes
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

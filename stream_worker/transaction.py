@@ -139,6 +139,8 @@ class Transactions:
             self._until(deadline, self._producer.commit_transaction)
         except KafkaException as error:
             self._recover(error)
+        # Without a poll now and then the library's own log lines never arrive.
+        self._producer.poll(0)
         metrics.TRANSACTIONS.labels("committed").inc()
 
     def _deadline(self) -> float:

@@ -1,0 +1,89 @@
+"""Measuring a candidate from outside: how fast its work advances on the brokers."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from confluent_kafka import Consumer, TopicPartition
+
+from sentiment import kafka
+from sentiment.settings import Settings
+
+# Fine enough for a candidate that is done in two seconds, rare enough to cost it nothing.
+SAMPLE_S = 0.02
+# A candidate that shows no first result by then doesn't work.
+START_S = 60.0
+STOP_S = 15.0
+
+
+class Progress:
+    """Counts what a candidate has done, by asking the brokers only.
+
+    Args:
+        settings: Where Kafka is.
+        topic: The topic to look at.
+        group: With a group, its committed offsets on the topic count; without one, the
+            topic's own records do.
+    """
+
+    def __init__(self, settings: Settings, topic: str, group: str | None) -> None:
+        self._parts = [
+            TopicPartition(topic, number) for number in range(settings.topics.partitions)
+        ]
+        self._by_group = group is not None
+        self._consumer: Consumer = kafka.new_consumer(
+            settings.kafka, group_id=group or "benchmark-observer"
+        )
+
+    def __call__(self) -> int:
+        """Events done so far."""
+        if self._by_group:
+            return sum(max(part.offset, 0) for part in self._consumer.committed(self._parts, 10))
+        return sum(self._consumer.get_watermark_offsets(part, 10)[1] for part in self._parts)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+
+def rate(done: Callable[[], int], total: int, longest_s: float) -> float:
+    """Events a second from the first sign of work until all is done or the time is over.
+
+    Args:
+        done: Events done so far.
+        total: Events that there are.
+        longest_s: For slow candidates: measure this long at most, in seconds.
+    """
+    began = time.monotonic()
+    while (first := done()) == 0:
+        if time.monotonic() - began > START_S:
+            raise RuntimeError("the candidate did nothing; its log says why")
+        time.sleep(SAMPLE_S)
+    start = time.monotonic()
+    count = first
+    while count < total and time.monotonic() - start < longest_s:
+        time.sleep(SAMPLE_S)
+        count = done()
+    return (count - first) / (time.monotonic() - start)
+
+
+@contextmanager
+def running(log: Path, *command: str) -> Iterator[psutil.Process]:
+    """A candidate's process, `python -m …`, ended with the block; its output goes to `log`."""
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
+    try:
+        yield psutil.Process(process.pid)
+        if process.poll() not in {None, 0}:
+            raise RuntimeError(f"{command[0]} ended early:\n{log.read_text()[-2000:]}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)

@@ -1,0 +1,240 @@
+"""The library: sends events, counts what the brokers acknowledged, raises what they did not."""
+
+import time
+import uuid
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from producer.validation import checked, encode
+from sentiment import kafka, topics
+from sentiment.errors import BrokerError, InputError
+from sentiment.events import Headers, TextEvent
+from sentiment.settings import Settings
+
+# A broker that restarts, or a partition that changes its leader, is back well within this.
+DELIVERY_TIMEOUT_S = 30.0
+# Two seconds of work for one broker on a laptop: full batches, and little to lose at a crash.
+MAX_QUEUED = 20_000
+# As much as 1,000 events of the largest size allowed; librdkafka's default is 1 GiB.
+MAX_QUEUED_KIB = 65_536
+# How long one wait for room or for acknowledgements lasts before the deadline, or Ctrl-C, is seen.
+POLL_S = 0.1
+
+
+class EventProducer:
+    """Sends text events to Kafka; an idempotent producer, so that retries double nothing.
+
+    Use it as a context manager: leaving it waits for every acknowledgement. An object belongs to
+    one thread.
+
+    Args:
+        settings: How to reach Kafka; by default from the environment.
+        topic: The topic; by default `TOPICS_EVENTS`.
+        timeout_s: How long an event may take to be acknowledged, and how long a full queue may
+            stay full, in seconds.
+
+    Attributes:
+        sent: Events that were put in the queue.
+        delivered: Events that the brokers acknowledged.
+        failed: Events that they did not take.
+        partitions: The partitions on which delivered events landed.
+
+    Raises:
+        BrokerError: Kafka can't be reached.
+        TopicError: The topic doesn't exist.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        topic: str | None = None,
+        timeout_s: float = DELIVERY_TIMEOUT_S,
+    ) -> None:
+        settings = settings or Settings()
+        self.topic = topic or settings.topics.events
+        self.sent = self.delivered = self.failed = 0
+        self.partitions: set[int] = set()
+        self._timeout_s = timeout_s
+        self._max_event_bytes = settings.worker.max_event_bytes
+        self._reason = ""
+        self._told = 0
+        topics.require(settings, self.topic)
+        self._producer = kafka.new_producer(
+            settings.kafka,
+            message_timeout_ms=int(timeout_s * 1000),
+            queue_buffering_max_messages=MAX_QUEUED,
+            queue_buffering_max_kbytes=MAX_QUEUED_KIB,
+        )
+
+    def send(
+        self,
+        text: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's name on the wire
+        key: str | bytes | None = None,
+        source: str | None = None,
+        created_at: datetime | None = None,
+        explain: bool = False,
+        attributes: dict[str, Any] | None = None,
+        headers: Headers | None = None,
+    ) -> str:
+        """Queue one text; returns before it is delivered.
+
+        Args:
+            text: The text; not empty, and not only white space.
+            id: Names the event in its result; by default a new UUID, so that a consumer can tell
+                an event that was sent twice from two events.
+            key: Events of one key keep their order; by default the id.
+            source: Where the text comes from.
+            created_at: When it was written; with a time zone.
+            explain: Ask for an explanation in the result.
+            attributes: The caller's own data; has to be JSON.
+            headers: Kafka headers; `traceparent`, `tracestate` and `ce_*` reach the result.
+
+        Returns:
+            The event's id.
+
+        Raises:
+            InputError: The event breaks a rule of the wire.
+            BrokerError: An earlier event was not delivered, or the queue stayed full.
+        """
+        event = TextEvent(
+            text=text,
+            id=str(uuid.uuid4()) if id is None else id,
+            source=source,
+            created_at=created_at,
+            explain=explain,
+            attributes=attributes,
+        )
+        return self.send_event(encode(event), key=key, headers=headers) or ""
+
+    def send_event(
+        self, value: bytes, *, key: str | bytes | None = None, headers: Headers | None = None
+    ) -> str | None:
+        """Queue one event that is JSON already; fields that we don't know stay in it.
+
+        Args:
+            value: A `TextEvent` as JSON.
+            key: As for `send`.
+            headers: As for `send`.
+
+        Returns:
+            The event's id; None if it has none.
+
+        Raises:
+            InputError: The event breaks a rule of the wire.
+            BrokerError: As for `send`.
+        """
+        event = checked(value, self._max_event_bytes)
+        self.send_raw(value, key=event.id if key is None else key, headers=headers)
+        return event.id
+
+    def send_raw(
+        self,
+        value: bytes | None,
+        *,
+        key: str | bytes | None = None,
+        headers: Headers | None = None,
+    ) -> None:
+        """Queue bytes as they are, whether or not they are an event.
+
+        Raises:
+            InputError: The value is larger than Kafka takes.
+            BrokerError: As for `send`.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            self._raise_failures()
+            try:
+                self._producer.produce(
+                    self.topic, value, key, headers=headers or [], on_delivery=self._on_delivery
+                )
+            except BufferError:
+                # The queue is full: wait for acknowledgements rather than take more memory.
+                self._producer.poll(POLL_S)
+                if time.monotonic() > deadline:
+                    raise BrokerError(
+                        f"Kafka took nothing for {self._timeout_s:g} s while"
+                        f" {len(self._producer):,} events wait for {self.topic!r}.",
+                        "See whether the brokers are up, and whether the network reaches them.",
+                    ) from None
+            except KafkaException as error:
+                raise _refused(error, self.topic) from None
+            else:
+                self.sent += 1
+                self._producer.poll(0)
+                return
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and take in acknowledgements meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._producer.poll(min(left, POLL_S))
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until everything queued is acknowledged.
+
+        Args:
+            timeout_s: Longest wait, in seconds; by default as long as an event may take.
+
+        Raises:
+            BrokerError: Something was not delivered, or not acknowledged in time.
+        """
+        # A little longer than an event may take, so that its own failure is told and not ours.
+        timeout = self._timeout_s + 5 if timeout_s is None else timeout_s
+        end = time.monotonic() + timeout
+        while len(self._producer) and (left := end - time.monotonic()) > 0:
+            self._producer.poll(min(left, POLL_S))
+        self._raise_failures()
+        if waiting := len(self._producer):
+            raise BrokerError(
+                f"{waiting:,} of {self.sent:,} events for {self.topic!r} were not acknowledged"
+                f" within {timeout:g} s.",
+                "They may still arrive; events that are sent again with the same id can be told.",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.flush()
+        except BrokerError:
+            # What went wrong inside the block says more than what followed from it.
+            if error is None:
+                raise
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.delivered += 1
+            self.partitions.add(message.partition() or 0)
+            return
+        if self.failed == self._told:
+            self._reason = error.str()
+        self.failed += 1
+
+    def _raise_failures(self) -> None:
+        new = self.failed - self._told
+        if new:
+            self._told = self.failed
+            raise BrokerError(
+                f"{new:,} of {self.sent:,} events were not delivered to {self.topic!r};"
+                f" the first: {self._reason}.",
+                "See whether the brokers are up and take our writes, then send them again.",
+            )
+
+
+def _refused(error: KafkaException, topic: str) -> BrokerError | InputError:
+    cause = error.args[0]
+    if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return InputError(f"The value is larger than Kafka takes: {cause.str()}.")
+    return BrokerError(f"Kafka refuses events for {topic!r}: {cause.str()}.")

@@ -1,0 +1,169 @@
+"""Where events come from: text lines, CSV, JSON Lines and Parquet, in constant memory."""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+import msgspec
+
+from sentiment.errors import InputError
+
+Format = Literal["lines", "csv", "jsonl", "parquet"]
+# The fields of one row, or a sentence on why it is none. Values may be `msgspec.Raw`: JSON that
+# is sent on as it stands.
+Row = dict[str, Any] | str
+
+SUFFIXES: dict[str, Format] = {
+    "": "lines",
+    ".txt": "lines",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+# Far above any event that a worker takes, far below what hurts: a file without line ends is
+# refused line by line and never held in memory.
+MAX_ROW_BYTES = 8 * 1024 * 1024
+# Rows of Parquet that are decoded at one time: a few megabytes of reviews.
+PARQUET_BATCH = 1000
+
+
+class Source:
+    """One file, or standard input.
+
+    Args:
+        name: A path; `-` is standard input.
+        format: How it is written; `auto` goes by the name's ending.
+
+    Raises:
+        InputError: It can't be read, or its format can't be told.
+    """
+
+    def __init__(self, name: str, format: Format | Literal["auto"]) -> None:  # noqa: A002 - the word users know
+        self.name = "standard input" if name == "-" else name
+        suffix = Path(name).suffix.lower()
+        if format == "auto" and suffix not in SUFFIXES:
+            raise InputError(
+                f"The format of {name} can't be told from its name.",
+                "Say it with --format lines, csv, jsonl or parquet.",
+            )
+        self.format: Format = SUFFIXES[suffix] if format == "auto" else format
+        if name == "-" and self.format == "parquet":
+            raise InputError("Parquet can't be read from standard input.", "Give a file instead.")
+        try:
+            self._stream: BinaryIO = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+            self._size = os.fstat(self._stream.fileno()).st_size if name != "-" else 0
+        except OSError as error:
+            raise InputError(f"{name} can't be read: {error.strerror}.") from None
+        self._parquet_share: float | None = None
+
+    def share_read(self) -> float | None:
+        """How much of it has been read, from 0 to 1; None where that can't be known."""
+        if self._parquet_share is not None or not self._size or self._stream.closed:
+            return self._parquet_share
+        return min(1.0, self._stream.tell() / self._size)
+
+    def raw_lines(self) -> Iterator[tuple[int, bytes | None]]:
+        """Lines as bytes with their numbers from 1, without their ends; None: far too long."""
+        number = 0
+        while line := self._stream.readline(MAX_ROW_BYTES):
+            number += 1
+            if len(line) < MAX_ROW_BYTES or line.endswith(b"\n"):
+                yield number, line.removesuffix(b"\n").removesuffix(b"\r")
+                continue
+            while (rest := self._stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield number, None
+
+    def rows(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+        """Rows with their numbers: lines count from 1, rows of CSV and Parquet from their first.
+
+        Args:
+            columns: Those that are wanted of a file that has columns.
+
+        Raises:
+            InputError: The file is not what its format says.
+        """
+        readers: dict[Format, Callable[[set[str]], Iterator[tuple[int, Row]]]] = {
+            "lines": self._lines,
+            "csv": self._csv,
+            "jsonl": self._jsonl,
+            "parquet": self._parquet,
+        }
+        return readers[self.format](columns)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _lines(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+        del columns
+        for number, line in self.raw_lines():
+            try:
+                # A mark of the byte order is not part of the first text.
+                encoding = "utf-8-sig" if number == 1 else "utf-8"
+                yield number, "too long" if line is None else {"text": line.decode(encoding)}
+            except UnicodeDecodeError as error:
+                yield number, f"not UTF-8 at byte {error.start}"
+
+    def _jsonl(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+        del columns
+        decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        for number, line in self.raw_lines():
+            if line is None:
+                yield number, "too long"
+                continue
+            if not line.strip():
+                continue
+            try:
+                yield number, cast("dict[str, Any]", decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                yield number, "not a JSON object"
+
+    def _csv(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+        csv.field_size_limit(MAX_ROW_BYTES)
+        # Bytes that are no UTF-8 become lone surrogates, which make one bad row and end nothing.
+        text = io.TextIOWrapper(
+            cast("BinaryIO", self._stream), "utf-8-sig", errors="surrogateescape", newline=""
+        )
+        reader = csv.DictReader(text, restkey="", strict=True)
+        try:
+            self._require(columns, list(reader.fieldnames or []))
+            for number, row in enumerate(reader, 1):
+                if "" in row and isinstance(row[""], list):
+                    yield number, "has more fields than the header"
+                elif None in row.values():
+                    yield number, "has fewer fields than the header"
+                else:
+                    yield number, {name: row[name] for name in columns}
+        except csv.Error as error:
+            raise InputError(f"{self.name}, line {reader.line_num}: {error}.") from None
+
+    def _parquet(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            file = parquet.ParquetFile(self._stream)
+            self._require(columns, file.schema_arrow.names)
+            number = 0
+            for batch in file.iter_batches(PARQUET_BATCH, columns=sorted(columns)):
+                for row in batch.to_pylist():
+                    number += 1
+                    self._parquet_share = number / file.metadata.num_rows
+                    yield number, row
+        except pa.ArrowException as error:
+            raise InputError(f"{self.name} can't be read as Parquet: {error}.") from None
+
+    def _require(self, columns: set[str], present: list[str]) -> None:
+        missing = sorted(columns - set(present))
+        if missing:
+            raise InputError(
+                f"{self.name} has no column {', '.join(map(repr, missing))};"
+                f" it has {', '.join(map(repr, present)) or 'none'}.",
+                "Name the right ones with --text-column, --id-column and --key-column.",
+            )

@@ -1,0 +1,88 @@
+"""Write the tables of settings and metrics into `docs/operations.md`.
+
+`python -m sentiment.reference` writes them, `--check` fails when they are stale. Both come from
+the code that uses them, so that the document can't name what doesn't exist.
+"""
+
+import sys
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from sentiment import metrics
+from sentiment.settings import (
+    KafkaSettings,
+    LogSettings,
+    ModelSettings,
+    Section,
+    TopicSettings,
+    WebSettings,
+    WorkerSettings,
+)
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
+SECTIONS: tuple[type[Section], ...] = (
+    KafkaSettings,
+    TopicSettings,
+    ModelSettings,
+    WorkerSettings,
+    WebSettings,
+    LogSettings,
+)
+
+
+def settings_table() -> str:
+    """Every setting as a Markdown table: variable, default, meaning."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for section in SECTIONS:
+        prefix = section.model_config.get("env_prefix", "")
+        for name, field in section.model_fields.items():
+            default = field.default
+            if default is PydanticUndefined:
+                default = "{}"
+            shown = str(default).replace(str(Path.home()), "~").replace("**********", "")
+            value = f"`{shown}`" if shown else "(empty)"
+            rows.append(f"| `{prefix}{name.upper()}` | {value} | {field.description} |")
+    return "\n".join(rows)
+
+
+def metrics_table() -> str:
+    """Every metric as a Markdown table: name, type, labels, unit, meaning."""
+    rows = ["| metric | app | type | labels | unit | meaning |", "|---|---|---|---|---|---|"]
+    for metric in metrics.TABLE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append(
+            f"| `{metric.name}` | {metric.app} | {metric.kind} | {labels} | {metric.unit} |"
+            f" {metric.meaning} |"
+        )
+    return "\n".join(rows)
+
+
+def fill(document: str) -> str:
+    """A document with what stands between its markers replaced by the present tables.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
+        begin, end = f"<!-- {name}: generated -->\n", f"\n<!-- {name}: end -->"
+        before, rest = document.split(begin, 1)
+        _, after = rest.split(end, 1)
+        document = before + begin + table + end + after
+    return document
+
+
+def main() -> int:
+    """Write the tables, or with `--check` only compare. Returns the exit code."""
+    present = DOCUMENT.read_text()
+    wanted = fill(present)
+    if "--check" not in sys.argv:
+        DOCUMENT.write_text(wanted)
+    elif present != wanted:
+        sys.stderr.write(f"{DOCUMENT.name} is stale: run `make docs`.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

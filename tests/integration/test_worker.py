@@ -1,0 +1,151 @@
+"""Claims about a worker on a real Kafka with a real registry."""
+
+import json
+import random
+import signal
+import urllib.request
+from collections import Counter
+
+import pytest
+
+from sentiment import events
+from sentiment.settings import Settings
+from tests.integration.conftest import StartWorker
+from tests.integration.workers import read, read_dead_letters, read_results, send
+
+
+def test_events_become_results_in_order(settings: Settings, start_worker: StartWorker) -> None:
+    """Each event has one result, in order per partition, with the champion's name and headers."""
+    start_worker()
+    values = [
+        json.dumps({"id": str(i), "text": "I loved it" if i % 2 else "I hated it"}).encode()
+        for i in range(1000)
+    ]
+    send(settings, values, key="k", headers=[("traceparent", b"00-1"), ("secret", b"x")])
+    records = read(settings, settings.topics.results, lambda seen: len(seen) >= len(values))
+    results = [events.decode_result(record.value() or b"") for record in records]
+    assert sorted(int(result.id) for result in results) == list(range(1000))
+    assert all((result.sentiment == "positive") == bool(int(result.id) % 2) for result in results)
+    assert {(result.model.name, result.model.version) for result in results} == {("sentiment", "1")}
+    for partition in range(settings.topics.partitions):
+        offsets = [r.input.offset for r in results if r.input.partition == partition]
+        assert offsets == sorted(offsets)
+    assert {tuple(record.headers() or []) for record in records} == {(("traceparent", b"00-1"),)}
+    assert {record.key() for record in records} == {b"k"}
+
+
+BAD: list[tuple[str, bytes]] = [
+    ("not_json", b"hello"),
+    ("not_json", b'{"text": "a", "n": NaN}'),
+    ("not_object", b'["text"]'),
+    ("missing_text", b"{}"),
+    ("text_not_string", b'{"text": 1}'),
+    ("empty_text", b'{"text": ""}'),
+    ("empty_text", b'{"text": " \\n\\t\\u3000"}'),
+    ("too_large", b'{"text": "' + b"x" * 65536 + b'"}'),
+    ("invalid_utf8", b'{"text": "\xff"}'),
+    ("lone_surrogate", b'{"text": "\\ud800"}'),
+    ("too_deep", b'{"text": "a", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    ("invalid_field", b'{"text": "a", "id": 1}'),
+]
+
+
+def test_bad_events_become_dead_letters(settings: Settings, start_worker: StartWorker) -> None:
+    """Each kind of bad event is kept, byte for byte, with its reason; good ones have results."""
+    start_worker()
+    good = [b'{"text": "a\\u0000b \\u0007 good"}', b'{"text": "fine", "x": {"y": 1}}']
+    values: list[bytes | None] = [good[0], *(value for _, value in BAD), None, good[1]]
+    send(settings, values, key="k", headers=[("own", b"\x00\xff")])
+    letters = read_dead_letters(settings, len(BAD))
+    seen = {}
+    for letter in letters:
+        headers = dict(letter.headers() or [])
+        assert (letter.key(), headers["own"]) == (b"k", b"\x00\xff")
+        assert headers[events.ERROR_TOPIC] == settings.topics.events.encode()
+        assert headers[events.ERROR_MESSAGE]
+        place = int(headers[events.ERROR_PARTITION]), int(headers[events.ERROR_OFFSET])
+        code = headers[events.ERROR_CODE]
+        assert isinstance(code, bytes)
+        seen[place] = (code.decode(), letter.value())
+    partitions = settings.topics.partitions
+    expected = {
+        (number % partitions, number // partitions): case for number, case in enumerate(BAD, 1)
+    }
+    assert seen == expected
+    assert len(read_results(settings, len(good))) == len(good)
+
+
+def test_random_bytes_all_become_dead_letters(
+    settings: Settings, start_worker: StartWorker
+) -> None:
+    """100,000 random byte strings end as 100,000 dead letters; none is lost or doubled."""
+    start_worker(WORKER_DEAD_LETTER_MAX_SHARE="1")
+    source = random.Random(7)  # noqa: S311 - repeatable, not secret
+    values = [source.randbytes(source.randrange(64)) for _ in range(100_000)]
+    send(settings, values)
+    letters = read_dead_letters(settings, len(values))
+    assert len(letters) == len(values)
+    assert Counter(letter.value() for letter in letters) == Counter(values)
+    places = {tuple(v for k, v in letter.headers() or [] if "errors.p" in k or "errors.o" in k)
+              for letter in letters}  # fmt: skip
+    assert len(places) == len(values)
+
+
+def test_too_many_dead_letters_stop_the_worker(
+    settings: Settings, start_worker: StartWorker
+) -> None:
+    """Above the allowed share the worker exits with its own code and drains nothing further."""
+    worker = start_worker(
+        WORKER_DEAD_LETTER_MAX_SHARE="0.5", WORKER_DEAD_LETTER_WINDOW="100", WORKER_MAX_BATCH="10"
+    )
+    send(settings, [b"?"] * 1000)
+    assert worker.wait() == 5
+    assert "WORKER_DEAD_LETTER_MAX_SHARE" in worker.log
+    letters = read_dead_letters(settings, 0)
+    assert len(letters) < 1000
+
+
+@pytest.mark.parametrize("protocol", ["consumer", "classic"])
+def test_sigterm_leaves_the_group_and_loses_nothing(
+    settings: Settings, start_worker: StartWorker, protocol: str
+) -> None:
+    """SIGTERM under load ends with code 0; a second worker goes on where the first one stopped."""
+    first = start_worker(WORKER_GROUP_PROTOCOL=protocol)
+    values = [json.dumps({"id": str(i), "text": "good"}).encode() for i in range(20_000)]
+    send(settings, values[:10_000])
+    read_results(settings, 1)
+    first.send(signal.SIGTERM)
+    send(settings, values[10_000:])
+    assert first.wait() == 0
+    assert "worker has left the group" in first.log
+    start_worker(WORKER_GROUP_PROTOCOL=protocol)
+    ids = Counter(result.id for result in read_results(settings, len(values)))
+    assert len(ids) == len(values)
+    assert set(ids.values()) == {1}
+
+
+def test_probes_and_metrics(settings: Settings, start_worker: StartWorker) -> None:
+    """A working worker is alive and ready, and its metrics count what it has done."""
+    worker = start_worker()
+    send(settings, [b'{"text": "good"}'] * 10 + [b"?"] + [None])
+    read_results(settings, 10)
+    started = next(line for line in worker.log.splitlines() if '"port"' in line)
+    base = f"http://127.0.0.1:{json.loads(started)['port']}"
+    for path in ("/livez", "/readyz"):
+        with urllib.request.urlopen(base + path, timeout=10) as answer:  # noqa: S310 - our own
+            assert answer.status == 200
+    with urllib.request.urlopen(base + "/metrics", timeout=10) as answer:  # noqa: S310 - our own
+        text = answer.read().decode()
+    assert 'sentiment_results_total{model_version="1",sentiment="positive"} 10.0' in text
+    assert 'sentiment_dead_letters_total{code="not_json"} 1.0' in text
+    assert "sentiment_tombstones_total 1.0" in text
+    assert "good" not in worker.log, "a message text was logged"
+
+
+def test_no_broker_is_a_sentence(start_worker: StartWorker) -> None:
+    """Without a broker the worker ends in bounded time and says what to do, with no traceback."""
+    worker = start_worker(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", KAFKA_CONNECT_TIMEOUT_S="2")
+    assert worker.wait() == 1
+    assert "No Kafka broker answers at 127.0.0.1:1" in worker.log
+    assert "sentiment kafka" in worker.log
+    assert "Traceback" not in worker.log

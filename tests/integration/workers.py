@@ -1,0 +1,108 @@
+"""What the worker's integration tests share: a worker process, and reading back what it wrote."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Message
+
+from sentiment import events, kafka
+from sentiment.reader import TopicReader
+from sentiment.settings import Settings
+
+# Far above what any of these waits takes; reached only when something is broken.
+PATIENCE_S = 90.0
+
+
+class WorkerProcess:
+    """A `sentiment worker` of its own, with its log in a file.
+
+    Args:
+        log: Where its log goes; appended to, so that restarts stay readable.
+        environment: The whole environment of the process.
+    """
+
+    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+        self._log = log
+        self._environment = environment
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "sentiment", "worker"],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def kill_and_restart(self) -> None:
+        """Kill -9, and start anew."""
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+        self._process = self._start()
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code."""
+        return self._process.wait(PATIENCE_S)
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self._log.read_text()
+
+
+def send(settings: Settings, values: Iterable[bytes | None], **options: Any) -> None:  # noqa: ANN401 - produce's options
+    """Put values on the events topic, spread over its partitions, and wait for all of them."""
+    producer = kafka.new_producer(settings.kafka)
+    for number, value in enumerate(values):
+        producer.produce(
+            settings.topics.events, value, partition=number % settings.topics.partitions, **options
+        )
+        if number % 1000 == 0:
+            producer.poll(0)
+    assert producer.flush(PATIENCE_S) == 0
+
+
+def read(
+    settings: Settings, topic: str, enough: Callable[[list[Message[Any, Any]]], bool]
+) -> list[Message[Any, Any]]:
+    """Read a topic from its beginning, committed records only, until there is enough.
+
+    One more second is read after that: what is doubled comes late.
+    """
+    records: list[Message[Any, Any]] = []
+    deadline = time.monotonic() + PATIENCE_S
+    with TopicReader(settings.kafka, topic, "beginning") as reader:
+        while not enough(records):
+            assert time.monotonic() < deadline, f"only {len(records)} records on {topic}"
+            records += reader.poll(0.2)
+        settled = time.monotonic() + 1
+        while time.monotonic() < settled:
+            records += reader.poll(0.2)
+    return records
+
+
+def read_results(settings: Settings, count: int) -> list[events.SentimentResult]:
+    """Read `count` results, and those beyond it that should not be there."""
+    records = read(settings, settings.topics.results, lambda seen: len(seen) >= count)
+    return [events.decode_result(record.value() or b"") for record in records]
+
+
+def read_dead_letters(settings: Settings, count: int) -> list[Message[Any, Any]]:
+    """Read `count` dead letters, and those beyond it that should not be there."""
+    return read(settings, settings.topics.dead_letters, lambda seen: len(seen) >= count)
