@@ -12,14 +12,14 @@ WORDS_PER_TEXT = 40
 FLUSH_S = 120.0
 
 # Common words and words of judgement, so that n-grams of the model are found at a natural rate.
-WORDS = (
+WORDS = (  # noqa: SIM905 - a hundred quotation marks would hide the words
     "the a of and to in it is was this that with for but as film movie story plot actor scene "
     "music end time people life world year day man woman director script character dialogue "
     "good great wonderful brilliant loved enjoyed funny touching perfect superb excellent best "
     "bad poor terrible awful boring hated dull waste worst stupid weak predictable mess "
     "very really quite so too not never no hardly rather more most much only just even still "
     "watch see think feel know make go come take want look say tell show seem become again"
-).split()  # noqa: SIM905 - a hundred quotation marks would hide the words
+).split()
 
 
 def texts(count: int, seed: int) -> Iterator[str]:

@@ -70,7 +70,7 @@ class EventProducer:
             queue_buffering_max_kbytes=MAX_QUEUED_KIB,
         )
 
-    def send(
+    def send(  # noqa: PLR0913 - the fields of an event, by name
         self,
         text: str,
         *,
@@ -151,7 +151,11 @@ class EventProducer:
             self._raise_failures()
             try:
                 self._producer.produce(
-                    self.topic, value, key, headers=headers or [], on_delivery=self._on_delivery
+                    self.topic,
+                    value,
+                    key,
+                    headers=[*(headers or [])],
+                    on_delivery=self._on_delivery,
                 )
             except BufferError:
                 # The queue is full: wait for acknowledgements rather than take more memory.

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -55,7 +55,9 @@ class Source:
         if name == "-" and self.format == "parquet":
             raise InputError("Parquet can't be read from standard input.", "Give a file instead.")
         try:
-            self._stream: BinaryIO = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+            self._stream: BinaryIO = (
+                sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - see close
+            )
             self._size = os.fstat(self._stream.fileno()).st_size if name != "-" else 0
         except OSError as error:
             raise InputError(f"{name} can't be read: {error.strerror}.") from None
@@ -67,8 +69,8 @@ class Source:
             return self._parquet_share
         return min(1.0, self._stream.tell() / self._size)
 
-    def raw_lines(self) -> Iterator[tuple[int, bytes | None]]:
-        """Lines as bytes with their numbers from 1, without their ends; None: far too long."""
+    def raw_lines(self) -> Iterator[tuple[int, bytes | str]]:
+        """Lines as bytes with their numbers from 1, without their ends; or why there are none."""
         number = 0
         while line := self._stream.readline(MAX_ROW_BYTES):
             number += 1
@@ -77,62 +79,58 @@ class Source:
                 continue
             while (rest := self._stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
                 pass
-            yield number, None
+            yield number, f"longer than {MAX_ROW_BYTES:,} bytes"
 
-    def rows(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+    def rows(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         """Rows with their numbers: lines count from 1, rows of CSV and Parquet from their first.
 
         Args:
-            columns: Those that are wanted of a file that has columns.
+            required: Columns that a file with columns must have.
+            optional: Columns that are read too where there are any.
 
         Raises:
             InputError: The file is not what its format says.
         """
-        readers: dict[Format, Callable[[set[str]], Iterator[tuple[int, Row]]]] = {
-            "lines": self._lines,
-            "csv": self._csv,
-            "jsonl": self._jsonl,
-            "parquet": self._parquet,
-        }
-        return readers[self.format](columns)
+        match self.format:
+            case "lines":
+                return self._lines()
+            case "jsonl":
+                return self._jsonl()
+            case "csv":
+                return self._csv(required, optional)
+            case "parquet":
+                return self._parquet(required, optional)
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
-    def _lines(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
-        del columns
+    def _lines(self) -> Iterator[tuple[int, Row]]:
         for number, line in self.raw_lines():
             try:
                 # A mark of the byte order is not part of the first text.
                 encoding = "utf-8-sig" if number == 1 else "utf-8"
-                yield number, "too long" if line is None else {"text": line.decode(encoding)}
+                yield number, line if isinstance(line, str) else {"text": line.decode(encoding)}
             except UnicodeDecodeError as error:
                 yield number, f"not UTF-8 at byte {error.start}"
 
-    def _jsonl(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
-        del columns
+    def _jsonl(self) -> Iterator[tuple[int, Row]]:
         decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
         for number, line in self.raw_lines():
-            if line is None:
-                yield number, "too long"
-                continue
             if not line.strip():
                 continue
             try:
-                yield number, cast("dict[str, Any]", decode(line))
+                yield number, line if isinstance(line, str) else cast("Row", decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 yield number, "not a JSON object"
 
-    def _csv(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+    def _csv(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         csv.field_size_limit(MAX_ROW_BYTES)
         # Bytes that are no UTF-8 become lone surrogates, which make one bad row and end nothing.
-        text = io.TextIOWrapper(
-            cast("BinaryIO", self._stream), "utf-8-sig", errors="surrogateescape", newline=""
-        )
+        text = io.TextIOWrapper(self._stream, "utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.DictReader(text, restkey="", strict=True)
         try:
-            self._require(columns, list(reader.fieldnames or []))
+            columns = self._columns(list(reader.fieldnames or []), required, optional)
             for number, row in enumerate(reader, 1):
                 if "" in row and isinstance(row[""], list):
                     yield number, "has more fields than the header"
@@ -143,27 +141,28 @@ class Source:
         except csv.Error as error:
             raise InputError(f"{self.name}, line {reader.line_num}: {error}.") from None
 
-    def _parquet(self, columns: set[str]) -> Iterator[tuple[int, Row]]:
+    def _parquet(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         import pyarrow as pa
         from pyarrow import parquet
 
         try:
             file = parquet.ParquetFile(self._stream)
-            self._require(columns, file.schema_arrow.names)
+            columns = self._columns(file.schema_arrow.names, required, optional)
             number = 0
-            for batch in file.iter_batches(PARQUET_BATCH, columns=sorted(columns)):
+            for batch in file.iter_batches(PARQUET_BATCH, columns=columns):
                 for row in batch.to_pylist():
                     number += 1
                     self._parquet_share = number / file.metadata.num_rows
                     yield number, row
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.name} can't be read as Parquet: {error}.") from None
 
-    def _require(self, columns: set[str], present: list[str]) -> None:
-        missing = sorted(columns - set(present))
+    def _columns(self, present: list[str], required: set[str], optional: set[str]) -> list[str]:
+        missing = sorted(required - set(present))
         if missing:
             raise InputError(
                 f"{self.name} has no column {', '.join(map(repr, missing))};"
                 f" it has {', '.join(map(repr, present)) or 'none'}.",
                 "Name the right ones with --text-column, --id-column and --key-column.",
             )
+        return sorted(required | (optional & set(present)))

@@ -1,4 +1,4 @@
-"""The worker's rules, applied before an event is sent: nobody has to look for it in dead letters."""
+"""The worker's rules, applied before sending: better an error here than a dead letter there."""
 
 from typing import Any
 

@@ -1,7 +1,9 @@
 """The `sentiment` command: finds subcommands by entry point, turns errors into sentences."""
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import click
 
@@ -23,13 +25,42 @@ class Commands(click.Group):
         return sorted(self._entry_points())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one subcommand; a missing library becomes an error with the extra to install."""
+        """Load one subcommand; where its app's libraries are missing, one that says so."""
         del ctx
         point = self._entry_points().get(cmd_name)
         if point is None:
             return None
-        command: click.Command = point.load()
+        try:
+            command: click.Command = point.load()
+        except ModuleNotFoundError as error:
+            return _unavailable(cmd_name, error)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the base class's signature
+        """Run the subcommand; a reader of our output that has enough (`head`) is no failure."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes standard output once more at its exit: something has to take it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
+
+
+def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
+    """A subcommand whose app isn't installed: listed in `--help`, an error when it is used."""
+
+    def refuse() -> None:
+        raise error
+
+    return click.Command(
+        name,
+        callback=refuse,
+        short_help=f"(not installed: needs {error.name})",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,10 +89,6 @@ def main() -> None:
         # Ctrl-C where a command has no ending of its own; 130 is the shell's code for SIGINT.
         click.echo("Interrupted.", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader (`head`, say) closed our output: nothing more to do, and nothing to say.
-        sys.stderr.close()
-        code = 0
     except ModuleNotFoundError as error:
         code = fail(
             SettingsError(

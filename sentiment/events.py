@@ -7,9 +7,10 @@ ignored by an older one, never an error.
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
+from confluent_kafka import Message
 from msgspec import Meta, Struct
 
 # An identifier travels in URLs, logs and headers: long enough for any UUID or URL, bounded.
@@ -159,7 +160,8 @@ ERROR_HEADERS = frozenset(
     }
 )
 
-Headers = list[tuple[str, bytes | None]]
+# As the client types them; what it has consumed is always bytes or None.
+Headers = list[tuple[str, str | bytes | None]]
 
 _decoder = msgspec.json.Decoder(TextEvent)
 
@@ -240,10 +242,13 @@ decode_result = msgspec.json.Decoder(SentimentResult).decode
 decode_tally = msgspec.json.Decoder(Tally).decode
 
 
-def passed_on(headers: Headers | None) -> Headers:
+def headers_of(message: Message) -> Headers:
+    """A consumed record's headers, in order; empty where it has none."""
+    return cast("Headers", message.headers() or [])
+
+
+def passed_on(headers: Headers) -> Headers:
     """The headers that travel from an event to its result: trace context and CloudEvents."""
-    if not headers:
-        return []
     return [
         (key, value)
         for key, value in headers

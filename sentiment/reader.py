@@ -25,6 +25,11 @@ from sentiment.settings import KafkaSettings
 
 Start = Literal["beginning", "end"] | float
 
+# Errors of a topic that waiting doesn't mend; librdkafka gets over the others by itself.
+LASTING = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
+# How long one wait for records lasts before Ctrl-C, or the end of an idle time, is seen.
+POLL_S = 0.2
+
 
 class TopicReader:
     """Reads one topic from a point on.
@@ -32,7 +37,8 @@ class TopicReader:
     Args:
         settings: How to reach Kafka.
         topic: The topic.
-        start: `beginning`, `end`, or a time in seconds since 1970.
+        start: `beginning`, `end`, or a time in seconds since 1970: the first record of each
+            partition whose timestamp is not before it.
         read_committed: False shows records of open and aborted transactions too.
 
     Raises:
@@ -51,34 +57,49 @@ class TopicReader:
             group_id="sentiment-reader",
             isolation_level="read_committed" if read_committed else "read_uncommitted",
             auto_offset_reset="earliest",
+            # The marks of transactions take offsets and are never returned, so that only this
+            # event tells that there is nothing more to come.
+            enable_partition_eof=True,
         )
-        self._assign(start)
+        self._next: dict[int, int] = {}
+        try:
+            self._assign(start)
+        except BaseException:
+            self._consumer.close()
+            raise
 
     def _assign(self, start: Start) -> None:
         timeout = self._settings.connect_timeout_s
         try:
             metadata = self._consumer.list_topics(self.topic, timeout=timeout).topics[self.topic]
             if metadata.error is not None:
-                raise TopicError(
-                    f"Topic {self.topic!r} does not exist at {self._settings.bootstrap_servers}.",
-                    "Create all topics with `sentiment topics`.",
-                )
+                self._refuse(metadata.error)
             parts = [TopicPartition(self.topic, number) for number in metadata.partitions]
-            if start == "beginning":
-                for part in parts:
-                    part.offset = OFFSET_BEGINNING
-            elif start != "end":
+            if not isinstance(start, str):
                 for part in parts:
                     part.offset = int(start * 1000)
                 parts = self._consumer.offsets_for_times(parts, timeout=timeout)
             for part in parts:
-                if start == "end" or part.offset == OFFSET_END:
-                    # Pinned to a number now, so that nothing sent from here on is missed.
-                    part.offset = self._consumer.get_watermark_offsets(part, timeout=timeout)[1]
+                if part.error is not None:
+                    self._refuse(part.error)
+                # Pinned to numbers now, so that nothing sent from here on is missed.
+                low, high = self._consumer.get_watermark_offsets(part, timeout=timeout)
+                if start == "beginning" or part.offset == OFFSET_BEGINNING:
+                    part.offset = low
+                elif start == "end" or part.offset == OFFSET_END:
+                    part.offset = high
+                self._next[part.partition] = part.offset
             self._consumer.assign(parts)
         except KafkaException as error:
-            self._consumer.close()
             raise kafka.unreachable(self._settings, error) from None
+
+    def _refuse(self, error: KafkaError) -> None:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TopicError(
+                f"Topic {self.topic!r} does not exist at {self._settings.bootstrap_servers}.",
+                "Create all topics with `sentiment topics`.",
+            )
+        raise BrokerError(f"Reading {self.topic!r} failed: {error.str()}.")
 
     def poll(self, timeout_s: float, most: int = 1000) -> list[Message]:
         """The next records: waits for the first, takes along those that are there already.
@@ -89,26 +110,29 @@ class TopicReader:
 
         Returns:
             Records in order per partition; empty when none came in time. A broker that is away
-            is no error here: librdkafka reconnects, and `most` records come when it is back.
+            is no error here: librdkafka reconnects, and the records come when it is back.
 
         Raises:
             BrokerError: An error that waiting doesn't mend.
+            TopicError: The topic doesn't exist any more.
         """
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
-        records = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
-        good = []
-        for record in records:
-            error = record.error()
+        messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
+        records = []
+        for message in messages:
+            error, partition, offset = message.error(), message.partition(), message.offset()
             if error is None:
-                good.append(record)
-            elif error.fatal() or error.code() in {
-                KafkaError.TOPIC_AUTHORIZATION_FAILED,
-                KafkaError.UNKNOWN_TOPIC_OR_PART,
-            }:
-                raise BrokerError(f"Reading {self.topic!r} failed: {error.str()}.")
-        return good
+                records.append(message)
+                offset = (offset or 0) + 1
+            elif error.code() in LASTING or error.fatal():
+                self._refuse(error)
+            elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
+                continue
+            if partition is not None and offset is not None:
+                self._next[partition] = offset
+        return records
 
     def follow(self, *, until_idle_s: float | None = None) -> Iterator[Message]:
         """Records one by one, without end or until none came for a time.
@@ -118,22 +142,55 @@ class TopicReader:
         """
         last = time.monotonic()
         while until_idle_s is None or time.monotonic() - last < until_idle_s:
-            for record in self.poll(0.2):
+            for record in self.poll(POLL_S):
                 last = time.monotonic()
                 yield record
 
+    def rest(self) -> Iterator[Message]:
+        """Records one by one, up to the ends that the partitions have now.
+
+        Raises:
+            BrokerError: Nothing came for `KAFKA_CONNECT_TIMEOUT_S`, although there is more.
+        """
+        ends = self.ends()
+        positions, last = self.positions(), time.monotonic()
+        while any(positions[partition] < end for partition, end in ends.items()):
+            for record in self.poll(POLL_S):
+                if (record.offset() or 0) < ends[record.partition() or 0]:
+                    yield record
+            if positions != self._next:
+                positions, last = self.positions(), time.monotonic()
+            elif time.monotonic() - last > self._settings.connect_timeout_s:
+                raise BrokerError(
+                    f"Reading {self.topic!r} stopped: no broker sent anything for"
+                    f" {self._settings.connect_timeout_s:g} s.",
+                    "See whether the brokers are up, then read again.",
+                )
+
     def ends(self) -> dict[int, int]:
-        """The offset after the last committed record, by partition."""
-        return {
-            part.partition: self._consumer.get_watermark_offsets(
-                part, timeout=self._settings.connect_timeout_s
-            )[1]
-            for part in self._consumer.assignment()
-        }
+        """The offset after the last record that can be read now, by partition.
+
+        Raises:
+            BrokerError: Kafka doesn't answer.
+        """
+        timeout = self._settings.connect_timeout_s
+        try:
+            return {
+                number: self._consumer.get_watermark_offsets(
+                    TopicPartition(self.topic, number), timeout=timeout
+                )[1]
+                for number in self._next
+            }
+        except KafkaException as error:
+            raise kafka.unreachable(self._settings, error) from None
 
     def positions(self) -> dict[int, int]:
-        """The offset of the next record to be returned, by partition; -1001 before the first."""
-        return {p.partition: p.offset for p in self._consumer.position(self._consumer.assignment())}
+        """By partition, the offset from which on nothing has been returned.
+
+        They reach `ends()` when everything has been read, a little after the last record where
+        marks of transactions follow it.
+        """
+        return dict(self._next)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from sentiment import metrics
 from sentiment.settings import (
     KafkaSettings,
+    LocalSettings,
     LogSettings,
     ModelSettings,
     Section,
@@ -27,6 +28,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ModelSettings,
     WorkerSettings,
     WebSettings,
+    LocalSettings,
     LogSettings,
 )
 

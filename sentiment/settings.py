@@ -13,10 +13,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as NotJsonError
 
 from sentiment.errors import SettingsError
 
 Share = Annotated[float, Field(gt=0, le=1)]
+# What Kafka allows as the name of a topic.
+TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 
 
 class Section(BaseSettings):
@@ -26,17 +29,25 @@ class Section(BaseSettings):
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 - the fields have the types
         prefix = str(self.model_config.get("env_prefix", ""))
+        secrets = os.environ.get("SENTIMENT_SECRETS_DIR")
+        if secrets and not Path(secrets).is_dir():
+            raise SettingsError(f"SENTIMENT_SECRETS_DIR={secrets} is no directory.")
         try:
-            super().__init__(_secrets_dir=os.environ.get("SENTIMENT_SECRETS_DIR"), **values)
+            super().__init__(_secrets_dir=secrets, **values)
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_context=False, include_input=False)
             lines = [
                 f"{prefix}{'.'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in wrong
             ]
-            raise SettingsError(
-                "Wrong setting: " + "; ".join(lines),
-                "Set it in the environment; docs/operations.md lists every setting.",
-            ) from None
+        except NotJsonError as error:
+            # Its sentence has the field in quotation marks, and nothing else has.
+            lines = [f"{prefix}{str(error).split(chr(34))[1]}".upper() + ": Input should be JSON"]
+        else:
+            return
+        raise SettingsError(
+            "Wrong setting: " + "; ".join(lines),
+            "Set it in the environment; docs/operations.md lists every setting.",
+        )
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields have the types
         """A validated copy with some values changed; None changes nothing."""
@@ -76,6 +87,7 @@ class KafkaSettings(Section):
     ssl_ca_location: str = Field("", description="CA certificates; empty: the system's own.")
     config: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
+        repr=False,  # a password may be among them
         description="Further librdkafka properties as a JSON object; they win over ours.",
     )
     # Ten seconds: a broker that restarts is back by then; a wrong address shouldn't cost more.
@@ -89,12 +101,12 @@ class TopicSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="TOPICS_")
 
-    events: str = Field("text-events", description="Text events, the input.")
-    results: str = Field("sentiment-results", description="Results.")
-    dead_letters: str = Field("text-events.dlq", description="What could not be classified.")
-    tallies: str = Field("sentiment-tallies", description="Counts per batch and partition.")
-    trends: str = Field("sentiment-trends", description="Windowed aggregates.")
-    feedback: str = Field("sentiment-feedback", description="People's labels for results.")
+    events: TopicName = Field("text-events", description="Text events, the input.")
+    results: TopicName = Field("sentiment-results", description="Results.")
+    dead_letters: TopicName = Field("text-events.dlq", description="What could not be classified.")
+    tallies: TopicName = Field("sentiment-tallies", description="Counts per batch and partition.")
+    trends: TopicName = Field("sentiment-trends", description="Windowed aggregates.")
+    feedback: TopicName = Field("sentiment-feedback", description="People's labels for results.")
     # Four: enough for four workers on one small cluster; more can be added, never taken away.
     partitions: PositiveInt = Field(4, description="Partitions of a topic that we create.")
     # -1 is the cluster's own default: 1 on a laptop, 3 on a well-kept cluster.
@@ -221,6 +233,21 @@ class WebSettings(Section):
     max_request_bytes: PositiveInt = Field(1_048_576, description="Largest request, in bytes.")
 
 
+class LocalSettings(Section):
+    """Kafka and the demo on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="LOCAL_")
+
+    cache_dir: Path = Field(
+        Path.home() / ".cache" / "sentiment-stream",
+        description="Where Apache Kafka's jars are kept; about 100 MB.",
+    )
+    data_dir: Path = Field(
+        Path.home() / ".local" / "share" / "sentiment-stream",
+        description="Where the local Kafka and the demo keep their data between starts.",
+    )
+
+
 class Settings:
     """The whole tree; each section is read from the environment when first used."""
 
@@ -248,3 +275,8 @@ class Settings:
     def web(self) -> WebSettings:
         """The page's own settings."""
         return WebSettings()
+
+    @cached_property
+    def local(self) -> LocalSettings:
+        """Kafka and the demo on this machine."""
+        return LocalSettings()

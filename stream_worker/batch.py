@@ -16,6 +16,9 @@ from sentiment.settings import TopicSettings
 from stream_worker.dead_letters import error_headers
 from stream_worker.tallies import PartitionTally
 
+# An event with P(positive), or why there is none. A tombstone has neither.
+Outcome = tuple[TextEvent, float] | EventError
+
 
 class Output(NamedTuple):
     """A record to publish. `partition` is the input's: its results keep its order."""
@@ -65,38 +68,53 @@ def classify(
         The outputs and counts; each record has exactly one result, one dead letter, or is a
         tombstone.
     """
-    decoded = [_decode(message.value(), max_event_bytes) for message in messages]
-    scores = iter(_score(model.scorer, [e.text for e in decoded if isinstance(e, TextEvent)]))
+    outcomes = _outcomes(messages, model.scorer, max_event_bytes)
     now = datetime.now(UTC)
     now_ms = now.timestamp() * 1000
     batch = Batch(Model(model.name, model.version), len(messages), int(now_ms))
-    for message, event in zip(messages, decoded, strict=True):
+    for message, outcome in zip(messages, outcomes, strict=True):
         kind, timestamp_ms = message.timestamp()
         if kind == TIMESTAMP_NOT_AVAILABLE:
             timestamp_ms = int(now_ms)
         batch.oldest_ms = min(batch.oldest_ms, timestamp_ms)
         tally = _tally(batch, message)
-        if event is None:
-            tally.tombstones += 1
-            continue
-        outcome = next(scores) if isinstance(event, TextEvent) else event
-        if isinstance(event, TextEvent) and isinstance(outcome, float):
-            result = _result(message, event, outcome, batch.model, timestamp_ms, now)
-            batch.sentiments[result.sentiment] += 1
-            tally.add_result(event.source, timestamp_ms, outcome, now_ms - timestamp_ms)
-            topic, value = topics.results, events.encode(result)
-            headers = events.passed_on(message.headers())
-        elif isinstance(outcome, EventError):
-            batch.errors[outcome.code] += 1
-            tally.add_dead_letter(timestamp_ms)
-            topic, value = topics.dead_letters, message.value()
-            headers = error_headers(message, outcome, model.version)
+        match outcome:
+            case None:
+                tally.tombstones += 1
+                continue
+            case EventError():
+                batch.errors[outcome.code] += 1
+                tally.add_dead_letter(timestamp_ms)
+                topic, value = topics.dead_letters, message.value()
+                headers = error_headers(message, outcome, model.version)
+            case event, score:
+                result = _result(message, event, score, batch.model, timestamp_ms, now)
+                batch.sentiments[result.sentiment] += 1
+                tally.add_result(event.source, timestamp_ms, score, now_ms - timestamp_ms)
+                topic, value = topics.results, events.encode(result)
+                headers = events.passed_on(events.headers_of(message))
         batch.outputs.append(Output(topic, tally.partition, message.key(), value, headers))
     for tally in batch.tallies.values():
         key = f"{tally.topic}-{tally.partition}".encode()
-        value = events.encode(tally.record(batch.model))
-        batch.outputs.append(Output(topics.tallies, tally.partition, key, value, []))
+        record = events.encode(tally.record(batch.model))
+        batch.outputs.append(Output(topics.tallies, tally.partition, key, record, []))
     return batch
+
+
+def _outcomes(
+    messages: Sequence[Message], scorer: Scorer, max_event_bytes: int
+) -> list[Outcome | None]:
+    """What is said of each record, by scoring all its batch's texts in one call."""
+    decoded = [_decode(message.value(), max_event_bytes) for message in messages]
+    scores = iter(_score(scorer, [e.text for e in decoded if isinstance(e, TextEvent)]))
+    outcomes: list[Outcome | None] = []
+    for event in decoded:
+        if isinstance(event, TextEvent):
+            score = next(scores)
+            outcomes.append(score if isinstance(score, EventError) else (event, score))
+        else:
+            outcomes.append(event)
+    return outcomes
 
 
 def _decode(value: bytes | None, max_event_bytes: int) -> TextEvent | EventError | None:

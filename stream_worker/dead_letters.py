@@ -21,7 +21,7 @@ def error_headers(message: Message, error: EventError, model_version: str) -> He
     Returns:
         Headers; those of an earlier attempt, which a redriven record carries, are replaced.
     """
-    own = _headers(message)
+    own = events.headers_of(message)
     attempts = [value for key, value in own if key == events.ERROR_ATTEMPT]
     return [
         *((key, value) for key, value in own if key not in events.ERROR_HEADERS),
@@ -37,15 +37,7 @@ def error_headers(message: Message, error: EventError, model_version: str) -> He
     ]
 
 
-def _headers(message: Message) -> Headers:
-    """A record's headers as pairs of name and bytes; consumers never see another form."""
-    return [
-        (key, value.encode() if isinstance(value, str) else value)
-        for key, value in list(message.headers() or [])
-    ]
-
-
-def _next_attempt(earlier: list[bytes | None]) -> int:
+def _next_attempt(earlier: list[str | bytes | None]) -> int:
     last = earlier[-1] if earlier else None
     # Anybody can write this header: a value that is no count starts the count anew.
     return int(last) + 1 if last and last.isdigit() and len(last) < len("1000000") else 1

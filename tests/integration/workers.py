@@ -78,14 +78,12 @@ def send(settings: Settings, values: Iterable[bytes | None], **options: Any) -> 
     assert producer.flush(PATIENCE_S) == 0
 
 
-def read(
-    settings: Settings, topic: str, enough: Callable[[list[Message[Any, Any]]], bool]
-) -> list[Message[Any, Any]]:
+def read(settings: Settings, topic: str, enough: Callable[[list[Message]], bool]) -> list[Message]:
     """Read a topic from its beginning, committed records only, until there is enough.
 
     One more second is read after that: what is doubled comes late.
     """
-    records: list[Message[Any, Any]] = []
+    records: list[Message] = []
     deadline = time.monotonic() + PATIENCE_S
     with TopicReader(settings.kafka, topic, "beginning") as reader:
         while not enough(records):
@@ -103,6 +101,6 @@ def read_results(settings: Settings, count: int) -> list[events.SentimentResult]
     return [events.decode_result(record.value() or b"") for record in records]
 
 
-def read_dead_letters(settings: Settings, count: int) -> list[Message[Any, Any]]:
+def read_dead_letters(settings: Settings, count: int) -> list[Message]:
     """Read `count` dead letters, and those beyond it that should not be there."""
     return read(settings, settings.topics.dead_letters, lambda seen: len(seen) >= count)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def record(
     partition: int = 0,
     headers: list[tuple[str, bytes]] | None = None,
     key: bytes | None = b"key",
-) -> Message[Any, Any]:
+) -> Message:
     """A record as the consumer returns it."""
     return Message(
         topic="text-events",
@@ -55,7 +55,7 @@ def record(
     )
 
 
-def run(*records: Message[Any, Any], max_event_bytes: int = 1000) -> Batch:
+def run(*records: Message, max_event_bytes: int = 1000) -> Batch:
     """Classify records with the test's model."""
     return classify(records, MODEL, TOPICS, max_event_bytes)
 

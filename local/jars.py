@@ -1,0 +1,159 @@
+"""The jars of Apache Kafka: fetched once, checked by SHA-256, cached.
+
+`jars.lock` names each jar by its Maven coordinates and its sum, so that a start resolves nothing
+and trusts nobody. `python -m local.jars` writes it anew, after a version below was changed. No
+Maven and no Java of the machine has a part in this: `jgo` speaks to the repository itself.
+"""
+
+import errno
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentiment.errors import SetupError
+
+KAFKA_VERSION = "4.4.0"
+BROKER = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+# Without a binding the broker logs nothing. All else that it needs is among the broker's own.
+BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"
+LOCK = Path(__file__).parent / "jars.lock"
+# The repository answers each request slowly and many at once gladly.
+PARALLEL = 8
+TIMEOUT_S = 60
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of the lock."""
+
+    sha256: str
+    coordinates: str
+
+    @property
+    def name(self) -> str:
+        """Its file's name, as Maven forms it."""
+        _, artifact, version = self.coordinates.split(":")
+        return f"{artifact}-{version}.jar"
+
+
+def locked() -> list[Jar]:
+    """The jars that the lock names."""
+    lines = LOCK.read_text().splitlines()
+    return [Jar(*line.split()) for line in lines if line and not line.startswith("#")]
+
+
+def ensure(cache: Path, say: Say) -> Path:
+    """Make sure that every jar is there with the right sum.
+
+    Args:
+        cache: Where jars are kept between starts.
+        say: Told of progress, when there is something to wait for.
+
+    Returns:
+        The folder that holds them.
+
+    Raises:
+        SetupError: No network on the first start, a full disk, or a sum that differs.
+    """
+    folder = cache / f"kafka-{KAFKA_VERSION}"
+    missing = [jar for jar in locked() if not _is_good(folder / jar.name, jar)]
+    if not missing:
+        return folder
+    with _explained(cache):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as repository:
+            _fetch(missing, folder, Path(repository), say)
+    return folder
+
+
+def _fetch(jars: list[Jar], folder: Path, repository: Path, say: Say) -> None:
+    say(f"Fetching Apache Kafka {KAFKA_VERSION}, once: {len(jars)} files, about 90 MB …")
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        futures = {pool.submit(_download, jar.coordinates, repository): jar for jar in jars}
+        try:
+            for count, future in enumerate(as_completed(futures), 1):
+                jar, path = futures[future], future.result()
+                _require_good(path, jar)
+                # Renamed only when it is whole and right: an interruption leaves nothing half.
+                path.replace(folder / jar.name)
+                say(f"  {count:>2} of {len(jars)}  {jar.name}")
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _download(coordinates: str, repository: Path) -> Path:
+    from jgo.maven import MavenContext
+
+    group, artifact, version = coordinates.split(":")
+    context = MavenContext(repo_cache=repository, timeout=TIMEOUT_S)
+    path: Path = context.project(group, artifact).at_version(version).artifact().resolve()
+    return path
+
+
+def _require_good(path: Path, jar: Jar) -> None:
+    if not _is_good(path, jar):
+        raise SetupError(
+            f"{jar.name} differs from the sum in {LOCK.name}: it is not used.",
+            "Someone between here and the repository changed it, or the lock is old.",
+        )
+
+
+def _is_good(path: Path, jar: Jar) -> bool:
+    return path.is_file() and _sum(path) == jar.sha256
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _explained(cache: Path) -> Iterator[None]:
+    """Turn what goes wrong with disk and network into sentences."""
+    from requests import RequestException
+
+    try:
+        yield
+    except RequestException as error:
+        raise SetupError(
+            f"Apache Kafka's jars can't be fetched: {type(error).__name__}.",
+            "The first start needs the network, later ones don't. Behind a proxy set HTTPS_PROXY;"
+            " or use a Kafka that is there already: --bootstrap-servers HOST:PORT.",
+        ) from None
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        raise SetupError(
+            f"Apache Kafka's jars can't be stored in {cache}: {error.strerror}.",
+            "About 200 MB are needed there."
+            if full
+            else "Choose another folder with LOCAL_CACHE_DIR.",
+        ) from None
+
+
+def update() -> None:
+    """Resolve the broker's dependencies anew and write the lock."""
+    from jgo.maven import Dependency, MavenContext
+
+    with tempfile.TemporaryDirectory() as folder:
+        context = MavenContext(repo_cache=Path(folder), timeout=TIMEOUT_S)
+        group, artifact, version = BROKER.split(":")
+        broker = context.project(group, artifact).at_version(version).artifact()
+        inputs, transitive = context.resolver.resolve([Dependency(broker)])
+        paths = {
+            f"{found.artifact.component.project}:{found.artifact.version}": found.artifact.resolve()
+            for found in (*inputs, *transitive)
+        }
+        paths[BINDING] = _download(BINDING, Path(folder))
+        lines = sorted(f"{_sum(path)}  {coordinates}" for coordinates, path in paths.items())
+    LOCK.write_text("# Written by `python -m local.jars`.\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    update()

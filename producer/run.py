@@ -1,0 +1,134 @@
+"""One run of `sentiment produce`: rows in, events out, counted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+
+from producer.client import EventProducer
+from producer.pacing import Pacer
+from producer.progress import Progress
+from producer.rows import Columns, to_event
+from producer.sources import Format, Row, Source
+from sentiment import logs
+from sentiment.errors import InputError, SentimentError
+
+log = logs.get(__name__)
+
+# Ten show what is wrong with a file; the summary has the count.
+MAX_ROWS_TOLD = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send, and how.
+
+    Attributes:
+        texts: Texts given one by one.
+        files: Paths; `-` is standard input.
+        format: How the files are written.
+        columns: What stands where in them.
+        rate: Events per second; None: as fast as possible.
+        limit: Most events to send; None: all.
+        repeat: Begin again at the end.
+        strict: End at the first bad row.
+        raw: Send the bytes of lines as they are.
+    """
+
+    texts: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    format: Format | Literal["auto"] = "auto"
+    columns: Columns = field(default_factory=Columns)
+    rate: float | None = None
+    limit: int | None = None
+    repeat: bool = False
+    strict: bool = False
+    raw: bool = False
+
+
+class Run:
+    """Sends what a plan says; the counts are true at any time, whatever ended it.
+
+    Attributes:
+        skipped: Rows that are no events.
+        interrupted: Whether Ctrl-C ended it.
+        error: What ended it early, if anything did.
+    """
+
+    def __init__(self, plan: Plan, producer: EventProducer) -> None:
+        self.skipped = 0
+        self.interrupted = False
+        self.error: SentimentError | None = None
+        self._plan = plan
+        self._producer = producer
+        self._source: Source | None = None
+        self._progress = Progress()
+
+    def send(self) -> None:
+        """Send everything and wait for the acknowledgements; problems end up in `error`."""
+        try:
+            self._send_rows()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except SentimentError as error:
+            self.error = error
+        self._progress.clear()
+        try:
+            self._producer.flush()
+        except SentimentError as error:
+            self.error = self.error or error
+
+    def _send_rows(self) -> None:
+        pacer = Pacer(self._plan.rate, time.monotonic())
+        for place, row in self._rows():
+            if delay := pacer.delay(time.monotonic()):
+                self._producer.wait(delay)
+            try:
+                if isinstance(row, bytes):
+                    self._producer.send_raw(row)
+                else:
+                    value, key = to_event(row, self._plan.columns)
+                    self._producer.send_event(value, key=key)
+            except InputError as error:
+                self._skip(place, error)
+            self._progress.update(self._producer.sent, self._share())
+            if self._producer.sent == self._plan.limit:
+                return
+
+    def _rows(self) -> Iterator[tuple[str, Row | bytes]]:
+        while True:
+            before = self._producer.sent
+            yield from self._round()
+            # A round that sent nothing would be repeated for ever.
+            if not self._plan.repeat or self._producer.sent == before:
+                return
+
+    def _round(self) -> Iterator[tuple[str, Row | bytes]]:
+        plan = self._plan
+        row: Row | bytes
+        for number, text in enumerate(plan.texts, 1):
+            row = text.encode(errors="surrogateescape") if plan.raw else {"text": text}
+            yield f"argument {number}", row
+        for name in plan.files:
+            with closing(Source(name, "lines" if plan.raw else plan.format)) as source:
+                self._source = source
+                columns = plan.columns.required()
+                for number, row in source.raw_lines() if plan.raw else source.rows(columns, {"id"}):
+                    yield f"{source.name}, row {number}", row
+
+    def _share(self) -> float | None:
+        plan = self._plan
+        shares = [self._producer.sent / plan.limit if plan.limit else None]
+        if not plan.repeat and len(plan.files) == 1 and self._source is not None:
+            shares.append(self._source.share_read())
+        return max((share for share in shares if share is not None), default=None)
+
+    def _skip(self, place: str, error: InputError) -> None:
+        if self._plan.strict:
+            raise InputError(f"{place}: {error.message}", error.hint)
+        self.skipped += 1
+        if self.skipped <= MAX_ROWS_TOLD:
+            log.warning("skipped a bad row", row=place, reason=error.message)
+        if self.skipped == MAX_ROWS_TOLD:
+            log.warning("further bad rows are counted and not shown")

@@ -1,0 +1,132 @@
+"""`sentiment results`: results as JSON Lines."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from sentiment import logs
+from sentiment.errors import InputError
+from sentiment.settings import Settings
+
+if TYPE_CHECKING:
+    from sentiment.reader import Start
+
+log = logs.get(__name__)
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with new results, until Ctrl-C.")
+@click.option(
+    "--since", metavar="WHEN",
+    help="`beginning`, how long ago (30s, 10m, 2h, 7d), or a time (2026-01-31T08:00:00Z)."
+    "  [default: beginning; with --follow: now]",
+)  # fmt: skip
+@click.option("--limit", "-n", type=click.IntRange(min=1), metavar="N", help="End after N results.")
+@click.option("--id", "ids", multiple=True, help="Only this event's. May be given several times.")
+@click.option(
+    "--sentiment", type=click.Choice(["positive", "negative"]), help="Only those of one sentiment."
+)
+@click.option("--topic", help="The topic.  [default: TOPICS_RESULTS]")
+@click.option("--bootstrap-servers", help="Kafka's addresses.  [default: KAFKA_BOOTSTRAP_SERVERS]")
+def results(
+    *,
+    follow: bool,
+    since: str | None,
+    limit: int | None,
+    ids: tuple[str, ...],
+    sentiment: str | None,
+    topic: str | None,
+    bootstrap_servers: str | None,
+) -> None:
+    """Print results, one JSON object per line.
+
+    Reads what is there and ends, or goes on with --follow. Only committed results are shown;
+    reading disturbs nobody. They stand in order within a partition, not across partitions.
+
+    \b
+    Examples:
+      sentiment results --since 10m
+      sentiment results --follow --sentiment negative
+      sentiment results --id order-1042 --limit 1
+      sentiment results | jq -r '[.sentiment, .confidence] | @tsv'
+    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
+    settings = Settings()
+    settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
+    start: Start = "end" if follow else "beginning"
+    if since:
+        start = parse_since(since, time.time())
+    try:
+        found = _matching(settings, topic, start, set(ids), sentiment, follow=follow)
+        for count, line in enumerate(found, 1):
+            sys.stdout.buffer.write(line + b"\n")
+            # Whoever reads a pipe wants each result when it comes.
+            sys.stdout.buffer.flush()
+            if count == limit:
+                return
+    except KeyboardInterrupt:
+        # The ordinary end of following.
+        if not follow:
+            raise
+
+
+def parse_since(text: str, now: float) -> "Start":
+    """Read a point in time.
+
+    Args:
+        text: `beginning`, a duration, or a time by RFC 3339; without a zone it is local.
+        now: Seconds since 1970.
+
+    Returns:
+        `beginning`, or seconds since 1970.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if text == "beginning":
+        return "beginning"
+    if duration := re.fullmatch(r"(\d{1,9})([smhd])", text):
+        return max(0.0, now - int(duration[1]) * SECONDS[duration[2]])
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise InputError(
+            f"--since {text!r} is no point in time.",
+            "Give `beginning`, a duration such as 30s, 10m, 2h or 7d, or a time such as"
+            " 2026-01-31T08:00:00Z.",
+        ) from None
+
+
+def _matching(
+    settings: Settings,
+    topic: str | None,
+    start: "Start",
+    ids: set[str],
+    sentiment: str | None,
+    *,
+    follow: bool,
+) -> Iterator[bytes]:
+    import msgspec
+
+    from sentiment.events import decode_result
+    from sentiment.reader import TopicReader
+
+    with TopicReader(settings.kafka, topic or settings.topics.results, start) as reader:
+        for record in reader.follow() if follow else reader.rest():
+            value = record.value() or b""
+            try:
+                result = decode_result(value)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                log.warning(
+                    "not a result", topic=reader.topic, partition=record.partition(),
+                    offset=record.offset(),
+                )  # fmt: skip
+                continue
+            if (not ids or result.id in ids) and sentiment in {None, result.sentiment}:
+                yield value

@@ -1,0 +1,258 @@
+"""The scikit-learn estimators of our models, and the pipeline that they make.
+
+A text is the set of its 1- to 3-grams. Each n-gram is weighted by how much more often it stands in
+positive than in negative texts, rows get length 1, and a linear classifier decides: the "NBSVM" of
+S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification",
+ACL 2012, with logistic regression in place of the SVM so that the answer is a probability.
+
+Fitted state is NumPy arrays only: the skops format writes a node per entry of a dictionary, which
+for a vocabulary of half a million n-grams is hundreds of megabytes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import Normalizer
+from sklearn.utils.validation import check_is_fitted
+
+from sentiment.text import tokens
+
+Integers = NDArray[np.int64]
+
+# The number of a word or n-gram that the vocabulary doesn't have.
+UNKNOWN = -1
+
+
+class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
+    """Marks which word n-grams a text has: 1 where it has one, however often.
+
+    An n-gram is known by the (n-1)-gram that it begins with and by its last word. So a batch of
+    texts is looked up with a few array operations, and no string is made of a whole n-gram.
+
+    Args:
+        min_df: In how many training texts an n-gram must be; one number per n. Never falling, so
+            that the beginning of an n-gram that is kept is kept too.
+
+    Attributes:
+        words_: The known words in UTF-8, sorted, one after the other; uint8.
+        word_ends_: Where each word ends in `words_`; shape (words,), int64.
+        prefixes_: For n = 2, 3, …: the number of the (n-1)-gram that each n-gram begins with;
+            sorted, int32.
+        lasts_: For n = 2, 3, …: the number of each n-gram's last word; int32.
+    """
+
+    def __init__(self, min_df: Sequence[int] = (2, 3, 3)) -> None:
+        self.min_df = min_df
+
+    def fit(self, texts: Sequence[str], y: object = None) -> Self:
+        """Learn the n-grams of a training set.
+
+        Raises:
+            ValueError: `min_df` is empty or falls, or no word is in enough texts.
+        """
+        del y
+        least = list(self.min_df)
+        if not least or least != sorted(least):
+            raise ValueError(f"min_df must hold one number per n and never fall, not {least}")
+        # Numbered as they come, then again in sorted order without the rare ones.
+        seen: dict[str, int] = {}
+        ids, rows = _number(texts, lambda word: seen.setdefault(word, len(seen)))
+        frequent = _document_frequency(ids, rows, len(seen)) >= least[0]
+        words = sorted(word for word, number in seen.items() if frequent[number])
+        if not words:
+            raise ValueError(f"No word is in {least[0]} texts or more")
+        renumbered = np.full(len(seen), UNKNOWN, np.int64)
+        renumbered[[seen[word] for word in words]] = np.arange(len(words))
+        ids = renumbered[ids]
+
+        encoded = [word.encode() for word in words]
+        self.words_ = np.frombuffer(b"".join(encoded), np.uint8)
+        self.word_ends_ = np.cumsum([len(word) for word in encoded], dtype=np.int64)
+        self.prefixes_: list[NDArray[np.int32]] = []
+        self.lasts_: list[NDArray[np.int32]] = []
+        grams, starts = ids, np.arange(len(ids))
+        for n in range(2, len(least) + 1):
+            keys, starts = _extend(grams, starts, ids, rows, n, len(words))
+            known, numbers = np.unique(keys, return_inverse=True)
+            known = known[_document_frequency(numbers, rows[starts], len(known)) >= least[n - 1]]
+            prefixes, lasts = np.divmod(known, len(words))
+            self.prefixes_.append(prefixes.astype(np.int32))
+            self.lasts_.append(lasts.astype(np.int32))
+            grams = _find(known, keys)
+        self.__dict__.pop("_numbers", None)
+        self.__dict__.pop("_keys", None)
+        return self
+
+    def transform(self, texts: Sequence[str]) -> csr_matrix:
+        """Mark the known n-grams of each text.
+
+        Returns:
+            Shape (texts, n-grams), float64; columns are the words, the 2-grams, the 3-grams, …
+        """
+        check_is_fitted(self)
+        numbers = self._numbers
+        ids, rows = _number(texts, lambda word: numbers.get(word, UNKNOWN))
+        width = len(self.word_ends_) + sum(map(len, self.lasts_))
+        found = [rows[starts] * width + columns for starts, columns in self._known_grams(ids, rows)]
+        # Sorted and each once: the cells of a CSR matrix in their order.
+        of_row, column = np.divmod(np.unique(np.concatenate(found)), width)
+        ends = np.searchsorted(of_row, np.arange(len(texts) + 1))
+        return csr_matrix(
+            (np.ones(len(column)), column.astype(np.int32), ends.astype(np.int32)),
+            shape=(len(texts), width),
+        )
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """The n-grams in the order of the columns, their words with spaces between."""
+        del input_features
+        check_is_fitted(self)
+        names = [list(self._numbers)]
+        for prefixes, lasts in zip(self.prefixes_, self.lasts_, strict=True):
+            previous, words = names[-1], names[0]
+            names.append(
+                [f"{previous[p]} {words[w]}" for p, w in zip(prefixes, lasts, strict=True)]
+            )
+        return np.array([name for of_one_n in names for name in of_one_n], object)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in {"_numbers", "_keys"}}
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - sklearn has no types
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """Word to number, rebuilt from the arrays when first used after loading."""
+        blob = self.words_.tobytes()
+        ends = [0, *self.word_ends_.tolist()]
+        return {blob[a:b].decode(): number for number, (a, b) in enumerate(pairwise(ends))}
+
+    @cached_property
+    def _keys(self) -> list[Integers]:
+        """For n = 2, 3, …: prefix and last word as one number, sorted."""
+        return [
+            prefixes.astype(np.int64) * len(self.word_ends_) + lasts
+            for prefixes, lasts in zip(self.prefixes_, self.lasts_, strict=True)
+        ]
+
+    def _known_grams(self, ids: Integers, rows: Integers) -> Iterator[tuple[Integers, Integers]]:
+        """For n = 1, 2, …: where the known n-grams start, and their columns."""
+        words = len(self.word_ends_)
+        grams, starts, offset = ids, np.arange(len(ids)), 0
+        yield starts[grams != UNKNOWN], grams[grams != UNKNOWN]
+        for n, keys in enumerate(self._keys, start=2):
+            offset += len(self._keys[n - 3]) if n > 2 else words  # noqa: PLR2004 - 2-grams
+            wanted, starts = _extend(grams, starts, ids, rows, n, words)
+            grams = _find(keys, wanted)
+            starts, grams = starts[grams != UNKNOWN], grams[grams != UNKNOWN]
+            yield starts, grams + offset
+
+
+class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] # see above
+    """Multiplies each feature by the log-ratio of its share in positive and in negative texts.
+
+    Args:
+        alpha: Added to each count, so that a feature of one class only has a finite weight.
+
+    Attributes:
+        ratio_: ln((p / |p|) / (q / |q|)) with p, q the smoothed counts of the positive and the
+            negative texts (Wang and Manning 2012, section 2.1); shape (features,), float64.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def fit(self, X: csr_matrix, y: ArrayLike) -> Self:  # noqa: N803 - sklearn's name
+        """Count features by class; `y` holds 0 and 1."""
+        positive = np.asarray(y) == 1
+        p = self.alpha + np.asarray(X[positive].sum(axis=0)).ravel()
+        q = self.alpha + np.asarray(X[~positive].sum(axis=0)).ravel()
+        self.ratio_: NDArray[np.float64] = np.log(p / p.sum()) - np.log(q / q.sum())
+        return self
+
+    def transform(self, X: csr_matrix) -> csr_matrix:  # noqa: N803 - sklearn's name
+        """Scale the features; the matrix given stays as it is."""
+        check_is_fitted(self)
+        return csr_matrix((X.data * self.ratio_[X.indices], X.indices, X.indptr), shape=X.shape)
+
+
+def build(min_df: Sequence[int] = (2, 3, 3), alpha: float = 1.0, C: float = 30.0) -> Pipeline:  # noqa: N803 - sklearn's name
+    """The pipeline, not fitted: texts in, classes 0 (negative) and 1 (positive) out.
+
+    Args:
+        min_df: See `NgramVectorizer`.
+        alpha: See `NaiveBayesScaler`.
+        C: Inverse strength of the L2 penalty of the classifier.
+    """
+    return Pipeline(
+        [
+            ("ngrams", NgramVectorizer(min_df)),
+            ("scale", NaiveBayesScaler(alpha)),
+            ("length", Normalizer()),
+            # The dual form is liblinear's quickest where features outnumber texts by far.
+            (
+                "classify",
+                LogisticRegression(C=C, solver="liblinear", dual=True, random_state=0),
+            ),
+        ]
+    )
+
+
+def _number(texts: Sequence[str], number: Callable[[str], int]) -> tuple[Integers, Integers]:
+    """The number of each token of all texts, one text after the other, and each token's text."""
+    ids: list[int] = []
+    lengths: list[int] = []
+    for text in texts:
+        found = tokens(text)
+        ids += map(number, found)
+        lengths.append(len(found))
+    return np.array(ids, np.int64), np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _extend(  # noqa: PLR0913, PLR0917 - one step of a loop, shared by fitting and looking up
+    grams: Integers, starts: Integers, ids: Integers, rows: Integers, n: int, words: int
+) -> tuple[Integers, Integers]:
+    """Lengthen known (n-1)-grams by the word that follows in the same text, where it is known.
+
+    Args:
+        grams: Numbers of (n-1)-grams, `UNKNOWN` among them; shape (k,).
+        starts: Where in `ids` they start; shape (k,).
+        ids: Word numbers of all texts; shape (tokens,).
+        rows: The text of each; shape (tokens,).
+        n: Words of the n-grams to make.
+        words: Number of words in the vocabulary.
+
+    Returns:
+        Keys of the n-grams, and where in `ids` they start.
+    """
+    keep = (grams != UNKNOWN) & (starts + n <= len(ids))
+    grams, starts = grams[keep], starts[keep]
+    lasts = starts + (n - 1)
+    keep = (ids[lasts] != UNKNOWN) & (rows[lasts] == rows[starts])
+    return grams[keep] * words + ids[lasts[keep]], starts[keep]
+
+
+def _find(known: Integers, wanted: Integers) -> Integers:
+    """Where each wanted key stands among the known ones, which are sorted; `UNKNOWN` if not."""
+    if not len(known):
+        return np.full(len(wanted), UNKNOWN, np.int64)
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[at] == wanted, at, UNKNOWN)
+
+
+def _document_frequency(ids: Integers, rows: Integers, size: int) -> Integers:
+    """In how many texts each number stands; shape (size,)."""
+    texts = int(rows.max(initial=0)) + 1
+    return np.bincount(np.unique(ids * texts + rows) // texts, minlength=size)
