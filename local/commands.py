@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -40,6 +41,74 @@ def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None
         shown = json.dumps({"bootstrap_servers": address}) if as_json else f"Kafka: {address}"
         click.echo(shown)
         cluster.wait_while_alive(stopping)
+
+
+DEMO_EXAMPLES = """
+\b
+Examples:
+  sentiment demo
+  sentiment demo --rate 200
+  sentiment demo --bootstrap-servers broker:9092
+  sentiment demo --headless --duration 20 --rate 2000 --json
+"""
+
+
+@click.command(epilog=DEMO_EXAMPLES, short_help="Everything on this machine, with traffic.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 50_000),
+    default=20.0,
+    show_default=True,
+    help="Sample events a second.",
+)
+@click.option(
+    "--duration",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="End after this long with traffic; by default on Ctrl-C.",
+)
+@click.option("--headless", is_flag=True, help="No panel.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object (and no panel).")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="The page's port.",
+)
+@click.option(
+    "--kafka-port",
+    type=click.IntRange(0, 65535),
+    default=9092,
+    show_default=True,
+    help="Kafka's port; 0: a free one.",
+)
+@click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="Use this Kafka instead.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Keeps the data between starts.")
+def demo(
+    rate: float,
+    duration: float | None,
+    headless: bool,
+    as_json: bool,
+    port: int,
+    kafka_port: int,
+    bootstrap_servers: str | None,
+    data_dir: Path | None,
+) -> None:
+    """Run every part on this machine, with sample traffic, until Ctrl-C.
+
+    Starts Apache Kafka, a model registry, one worker and the page, sends sample events, some of
+    them bad on purpose, and shows events and results per second, lag, latency and dead letters.
+
+    Ends with exit code 0 only if every event came back exactly once.
+    """
+    from local.demo.parts import Options
+    from local.demo.run import Show, run
+    from sentiment.settings import Settings
+
+    folder = data_dir or Settings().local.data_dir / "demo"
+    options = Options(folder, port, kafka_port, bootstrap_servers)
+    sys.exit(run(options, Show(rate, duration, headless or as_json, as_json)))
 
 
 def _say(what: str) -> None:

@@ -1,0 +1,35 @@
+import pytest
+
+from sentiment import topics
+from sentiment.settings import Settings, TopicSettings
+
+
+def test_every_named_topic_is_wanted() -> None:
+    """Each name among the settings is a topic that is created and checked."""
+    settings = Settings()
+    numbers = {"partitions", "replication"}
+    names = {
+        getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
+    }
+    assert {topic.name for topic in topics.wanted(settings)} == names
+
+
+def test_partitions_are_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and dead letters have their event's partition, so all topics have as many."""
+    monkeypatch.setenv("TOPICS_PARTITIONS", "6")
+    assert {topic.partitions for topic in topics.wanted(Settings())} == {6}
+
+
+def test_dead_letters_take_more_than_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of the largest size that an events topic takes by default fits with its headers."""
+    monkeypatch.setenv("TOPICS_DEAD_LETTERS", "dead")
+    shapes = {topic.name: topic.config for topic in topics.wanted(Settings())}
+    # Kafka's default for `max.message.bytes`.
+    assert int(shapes["dead"]["max.message.bytes"]) > 1_048_588 + 64 * 1024
+
+
+def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People's labels don't expire; everything else does."""
+    monkeypatch.setenv("TOPICS_FEEDBACK", "feedback")
+    kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
+    assert kept == {"feedback"}
