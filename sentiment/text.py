@@ -19,9 +19,9 @@ _APOSTROPHES = str.maketrans("’‘ʼ＇`´", "''''''")  # noqa: RUF001 - they 
 # Penn-Treebank corpora split "doesn't" into "does n't", and "it's" into "it 's".
 _SPLIT_CONTRACTION = re.compile(r"(?<=\w) (?=(?:n't|'(?:s|re|ve|ll|d|m))(?!\w))")
 
-# Each form that English has; people also type them without the apostrophe.
-_CONTRACTED = """ain't aren't can't couldn't daren't didn't doesn't don't hadn't hasn't haven't isn't
-    mightn't mustn't needn't oughtn't shan't shouldn't wasn't weren't won't wouldn't"""
+# The contracted forms of English; people also type them without the apostrophe.
+_CONTRACTED = """ain't aren't can't couldn't daren't didn't doesn't don't hadn't hasn't haven't
+    isn't mightn't mustn't needn't oughtn't shan't shouldn't wasn't weren't won't wouldn't"""
 _PLAIN = """barely cannot hardly neither never no nobody none nor not nothing nowhere rarely
     scarcely seldom without"""
 NEGATORS = frozenset(" ".join((_CONTRACTED, _CONTRACTED.replace("'", ""), _PLAIN)).split())

@@ -112,7 +112,7 @@ def test_missing_library_is_an_error_with_a_hint(
 ) -> None:
     """Using such a command says what to install."""
     monkeypatch.setattr(sys, "argv", ["sentiment", "absent", "--loud"])
-    monkeypatch.setattr(module.logs, "configure", lambda: None)
+    monkeypatch.setattr("sentiment.logs.configure", lambda: None)
     with pytest.raises(SystemExit) as caught:
         module.main()
     assert caught.value.code == 2
@@ -131,7 +131,7 @@ def test_interrupt_ends_with_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module.Commands, "get_command", lambda *_: sleep)
-    monkeypatch.setattr(module.logs, "configure", lambda: None)
+    monkeypatch.setattr("sentiment.logs.configure", lambda: None)
     monkeypatch.setattr(sys, "argv", ["sentiment", "sleep"])
     with pytest.raises(SystemExit) as caught:
         module.main()

@@ -1,0 +1,121 @@
+"""The last good copies of a model on disk, for when the registry is down and for quick starts.
+
+Laid out as `<cache_dir>/<registry>/<model>/<version>/`, with one pointer file beside the versions
+for each address (alias or version) that was followed. Needs no lock: whatever is put in place is
+put there by a rename, so that workers on one host may share the directory, and whatever is read is
+compared with the checksums in the pointer.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from sentiment import logs
+from sentiment.artifact import checksums
+
+log = logs.get(__name__)
+
+# The running one, the one before it, and the one that an operator may go back to.
+KEPT_VERSIONS = 3
+
+
+class Copy(NamedTuple):
+    """A version that is on disk, unchanged since it passed its checks."""
+
+    version: str
+    directory: Path
+
+
+class ModelCache:
+    """Copies of one model, as one address follows it.
+
+    Args:
+        root: Directory that all models share.
+        registry: Names the registry; a model of the same name elsewhere is another one.
+        name: The model's name in the registry.
+        address: What follows the name in the model's URI.
+    """
+
+    def __init__(self, root: Path, registry: str, name: str, address: str) -> None:
+        # Hashed and quoted: neither a registry's address nor a model's name may leave the root.
+        host = hashlib.sha256(registry.encode()).hexdigest()[:16]
+        self._home = root / host / f"model-{quote(name, safe='')}"
+        self._pointer = self._home / f"{quote(address, safe='')}.json"
+
+    def last(self) -> Copy | None:
+        """The copy that was kept last; None if there is none or its files have changed."""
+        try:
+            pointer = json.loads(self._pointer.read_bytes())
+            directory = self._directory(pointer["version"])
+            if checksums(directory) == pointer["files"]:
+                return Copy(pointer["version"], directory)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("cached model is unreadable", file=str(self._pointer), reason=str(error))
+            return None
+        log.warning("cached model has changed and is not used", directory=str(directory))
+        return None
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A directory to download into, gone afterwards; elsewhere if the cache can't be written.
+
+        Raises:
+            OSError: There is no room anywhere.
+        """
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            made = tempfile.mkdtemp(prefix=".new-", dir=self._home)
+        except OSError as error:
+            log.warning(
+                "model cache can't be written", directory=str(self._home), reason=str(error)
+            )
+            made = tempfile.mkdtemp(prefix="sentiment-model-")
+        try:
+            yield Path(made)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def keep(self, version: str, downloaded: Path) -> None:
+        """Take over a directory that passed its checks. A full disk costs the copy, not the model.
+
+        Args:
+            version: The model's version in the registry.
+            downloaded: Inside the workspace; moved away from there.
+        """
+        try:
+            files = checksums(downloaded)
+            self._place(self._directory(version), downloaded, files)
+            temporary = downloaded.parent / "pointer"
+            temporary.write_text(json.dumps({"version": version, "files": files}))
+            temporary.replace(self._pointer)
+            self._prune()
+        except OSError as error:
+            log.warning("model is not kept for later", version=version, reason=str(error))
+
+    def _directory(self, version: str) -> Path:
+        if not version.isdecimal():
+            raise ValueError(f"{version!r} is no version")
+        return self._home / version
+
+    def _place(self, target: Path, downloaded: Path, files: dict[str, str]) -> None:
+        if target.exists():
+            if checksums(target) == files:
+                os.utime(target)
+                return
+            target.rename(downloaded.parent / "changed")
+        downloaded.rename(target)
+
+    def _prune(self) -> None:
+        versions = [path for path in self._home.iterdir() if path.name.isdecimal()]
+        versions.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in versions[KEPT_VERSIONS:]:
+            shutil.rmtree(old, ignore_errors=True)

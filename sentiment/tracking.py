@@ -1,0 +1,74 @@
+"""A client of the MLflow registry whose calls end in time and whose errors are ours.
+
+The registry is the one that `MLFLOW_TRACKING_URI` (or `MLFLOW_REGISTRY_URI`) names, with the user,
+password and token that MLflow itself reads from the environment.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sentiment.errors import ModelNotFoundError, RegistryUnavailableError, SentimentError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow's codes for a missing model or version, and for a missing alias.
+_NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+
+
+@contextmanager
+def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[MlflowClient]":
+    """A client for the calls made inside the block.
+
+    Args:
+        timeout_s: How long one call may take, in seconds.
+        tracking_uri: The server or store; None: what MLflow finds in the environment.
+
+    Raises:
+        ModelNotFoundError: A call asked for a model, alias or version that isn't there.
+        RegistryUnavailableError: A call had no answer in time, or was refused.
+    """
+    # Read by MLflow at each request. One retry rides out a dropped connection, and two tries of
+    # half the time fill it. What the user has set stays.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, int(timeout_s / 2))))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow looks for Git when it is imported, and warns where there is none.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield MlflowClient(tracking_uri)
+    except SentimentError:
+        raise
+    except MlflowException as error:
+        if error.error_code in _NOT_FOUND:
+            raise ModelNotFoundError(
+                f"The registry does not have it: {error.message}",
+                "`sentiment register` publishes the bundled model.",
+            ) from error
+        raise _unavailable(error) from error
+    except Exception as error:
+        # Of requests, SQLAlchemy or the file system: here they all mean the same.
+        raise _unavailable(error) from error
+
+
+def registry_id() -> str:
+    """Names the registry without importing MLflow: the same address gives the same name."""
+    address = os.environ.get("MLFLOW_REGISTRY_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    # A relative address, or none, means another registry in another directory.
+    if "://" not in address or re.match("sqlite:///[^/]", address):
+        return f"{Path.cwd()} {address}"
+    return address
+
+
+def _unavailable(error: Exception) -> RegistryUnavailableError:
+    return RegistryUnavailableError(
+        f"The model registry does not answer: {error}",
+        "Look at MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+    )

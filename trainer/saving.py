@@ -1,0 +1,103 @@
+"""A fitted pipeline as an MLflow model directory: the skops format, and the same bytes each time.
+
+MLflow writes the directory. Then everything that differs from run to run or tells of the machine is
+taken out: identifiers, times, paths, and the memory addresses that skops names its parts by.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sentiment.artifact import TRUSTED_TYPES
+
+# What a loader must have to open the model, in the versions that wrote it.
+REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
+
+# Stands in the model directory and shows what goes in.
+INPUT_EXAMPLE = "The plot is thin, but I was never bored for a minute."
+
+# The earliest time that a zip archive can state.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+# Fields of MLmodel that name the run, not the model.
+_OF_THE_RUN = ("model_id", "model_uuid", "utc_time_created", "run_id", "artifact_path")
+
+
+def save(pipeline: Any, target: Path, card: str) -> None:  # noqa: ANN401 - sklearn has no types
+    """Write a model directory, whole or not at all.
+
+    Args:
+        pipeline: Fitted; texts in, classes 0 and 1 out.
+        target: The directory; one that is there is replaced.
+        card: The text of its `MODEL_CARD.md`.
+
+    Raises:
+        OSError: The target can't be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        made = work / "model"
+        _save_with_mlflow(pipeline, made)
+        (made / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        _settle_skops(made / "model.skops")
+        _settle_mlmodel(made)
+        if target.exists():
+            target.rename(work / "old")
+        made.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _save_with_mlflow(pipeline: Any, directory: Path) -> None:  # noqa: ANN401 - as above
+    # MLflow looks for Git when it is imported, and warns where there is none.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    from mlflow import sklearn
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    sklearn.save_model(
+        pipeline,
+        str(directory),
+        serialization_format=sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(TRUSTED_TYPES),
+        signature=ModelSignature(
+            Schema([ColSpec(DataType.string)]), Schema([ColSpec(DataType.long)])
+        ),
+        input_example=[INPUT_EXAMPLE],
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )
+
+
+def _settle_skops(file: Path) -> None:
+    """Number the parts in the order of their first mention, and compress them."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    schema = parts.pop("schema.json").decode()
+    addresses = re.findall(r'"(?:__id__": |file": ")(\d+)', schema)
+    numbers = {address: str(number) for number, address in enumerate(dict.fromkeys(addresses))}
+    schema = re.sub(
+        r'("(?:__id__": |file": "))(\d+)', lambda match: match[1] + numbers[match[2]], schema
+    )
+    renamed = {f"{numbers[name.removesuffix('.npy')]}.npy": data for name, data in parts.items()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in {**renamed, "schema.json": schema.encode()}.items():
+            info = zipfile.ZipInfo(name, _NO_TIME)
+            # Smaller by half; the weights themselves hardly compress.
+            archive.writestr(info, data, zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+def _settle_mlmodel(directory: Path) -> None:
+    file = directory / "MLmodel"
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for field in _OF_THE_RUN:
+        document.pop(field, None)
+    document["model_size_bytes"] = (directory / "model.skops").stat().st_size
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
