@@ -9,9 +9,9 @@ Fitted state is NumPy arrays only: the skops format writes a node per entry of a
 for a vocabulary of half a million n-grams is hundreds of megabytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Self
 
 import numpy as np
@@ -64,7 +64,9 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
             raise ValueError(f"min_df must hold one number per n and never fall, not {least}")
         # Numbered as they come, then again in sorted order without the rare ones.
         seen: dict[str, int] = {}
-        ids, rows = _number(texts, lambda word: seen.setdefault(word, len(seen)))
+        ids, rows = _number(
+            texts, lambda found: [seen.setdefault(word, len(seen)) for word in found]
+        )
         frequent = _document_frequency(ids, rows, len(seen)) >= least[0]
         words = sorted(word for word, number in seen.items() if frequent[number])
         if not words:
@@ -98,12 +100,12 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
             Shape (texts, n-grams), float64; columns are the words, the 2-grams, the 3-grams, …
         """
         check_is_fitted(self)
-        numbers = self._numbers
-        ids, rows = _number(texts, lambda word: numbers.get(word, UNKNOWN))
-        width = len(self.word_ends_) + sum(map(len, self.lasts_))
+        number = self._numbers.get
+        ids, rows = _number(texts, lambda found: map(number, found, repeat(UNKNOWN)))
+        width = sum(self.sizes)
         found = [rows[starts] * width + columns for starts, columns in self._known_grams(ids, rows)]
         # Sorted and each once: the cells of a CSR matrix in their order.
-        of_row, column = np.divmod(np.unique(np.concatenate(found)), width)
+        of_row, column = np.divmod(_distinct(np.concatenate(found)), width)
         ends = np.searchsorted(of_row, np.arange(len(texts) + 1))
         return csr_matrix(
             (np.ones(len(column)), column.astype(np.int32), ends.astype(np.int32)),
@@ -121,6 +123,11 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
                 [f"{previous[p]} {words[w]}" for p, w in zip(prefixes, lasts, strict=True)]
             )
         return np.array([name for of_one_n in names for name in of_one_n], object)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many n-grams are known, for n = 1, 2, and so on."""
+        return [len(self.word_ends_), *map(len, self.lasts_)]
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -149,15 +156,14 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
 
     def _known_grams(self, ids: Integers, rows: Integers) -> Iterator[tuple[Integers, Integers]]:
         """For n = 1, 2, …: where the known n-grams start, and their columns."""
-        words = len(self.word_ends_)
-        grams, starts, offset = ids, np.arange(len(ids)), 0
+        sizes = self.sizes
+        grams, starts = ids, np.arange(len(ids))
         yield starts[grams != UNKNOWN], grams[grams != UNKNOWN]
         for n, keys in enumerate(self._keys, start=2):
-            offset += len(self._keys[n - 3]) if n > 2 else words  # noqa: PLR2004 - 2-grams
-            wanted, starts = _extend(grams, starts, ids, rows, n, words)
+            wanted, starts = _extend(grams, starts, ids, rows, n, sizes[0])
             grams = _find(keys, wanted)
             starts, grams = starts[grams != UNKNOWN], grams[grams != UNKNOWN]
-            yield starts, grams + offset
+            yield starts, grams + sum(sizes[: n - 1])
 
 
 class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] # see above
@@ -210,13 +216,15 @@ def build(min_df: Sequence[int] = (2, 3, 3), alpha: float = 1.0, C: float = 30.0
     )
 
 
-def _number(texts: Sequence[str], number: Callable[[str], int]) -> tuple[Integers, Integers]:
+def _number(
+    texts: Sequence[str], numbers: Callable[[list[str]], Iterable[int]]
+) -> tuple[Integers, Integers]:
     """The number of each token of all texts, one text after the other, and each token's text."""
     ids: list[int] = []
     lengths: list[int] = []
     for text in texts:
         found = tokens(text)
-        ids += map(number, found)
+        ids += numbers(found)
         lengths.append(len(found))
     return np.array(ids, np.int64), np.repeat(np.arange(len(lengths)), lengths)
 
@@ -255,4 +263,13 @@ def _find(known: Integers, wanted: Integers) -> Integers:
 def _document_frequency(ids: Integers, rows: Integers, size: int) -> Integers:
     """In how many texts each number stands; shape (size,)."""
     texts = int(rows.max(initial=0)) + 1
-    return np.bincount(np.unique(ids * texts + rows) // texts, minlength=size)
+    return np.bincount(_distinct(ids * texts + rows) // texts, minlength=size)
+
+
+def _distinct(numbers: Integers) -> Integers:
+    """The different numbers, sorted; none is negative.
+
+    `np.unique` hashes, which takes ten times as long for as many different numbers as we have.
+    """
+    ordered = np.sort(numbers)
+    return ordered[np.flatnonzero(np.diff(ordered, prepend=-1))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sentiment.artifact import checksums, digest, open_model
 from sentiment.errors import InputError, ModelNotFoundError
 from sentiment.registry import DIGEST_TAG
-from sentiment.tracking import connect
+from sentiment.tracking import connect, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,9 @@ def publish(
     tags = {DIGEST_TAG: digest(checksums(directory)), **(tags or {})}
     with connect(TIMEOUT_S, tracking_uri) as client:
         _ensure_registered(client, name)
-        run = client.create_run(_experiment(client, tracking_uri, name), run_name=f"publish {name}")
+        run = client.create_run(
+            experiment_id(client, tracking_uri, name), run_name=f"publish {name}"
+        )
         status = "FAILED"
         try:
             client.log_artifacts(run.info.run_id, str(directory), _ARTIFACT_PATH)
@@ -113,19 +115,3 @@ def _ensure_registered(client: "MlflowClient", name: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-def _experiment(client: "MlflowClient", tracking_uri: str | None, name: str) -> str:
-    """The experiment of that name; its artifacts stand beside a SQLite store's file."""
-    from mlflow import get_tracking_uri
-
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    uri = tracking_uri or get_tracking_uri()
-    location = None
-    if uri.startswith("sqlite:///"):
-        # MLflow's own choice would be a folder wherever this process happens to run.
-        database = Path(uri.removeprefix("sqlite:///")).resolve()
-        location = (database.parent / "artifacts").as_uri()
-    return str(client.create_experiment(name, location))

@@ -5,9 +5,10 @@ readers see all records and none disturbs another.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -24,9 +25,16 @@ from sentiment.errors import BrokerError, TopicError
 from sentiment.settings import KafkaSettings
 
 Start = Literal["beginning", "end"] | float
+Answer = TypeVar("Answer")
 
 # Errors of a topic that waiting doesn't mend; librdkafka gets over the others by itself.
 LASTING = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
+# Errors of a partition whose leader is being chosen, or isn't known here yet.
+PASSING = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 # How long one wait for records lasts before Ctrl-C, or the end of an idle time, is seen.
 POLL_S = 0.2
 
@@ -69,8 +77,8 @@ class TopicReader:
             raise
 
     def _assign(self, start: Start) -> None:
-        timeout = self._settings.connect_timeout_s
-        try:
+        def look_up() -> list[TopicPartition]:
+            timeout = self._settings.connect_timeout_s
             metadata = self._consumer.list_topics(self.topic, timeout=timeout).topics[self.topic]
             if metadata.error is not None:
                 self._refuse(metadata.error)
@@ -81,17 +89,29 @@ class TopicReader:
                 parts = self._consumer.offsets_for_times(parts, timeout=timeout)
             for part in parts:
                 if part.error is not None:
-                    self._refuse(part.error)
+                    raise KafkaException(part.error)
                 # Pinned to numbers now, so that nothing sent from here on is missed.
                 low, high = self._consumer.get_watermark_offsets(part, timeout=timeout)
                 if start == "beginning" or part.offset == OFFSET_BEGINNING:
                     part.offset = low
                 elif start == "end" or part.offset == OFFSET_END:
                     part.offset = high
-                self._next[part.partition] = part.offset
-            self._consumer.assign(parts)
-        except KafkaException as error:
-            raise kafka.unreachable(self._settings, error) from None
+            return parts
+
+        parts = self._retried(look_up)
+        self._next = {part.partition: part.offset for part in parts}
+        self._consumer.assign(parts)
+
+    def _retried(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask again while a partition, perhaps of a new topic, has no leader yet."""
+        deadline = time.monotonic() + self._settings.connect_timeout_s
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                    raise kafka.unreachable(self._settings, error) from None
+                time.sleep(POLL_S)
 
     def _refuse(self, error: KafkaError) -> None:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -114,7 +134,6 @@ class TopicReader:
 
         Raises:
             BrokerError: An error that waiting doesn't mend.
-            TopicError: The topic doesn't exist any more.
         """
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -174,15 +193,16 @@ class TopicReader:
             BrokerError: Kafka doesn't answer.
         """
         timeout = self._settings.connect_timeout_s
-        try:
-            return {
-                number: self._consumer.get_watermark_offsets(
-                    TopicPartition(self.topic, number), timeout=timeout
-                )[1]
-                for number in self._next
-            }
-        except KafkaException as error:
-            raise kafka.unreachable(self._settings, error) from None
+        return {
+            number: self._retried(
+                partial(
+                    self._consumer.get_watermark_offsets,
+                    TopicPartition(self.topic, number),
+                    timeout=timeout,
+                )
+            )[1]
+            for number in self._next
+        }
 
     def positions(self) -> dict[int, int]:
         """By partition, the offset from which on nothing has been returned.

@@ -1,5 +1,6 @@
 """The topics: which there are, how each is shaped, creating and checking them."""
 
+import time
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
@@ -11,6 +12,8 @@ from sentiment.errors import TopicError
 from sentiment.settings import Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
+# A new topic reaches every broker in well under a second; ten are room for a loaded cluster.
+SPREAD_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,15 @@ def create(settings: Settings) -> list[TopicState]:
                     f"Topic {name!r} could not be created: {error.args[0].str()}",
                     "Check TOPICS_PARTITIONS, TOPICS_REPLICATION and the right to create topics.",
                 ) from None
+    deadline = time.monotonic() + SPREAD_S
+    states = check(settings, admin)
+    # The broker that is asked may hear of a new topic a little after the one that made it.
+    while any(not state.partitions for state in states) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        states = check(settings, admin)
     return [
         TopicState(state.name, state.partitions, state.problem, state.name in missing)
-        for state in check(settings, admin)
+        for state in states
     ]
 
 

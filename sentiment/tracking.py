@@ -67,6 +67,25 @@ def registry_id() -> str:
     return address
 
 
+def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -> str:
+    """The experiment of that name, made if missing.
+
+    Where the store is a SQLite file, its artifacts stand beside the file.
+    """
+    from mlflow import get_tracking_uri
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    uri = tracking_uri or get_tracking_uri()
+    location = None
+    if uri.startswith("sqlite:///"):
+        # MLflow's own choice would be a folder wherever this process happens to run.
+        database = Path(uri.removeprefix("sqlite:///")).resolve()
+        location = (database.parent / "artifacts").as_uri()
+    return str(client.create_experiment(name, location))
+
+
 def _unavailable(error: Exception) -> RegistryUnavailableError:
     return RegistryUnavailableError(
         f"The model registry does not answer: {error}",

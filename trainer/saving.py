@@ -30,13 +30,19 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _OF_THE_RUN = ("model_id", "model_uuid", "utc_time_created", "run_id", "artifact_path")
 
 
-def save(pipeline: Any, target: Path, card: str) -> None:  # noqa: ANN401 - sklearn has no types
+def save(
+    pipeline: Any,  # noqa: ANN401 - sklearn has no types
+    target: Path,
+    card: str,
+    metadata: dict[str, str],
+) -> None:
     """Write a model directory, whole or not at all.
 
     Args:
         pipeline: Fitted; texts in, classes 0 and 1 out.
         target: The directory; one that is there is replaced.
         card: The text of its `MODEL_CARD.md`.
+        metadata: Facts that stand in its MLmodel; publishing makes tags of them.
 
     Raises:
         OSError: The target can't be written.
@@ -45,7 +51,7 @@ def save(pipeline: Any, target: Path, card: str) -> None:  # noqa: ANN401 - skle
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         made = work / "model"
-        _save_with_mlflow(pipeline, made)
+        _save_with_mlflow(pipeline, made, metadata)
         (made / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         _settle_skops(made / "model.skops")
         _settle_mlmodel(made)
@@ -56,7 +62,11 @@ def save(pipeline: Any, target: Path, card: str) -> None:  # noqa: ANN401 - skle
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _save_with_mlflow(pipeline: Any, directory: Path) -> None:  # noqa: ANN401 - as above
+def _save_with_mlflow(
+    pipeline: Any,  # noqa: ANN401 - as above
+    directory: Path,
+    metadata: dict[str, str],
+) -> None:
     # MLflow looks for Git when it is imported, and warns where there is none.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import sklearn
@@ -72,6 +82,7 @@ def _save_with_mlflow(pipeline: Any, directory: Path) -> None:  # noqa: ANN401 -
             Schema([ColSpec(DataType.string)]), Schema([ColSpec(DataType.long)])
         ),
         input_example=[INPUT_EXAMPLE],
+        metadata=metadata,
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
     )
 
