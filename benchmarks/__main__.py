@@ -116,7 +116,9 @@ def _output(settings: Settings) -> str:
     """A topic of its own for one candidate's output."""
     name = _name("bench-output")
     topic = NewTopic(name, settings.topics.partitions, 1)
-    for future in kafka.new_admin(settings.kafka).create_topics([topic]).values():
+    # Kept by a name: a client that is let go of takes its open calls with it.
+    admin = kafka.new_admin(settings.kafka)
+    for future in admin.create_topics([topic]).values():
         future.result(timeout=30)
     return name
 

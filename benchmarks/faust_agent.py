@@ -37,7 +37,7 @@ def main(group: str, output: str) -> None:
             result = {"id": event["id"], "sentiment": sentiment, "score": float(score)}
             await results.send(value=json.dumps(result).encode())
 
-    app.main(["worker", "--loglevel", "warning", "--without-web"])
+    faust.Worker(app, loglevel="warning").execute_from_commandline()
 
 
 if __name__ == "__main__":

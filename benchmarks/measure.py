@@ -61,7 +61,7 @@ def rate(done: Callable[[], int], total: int, longest_s: float) -> float:
     began = time.monotonic()
     while (first := done()) == 0:
         if time.monotonic() - began > START_S:
-            raise RuntimeError("the candidate did nothing; its log says why")
+            raise TimeoutError("the candidate did nothing")
         time.sleep(SAMPLE_S)
     start = time.monotonic()
     count = first
@@ -78,8 +78,8 @@ def running(log: Path, *command: str) -> Iterator[psutil.Process]:
         process = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
     try:
         yield psutil.Process(process.pid)
-        if process.poll() not in {None, 0}:
-            raise RuntimeError(f"{command[0]} ended early:\n{log.read_text()[-2000:]}")
+    except TimeoutError as error:
+        raise RuntimeError(f"{command[0]}: {error}; its log ends:\n{_tail(log)}") from error
     finally:
         process.terminate()
         try:
@@ -87,3 +87,7 @@ def running(log: Path, *command: str) -> Iterator[psutil.Process]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_S)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]

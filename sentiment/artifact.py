@@ -79,6 +79,16 @@ def open_model(directory: Path) -> Scorer:
     return scorer
 
 
+def metadata(directory: Path) -> dict[str, str]:
+    """What `sentiment train` noted in a model directory: the data's name, the accuracy, and so on.
+
+    Raises:
+        ModelRefusedError: Its MLmodel can't be read.
+    """
+    noted = _mlmodel(directory).get("metadata")
+    return {str(k): str(v) for k, v in noted.items()} if isinstance(noted, dict) else {}
+
+
 def checksums(directory: Path) -> dict[str, str]:
     """SHA-256 of each file in a directory, by its path relative to it."""
     return {
@@ -94,16 +104,23 @@ def digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _skops_file(directory: Path) -> Path:
+def _mlmodel(directory: Path) -> dict[str, Any]:
     import yaml
 
     try:
         document = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
-        flavor = document["flavors"]["sklearn"]
-        stored_as, name = flavor["serialization_format"], str(flavor["pickled_model"])
-    except OSError as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise _refused(directory, "it has no readable MLmodel file") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    if not isinstance(document, dict):
+        raise _refused(directory, "its MLmodel file is empty or something else")
+    return document
+
+
+def _skops_file(directory: Path) -> Path:
+    try:
+        flavor = _mlmodel(directory)["flavors"]["sklearn"]
+        stored_as, name = flavor["serialization_format"], str(flavor["pickled_model"])
+    except (KeyError, TypeError) as error:
         raise _refused(directory, "its MLmodel names no scikit-learn model") from error
     if stored_as != "skops":
         raise _refused(

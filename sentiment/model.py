@@ -267,9 +267,11 @@ def _document_frequency(ids: Integers, rows: Integers, size: int) -> Integers:
 
 
 def _distinct(numbers: Integers) -> Integers:
-    """The different numbers, sorted; none is negative.
+    """The different numbers, sorted.
 
     `np.unique` hashes, which takes ten times as long for as many different numbers as we have.
     """
     ordered = np.sort(numbers)
-    return ordered[np.flatnonzero(np.diff(ordered, prepend=-1))]
+    first = np.ones(len(ordered), bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentiment.artifact import checksums, digest, open_model
+from sentiment.artifact import checksums, digest, metadata, open_model
 from sentiment.errors import InputError, ModelNotFoundError
 from sentiment.registry import DIGEST_TAG
 from sentiment.tracking import connect, experiment_id
@@ -61,7 +61,6 @@ def publish(
     tracking_uri: str | None = None,
     name: str = NAME,
     alias: str = ALIAS,
-    tags: dict[str, str] | None = None,
 ) -> str:
     """Publish a model directory as a new version, and point the alias to it.
 
@@ -70,7 +69,6 @@ def publish(
         tracking_uri: The registry; None: what MLflow finds in the environment.
         name: Name of the registered model; made if missing.
         alias: The alias to set; empty: none.
-        tags: Further tags of the version.
 
     Returns:
         The new version.
@@ -86,7 +84,8 @@ def publish(
             "`sentiment train` makes one.",
         )
     open_model(directory)
-    tags = {DIGEST_TAG: digest(checksums(directory)), **(tags or {})}
+    tags = {f"sentiment.{key}": value for key, value in metadata(directory).items()}
+    tags[DIGEST_TAG] = digest(checksums(directory))
     with connect(TIMEOUT_S, tracking_uri) as client:
         _ensure_registered(client, name)
         run = client.create_run(

@@ -81,7 +81,9 @@ class TopicReader:
             timeout = self._settings.connect_timeout_s
             metadata = self._consumer.list_topics(self.topic, timeout=timeout).topics[self.topic]
             if metadata.error is not None:
-                self._refuse(metadata.error)
+                if metadata.error.code() in LASTING:
+                    self._refuse(metadata.error)
+                raise KafkaException(metadata.error)
             parts = [TopicPartition(self.topic, number) for number in metadata.partitions]
             if not isinstance(start, str):
                 for part in parts:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # MLflow's codes for a missing model or version, and for a missing alias.
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
+_SET_BY_USER = frozenset(os.environ)
+
 
 @contextmanager
 def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[MlflowClient]":
@@ -32,13 +34,16 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         ModelNotFoundError: A call asked for a model, alias or version that isn't there.
         RegistryUnavailableError: A call had no answer in time, or was refused.
     """
-    # Read by MLflow at each request. One retry rides out a dropped connection, and two tries of
-    # half the time fill it. What the user has set stays.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, int(timeout_s / 2))))
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # MLflow looks for Git when it is imported, and warns where there is none.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    options = {
+        # One retry rides out a dropped connection, and two tries of half the time fill it.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(timeout_s / 2))),
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # MLflow looks for Git when it is imported, and warns where there is none.
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    # MLflow reads the environment at each request; what the user has set stays.
+    os.environ.update({name: v for name, v in options.items() if name not in _SET_BY_USER})
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -49,7 +54,7 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
     except MlflowException as error:
         if error.error_code in _NOT_FOUND:
             raise ModelNotFoundError(
-                f"The registry does not have it: {error.message}",
+                f"The registry says: {error.message}",
                 "`sentiment register` publishes the bundled model.",
             ) from error
         raise _unavailable(error) from error

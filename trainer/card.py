@@ -18,11 +18,12 @@ _NAMES = {
 }
 
 
-def render(report: "Report") -> str:
-    """The text of `MODEL_CARD.md`."""
+def render(report: "Report", about: str) -> str:
+    """The text of `MODEL_CARD.md`, with what the user says about the data."""
     template = Template((files("trainer") / "card.md").read_text(encoding="utf-8"))
     params = report.params
     return template.substitute(
+        about=about.strip() or "Its source was not described.",
         data=report.data,
         data_sha256=report.data_sha256,
         texts=f"{report.texts:,}",
@@ -32,8 +33,9 @@ def render(report: "Report") -> str:
         min_df=", ".join(map(str, params.min_df)),
         alpha=f"{params.alpha:g}",
         C=f"{params.C:g}",
-        features=", ".join(
-            f"{count:,} of length {n}" for n, count in enumerate(report.features, start=1)
+        features="\n".join(
+            f"- {count:,} sequences of length {n}"
+            for n, count in enumerate(report.features, start=1)
         ),
         fold_count=len(report.folds),
         folds=", ".join(f"{accuracy:.4f}" for accuracy in report.folds),

@@ -4,10 +4,9 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 import click
-
-from sentiment.errors import InputError
 
 
 class Counts(click.ParamType):
@@ -46,6 +45,11 @@ class Counts(click.ParamType):
     "  [default: movie, if the file has it]",
 )
 @click.option(
+    "--about",
+    type=click.File(encoding="utf-8"),
+    help="Markdown about the data for the model card: source, licence, how to cite it.",
+)
+@click.option(
     "--folds",
     type=click.IntRange(2, 100),
     default=5,
@@ -77,11 +81,13 @@ class Counts(click.ParamType):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 def train(
+    *,
     data: Path,
     output: Path,
     text: str,
     label: str,
     group: str | None,
+    about: TextIO | None,
     folds: int,
     min_df: tuple[int, ...],
     alpha: float,
@@ -94,25 +100,19 @@ def train(
     With MLFLOW_TRACKING_URI set, the run's parameters and figures are logged there.
 
     \b
-    sentiment train reviews.parquet
-    sentiment train tickets.csv --text body --label is_happy --group customer -o models/tickets
-    sentiment register models/tickets --name tickets
+    Examples:
+      sentiment train reviews.parquet
+      sentiment train tickets.csv --text body --label is_happy --group customer -o models/tickets
+      sentiment register models/tickets --name tickets
     """  # noqa: D301 - click wants the backslash
     from trainer.data import read
     from trainer.train import Params, train as train_model
 
     click.echo(f"Reading {data} …", err=True)
-    dataset = read(data, text, label, group)
-    try:
-        report = train_model(
-            dataset,
-            output,
-            Params(min_df, alpha, c),
-            folds,
-            lambda line: click.echo(line, err=True),
-        )
-    except OSError as error:
-        raise InputError(f"{output} can't be written: {error}") from error
+    dataset = read(data, text, label, group, about.read() if about else "")
+    report = train_model(
+        dataset, output, Params(min_df, alpha, c), folds, lambda line: click.echo(line, err=True)
+    )
     if os.environ.get("MLFLOW_TRACKING_URI"):
         from trainer.runs import log_run
 
@@ -136,16 +136,17 @@ def train(
     help="Alias that points to the new version; the worker follows `champion`. Empty: none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def register(directory: Path | None, name: str, alias: str, as_json: bool) -> None:
+def register(*, directory: Path | None, name: str, alias: str, as_json: bool) -> None:
     """Publish a model directory to the MLflow registry. By default the bundled model.
 
     The registry is the one that MLFLOW_TRACKING_URI names. The model passes the worker's own
     checks first; running workers take it over within seconds.
 
     \b
-    sentiment register
-    sentiment register models/tickets --name tickets
-    sentiment register models/next --alias challenger
+    Examples:
+      sentiment register
+      sentiment register models/tickets --name tickets
+      sentiment register models/next --alias challenger
     """  # noqa: D301 - click wants the backslash
     from sentiment.publish import bundled_model, publish
 

@@ -21,6 +21,7 @@ class Dataset:
     Attributes:
         name: The file's name.
         sha256: Checksum of the file.
+        about: Markdown about the data for the model card: its source, licence and citation.
         texts: The texts; each with more than white space.
         labels: 1 positive, 0 negative; shape (texts,).
         groups: What a text is about: texts of one group never stand on both sides of a split;
@@ -29,12 +30,19 @@ class Dataset:
 
     name: str
     sha256: str
+    about: str
     texts: list[str]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
 
 
-def read(path: Path, text: str = "text", label: str = "label", group: str | None = None) -> Dataset:
+def read(
+    path: Path,
+    text: str = "text",
+    label: str = "label",
+    group: str | None = None,
+    about: str = "",
+) -> Dataset:
     """Read a Parquet or CSV file.
 
     Args:
@@ -43,6 +51,7 @@ def read(path: Path, text: str = "text", label: str = "label", group: str | None
         label: Column of the labels, 0 or 1.
         group: Column of what a text is about. None: `movie` where the file has it; else each text
             stands for itself.
+        about: See `Dataset`.
 
     Raises:
         InputError: The file can't be read, lacks a column, or a row is unusable.
@@ -77,7 +86,9 @@ def read(path: Path, text: str = "text", label: str = "label", group: str | None
     column = group or DEFAULT_GROUP
     groups = pd.factorize(frame[column])[0] if column in frame.columns else np.arange(len(frame))
     checksum = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Dataset(path.name, checksum, frame[text].tolist(), labels, groups.astype(np.int64))
+    return Dataset(
+        path.name, checksum, about, frame[text].tolist(), labels, groups.astype(np.int64)
+    )
 
 
 def _read_frame(path: Path) -> pd.DataFrame:

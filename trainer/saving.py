@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from sentiment.artifact import TRUSTED_TYPES
+from sentiment.errors import InputError
 
 # What a loader must have to open the model, in the versions that wrote it.
 REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
@@ -60,6 +61,25 @@ def save(
         made.rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_target(target: Path) -> None:
+    """Make sure, before any work is done, that a model directory may be written there.
+
+    Raises:
+        InputError: It can't be written, or something else is there that must not be lost.
+    """
+    if target.exists() and not (target / "MLmodel").is_file():
+        raise InputError(
+            f"{target} exists and is no model directory, so it is not replaced.",
+            "Name another directory with --output.",
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{target} can't be written: {error}") from error
 
 
 def _save_with_mlflow(

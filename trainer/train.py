@@ -108,8 +108,9 @@ def train(
         progress: Told a line at a time what is being done.
 
     Raises:
-        InputError: The data doesn't allow it.
+        InputError: The data doesn't allow it, or the directory can't be written.
     """
+    saving.check_target(directory)
     params = params or Params()
     held_out = np.full(len(dataset.texts), np.nan)
     accuracies = []
@@ -131,7 +132,7 @@ def train(
         measure(dataset.labels, held_out),
         str(directory),
     )
-    saving.save(pipeline, directory, card.render(report), card.metadata(report))
+    saving.save(pipeline, directory, card.render(report, dataset.about), card.metadata(report))
     progress(f"Saved in {directory}")
     return report
 

@@ -1,0 +1,185 @@
+"""Claims about opening a model directory."""
+
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+import yaml
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sentiment.artifact import PROBES, open_model
+from sentiment.errors import ModelRefusedError
+from sentiment.publish import bundled_model
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A copy of the bundled model to damage."""
+    return Path(shutil.copytree(bundled_model(), tmp_path / "model"))
+
+
+def fitted(labels: list[object]) -> Any:
+    """An ordinary scikit-learn pipeline that knows the probes by heart."""
+    texts = [text for text, _ in PROBES]
+    return make_pipeline(CountVectorizer(), LogisticRegression(C=100)).fit(texts, labels)
+
+
+def test_bundled_model_is_small_safe_and_described() -> None:
+    """At most 10 MB, no pickle, a card with figures, and nothing of the machine that made it."""
+    files = [path for path in bundled_model().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 10_000_000
+    assert {path.name for path in files} == {
+        "MLmodel", "MODEL_CARD.md", "conda.yaml", "input_example.json", "model.skops",
+        "python_env.yaml", "requirements.txt", "serving_input_example.json",
+    }  # fmt: skip
+    card = (bundled_model() / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for part in ("Maas", "## Data", "## Model", "## Figures", "## Limits", "| accuracy | 0.9"):
+        assert part in card
+    mlmodel = (bundled_model() / "MLmodel").read_text(encoding="utf-8")
+    assert not {"model_uuid", "utc_time_created"} & yaml.safe_load(mlmodel).keys()
+    assert "/home" not in mlmodel
+    assert "/tmp" not in mlmodel  # noqa: S108 - looked for, not used
+
+
+@pytest.mark.parametrize(
+    ("text", "positive"),
+    [
+        ("I loved every minute of it.", True),
+        ("A wonderful, moving film with great performances.", True),
+        ("The best book I have read this year!", True),
+        ("Complete waste of money, it broke after two days.", False),
+        ("The worst service ever, rude and slow.", False),
+        ("The film is not good.", False),
+        ("I was bored to tears.", False),
+    ],
+)
+def test_bundled_model_is_right_on_plain_sentences(text: str, positive: bool) -> None:  # noqa: FBT001 - a table
+    """Sentences that nobody doubts are classified rightly."""
+    assert (open_model(bundled_model()).score([text])[0] >= 0.5) == positive
+
+
+def test_no_texts_give_no_scores() -> None:
+    """An empty batch is no error."""
+    assert open_model(bundled_model()).score([]).shape == (0,)
+
+
+def test_serves_other_sklearn_pipelines(directory: Path) -> None:
+    """A pipeline of scikit-learn's own parts is as good as ours."""
+    skops.io.dump(fitted([label for _, label in PROBES]), directory / "model.skops")
+    assert open_model(directory).kind == "sklearn"
+
+
+class Evil:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("stored_as", ["pickle", "cloudpickle", None, "skops"])
+def test_refuses_a_pickle_unread(directory: Path, tmp_path: Path, stored_as: str | None) -> None:
+    """Whatever the MLmodel claims, a pickle is refused and its payload never runs."""
+    mark = tmp_path / "mark"
+    payload = pickle.dumps(Evil(mark))
+    pickle.loads(payload)  # noqa: S301 - shows that the payload works
+    assert mark.exists()
+    mark.unlink()
+    (directory / "model.pkl").write_bytes(payload)
+    document = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
+    document["flavors"]["sklearn"]["pickled_model"] = "model.pkl"
+    if stored_as is None:
+        del document["flavors"]["sklearn"]["serialization_format"]
+    else:
+        document["flavors"]["sklearn"]["serialization_format"] = stored_as
+    (directory / "MLmodel").write_text(yaml.safe_dump(document), encoding="utf-8")
+    with pytest.raises(ModelRefusedError):
+        open_model(directory)
+    assert not mark.exists()
+
+
+def break_weights(directory: Path) -> None:
+    """Classes swapped: each answer turned round."""
+    skops.io.dump(fitted([1 - label for _, label in PROBES]), directory / "model.skops")
+
+
+def name_classes(directory: Path) -> None:
+    """Classes that are words."""
+    skops.io.dump(
+        fitted(["neg" if label else "pos" for _, label in PROBES]), directory / "model.skops"
+    )
+
+
+def use_foreign_type(directory: Path) -> None:
+    """A type that skops doesn't know, trusted by the artifact's own list."""
+    document = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
+    document["flavors"]["sklearn"]["skops_trusted_types"] = ["fractions.Fraction"]
+    (directory / "MLmodel").write_text(yaml.safe_dump(document), encoding="utf-8")
+    import fractions
+
+    pipeline = fitted([label for _, label in PROBES])
+    pipeline.memory = fractions.Fraction(1, 2)
+    skops.io.dump(pipeline, directory / "model.skops")
+
+
+def lose_rows(directory: Path) -> None:
+    """A weight that is no number."""
+    pipeline = fitted([label for _, label in PROBES])
+    pipeline[-1].coef_[:] = np.nan
+    skops.io.dump(pipeline, directory / "model.skops")
+
+
+def truncate(directory: Path) -> None:
+    """Half a file."""
+    file = directory / "model.skops"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def remove_mlmodel(directory: Path) -> None:
+    """No MLmodel."""
+    (directory / "MLmodel").unlink()
+
+
+def empty_mlmodel(directory: Path) -> None:
+    """An empty MLmodel."""
+    (directory / "MLmodel").write_text("")
+
+
+def point_outside(directory: Path) -> None:
+    """A model file outside the directory."""
+    shutil.copy(directory / "model.skops", directory.parent / "model.skops")
+    text = (directory / "MLmodel").read_text(encoding="utf-8")
+    changed = text.replace("pickled_model: model.skops", "pickled_model: ../model.skops")
+    assert changed != text
+    (directory / "MLmodel").write_text(changed, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (break_weights, "for positive"),
+        (name_classes, "classes"),
+        (use_foreign_type, "untrusted"),
+        (lose_rows, "probe|probability"),
+        (truncate, "BadZipFile"),
+        (remove_mlmodel, "MLmodel"),
+        (empty_mlmodel, "MLmodel"),
+        (point_outside, "no file"),
+    ],
+)
+def test_refuses_what_fails_a_check(
+    directory: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    """Each kind of damage is refused, and the reason says which."""
+    damage(directory)
+    with pytest.raises(ModelRefusedError, match=reason):
+        open_model(directory)
