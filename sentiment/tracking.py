@@ -39,6 +39,8 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(timeout_s / 2))),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # Its messages go through our handlers, which leave its small talk out.
+        "MLFLOW_CONFIGURE_LOGGING": "false",
         # MLflow looks for Git when it is imported, and warns where there is none.
         "GIT_PYTHON_REFRESH": "quiet",
     }

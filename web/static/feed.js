@@ -6,9 +6,12 @@ export const own = new Map();
 // What fits a screen; older ones have scrolled out of anybody's interest.
 const MOST_SHOWN = 14;
 const MOST_OWN = 200;
+// A list that changes faster than this can't be read: the newest of each while are shown.
+const PACE_MS = 500;
+const MOST_PER_PACE = 3;
 
 const list = document.getElementById("feed");
-const state = { sentiment: "", source: "", paused: false, line: null };
+const state = { sentiment: "", source: "", paused: false, line: null, waiting: [] };
 
 function part(name, words) {
   const element = document.createElement("span");
@@ -62,7 +65,7 @@ function open() {
   const choice = new URLSearchParams({ sentiment: state.sentiment, source: state.source });
   state.line = new EventSource(`api/stream?${choice}`);
   state.line.addEventListener("result", (event) => {
-    if (!state.paused) add(JSON.parse(event.data));
+    if (!state.paused) state.waiting.push(JSON.parse(event.data));
   });
   state.line.addEventListener("status", (event) => show(JSON.parse(event.data)));
   // The browser tries again by itself; only what it gave up on is opened anew.
@@ -72,7 +75,15 @@ function open() {
   });
 }
 
+function flush() {
+  const others = state.waiting.filter((result) => !own.has(result.id)).slice(-MOST_PER_PACE);
+  const shown = state.waiting.filter((result) => own.has(result.id) || others.includes(result));
+  state.waiting = [];
+  shown.forEach(add);
+}
+
 function choose() {
+  state.waiting = [];
   list.replaceChildren();
   document.getElementById("feed-note").hidden = false;
   open();
@@ -102,5 +113,6 @@ export function start() {
     pause.setAttribute("aria-pressed", String(state.paused));
     pause.textContent = state.paused ? "Go on" : "Pause";
   });
+  setInterval(flush, PACE_MS);
   open();
 }
