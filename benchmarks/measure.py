@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from sentiment import kafka
 from sentiment.settings import Settings
@@ -35,15 +35,24 @@ class Progress:
             TopicPartition(topic, number) for number in range(settings.topics.partitions)
         ]
         self._by_group = group is not None
+        self._done = 0
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, group_id=group or "benchmark-observer"
         )
 
     def __call__(self) -> int:
-        """Events done so far."""
+        """Events done so far; where a broker doesn't say now, as many as it said before."""
+        try:
+            self._done = sum(self._by_partition())
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+        return self._done
+
+    def _by_partition(self) -> Iterator[int]:
         if self._by_group:
-            return sum(max(part.offset, 0) for part in self._consumer.committed(self._parts, 10))
-        return sum(self._consumer.get_watermark_offsets(part, 10)[1] for part in self._parts)
+            return (max(p.offset, 0) for p in self._consumer.committed(self._parts, 10))
+        return (self._consumer.get_watermark_offsets(part, 10)[1] for part in self._parts)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -85,8 +85,6 @@ def produce(
         files = ("-",)
         if sys.stdin.isatty():
             click.echo("Write one text per line; Ctrl-D ends.", err=True)
-    # An orchestrator's end is like Ctrl-C: what was sent is delivered and counted.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
     plan = Plan(
@@ -95,6 +93,9 @@ def produce(
     )  # fmt: skip
     producer = EventProducer(settings, topic=topic)
     run = Run(plan, producer)
+    # An orchestrator's end is like Ctrl-C: what was sent is delivered and counted.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, run.interrupt)
     started = time.monotonic()
     run.send()
     _summarise(run, producer, time.monotonic() - started, as_json=as_json)

@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Literal
 
-from producer.client import EventProducer
+from producer.client import POLL_S, EventProducer
 from producer.pacing import Pacer
 from producer.progress import Progress
 from producer.rows import Columns, to_event
@@ -52,7 +53,7 @@ class Run:
 
     Attributes:
         skipped: Rows that are no events.
-        interrupted: Whether Ctrl-C ended it.
+        interrupted: Whether a signal ended it.
         error: What ended it early, if anything did.
     """
 
@@ -64,13 +65,28 @@ class Run:
         self._producer = producer
         self._source: Source | None = None
         self._progress = Progress()
+        self._pacer = Pacer(plan.rate, time.monotonic())
+        self._reading = False
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: end reading; the second time, end everything."""
+        del number, frame
+        # Raised only where nothing is being counted: elsewhere the loop sees the flag.
+        if self._reading or self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
 
     def send(self) -> None:
         """Send everything and wait for the acknowledgements; problems end up in `error`."""
         try:
-            self._send_rows()
-        except KeyboardInterrupt:
-            self.interrupted = True
+            for place, row in self._read():
+                self._pace()
+                if self.interrupted:
+                    break
+                self._send_row(place, row)
+                self._progress.update(self._producer.sent, self._share())
+                if self._producer.sent == self._plan.limit:
+                    break
         except SentimentError as error:
             self.error = error
         self._progress.clear()
@@ -79,22 +95,43 @@ class Run:
         except SentimentError as error:
             self.error = self.error or error
 
-    def _send_rows(self) -> None:
-        pacer = Pacer(self._plan.rate, time.monotonic())
-        for place, row in self._rows():
-            if delay := pacer.delay(time.monotonic()):
-                self._producer.wait(delay)
+    def _read(self) -> Iterator[tuple[str, Row | bytes]]:
+        """Rows; ends at a signal, also one that comes while standard input says nothing."""
+        rows = self._rows()
+        while True:
             try:
-                if isinstance(row, bytes):
-                    self._producer.send_raw(row)
-                else:
-                    value, key = to_event(row, self._plan.columns)
-                    self._producer.send_event(value, key=key)
-            except InputError as error:
-                self._skip(place, error)
-            self._progress.update(self._producer.sent, self._share())
-            if self._producer.sent == self._plan.limit:
+                self._reading = True
+                row = None if self.interrupted else next(rows, None)
+                self._reading = False
+            except KeyboardInterrupt:
+                self._reading = False
+                self.interrupted = True
                 return
+            if row is None:
+                return
+            yield row
+
+    def _pace(self) -> None:
+        now = time.monotonic()
+        end = now + self._pacer.delay(now)
+        while not self.interrupted and (left := end - time.monotonic()) > 0:
+            self._producer.wait(min(left, POLL_S))
+
+    def _send_row(self, place: str, row: Row | bytes) -> None:
+        try:
+            if isinstance(row, bytes):
+                self._producer.send_raw(row)
+            else:
+                value, key = to_event(row, self._plan.columns)
+                self._producer.send_event(value, key=key)
+        except InputError as error:
+            if self._plan.strict:
+                raise InputError(f"{place}: {error.message}", error.hint) from None
+            self.skipped += 1
+            if self.skipped <= MAX_ROWS_TOLD:
+                log.warning("skipped a bad row", row=place, reason=error.message)
+            if self.skipped == MAX_ROWS_TOLD:
+                log.warning("further bad rows are counted and not shown")
 
     def _rows(self) -> Iterator[tuple[str, Row | bytes]]:
         while True:
@@ -123,12 +160,3 @@ class Run:
         if not plan.repeat and len(plan.files) == 1 and self._source is not None:
             shares.append(self._source.share_read())
         return max((share for share in shares if share is not None), default=None)
-
-    def _skip(self, place: str, error: InputError) -> None:
-        if self._plan.strict:
-            raise InputError(f"{place}: {error.message}", error.hint)
-        self.skipped += 1
-        if self.skipped <= MAX_ROWS_TOLD:
-            log.warning("skipped a bad row", row=place, reason=error.message)
-        if self.skipped == MAX_ROWS_TOLD:
-            log.warning("further bad rows are counted and not shown")

@@ -15,8 +15,8 @@ from sentiment.settings import Settings
 def topics(*, only_check: bool, as_json: bool, bootstrap_servers: str | None) -> int:
     """Create the topics that are missing, or check them.
 
-    Topics that exist are left as they are. Names and sizes are the TOPICS_ settings. Exit code 1: a topic is missing or has too few
-    partitions.
+    Topics that exist are left as they are. Names and sizes are the TOPICS_ settings. Exit code
+    1: a topic is missing or has too few partitions.
 
     \b
     Examples:

@@ -133,23 +133,53 @@ def test_limit_and_repeat(settings: Settings, tmp_path: Path) -> None:
     assert sentiment("produce", "--file", str(empty), "--repeat").returncode == 0
 
 
-def test_ctrl_c_delivers_what_was_sent(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_delivers_what_was_sent(
+    settings: Settings, tmp_path: Path, number: signal.Signals
+) -> None:
     """Ctrl-C ends reading; what was sent arrives, is counted, and the exit code is 130."""
     path = tmp_path / "texts.txt"
     path.write_text("one\n")
+    summary = interrupted(
+        settings, number, "--file", str(path), "--repeat", "--rate", "2000", "--json"
+    )
+    assert summary["delivered"] == summary["sent"] == len(texts_on(settings)) > 0
+
+
+def test_a_signal_ends_waiting_for_input(settings: Settings) -> None:
+    """Ctrl-C is seen while standard input is open and says nothing."""
+    summary = interrupted(settings, signal.SIGINT, "--json", first="good\n")
+    assert summary["delivered"] == summary["sent"] == len(texts_on(settings)) == 1
+
+
+def test_a_signal_ends_waiting_for_the_rate(settings: Settings) -> None:
+    """Ctrl-C is seen while the next event isn't due for hours."""
+    arguments = ("one", "two", "--rate", "0.0001", "--json")
+    summary = interrupted(settings, signal.SIGINT, *arguments)
+    assert summary["delivered"] == summary["sent"] == len(texts_on(settings)) == 1
+
+
+def interrupted(
+    settings: Settings, number: signal.Signals, *arguments: str, first: str = ""
+) -> dict[str, int]:
+    """Send a signal to `sentiment produce` once its first event is there; its summary."""
     with subprocess.Popen(
-        command("produce", "--file", str(path), "--repeat", "--rate", "200", "--json"),
+        command("produce", *arguments),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(first.encode())
+        process.stdin.flush()
         deadline = time.monotonic() + PATIENCE_S
         while not values(settings, settings.topics.events) and time.monotonic() < deadline:
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=PATIENCE_S)[0]
-        assert process.returncode == 130
-    summary = json.loads(output)
-    assert summary["delivered"] == summary["sent"] == len(texts_on(settings)) > 0
+        process.send_signal(number)
+        assert process.wait(PATIENCE_S) == 130
+        summary: dict[str, int] = json.loads(process.stdout.read())
+        return summary
 
 
 @pytest.mark.parametrize(

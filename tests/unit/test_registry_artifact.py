@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundled_model(), tmp_path / "model"))
 
 
-def fitted(labels: list[object]) -> Any:
+def fitted(labels: list[object]) -> Any:  # noqa: ANN401 - sklearn has no types
     """An ordinary scikit-learn pipeline that knows the probes by heart."""
     texts = [text for text, _ in PROBES]
     return make_pipeline(CountVectorizer(), LogisticRegression(C=100)).fit(texts, labels)

@@ -1,0 +1,162 @@
+"""Claims about `sentiment classify`, run as a program."""
+
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from sentiment.artifact import open_model
+from sentiment.commands.classify import read_lines
+from sentiment.publish import bundled_model
+
+
+def run(
+    *arguments: str | Path, lines: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with standard input, without a registry."""
+    given_environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    return subprocess.run(
+        [sys.executable, "-m", "sentiment", "classify", *map(str, arguments)],
+        input=lines,
+        env={**given_environment, **environment},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def rows(output: bytes) -> list[dict[str, Any]]:
+    """The objects of JSON Lines."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_answers_are_the_models_own() -> None:
+    """Each line has one result, in order, with the score that the model gives the text."""
+    chance = random.Random(0)  # noqa: S311 - made texts, not secrets
+    words = ["good", "bad", "not", "film", "!", "👍", "boring", "wonderful"]
+    texts = [" ".join(chance.choices(words, k=chance.randint(1, 40))) for _ in range(3000)]
+    events = [{"text": text, "id": str(i), "source": "s"} for i, text in enumerate(texts)]
+    result = run(lines=b"\n".join(json.dumps(event).encode() for event in events))
+    assert result.returncode == 0, result.stderr
+    found = rows(result.stdout)
+    scores = open_model(bundled_model()).score(texts)
+    assert [row["id"] for row in found] == [event["id"] for event in events]
+    assert [row["line"] for row in found] == list(range(1, 3001))
+    assert [row["score"] for row in found] == pytest.approx(scores.tolist(), abs=1e-9)
+    for row in found:
+        assert row["sentiment"] == ("positive" if row["score"] >= 0.5 else "negative")
+        assert row["confidence"] == max(row["score"], 1 - row["score"])
+        assert row["model"] == {"name": "sentiment", "version": "bundled"}
+
+
+BAD = b'{"text":"good"}\nnope\n\n{"text":""}\n\xff\n{"text":"bad","id":7}\n{"text":"awful"}'
+
+
+def test_bad_lines_are_told_with_their_numbers() -> None:
+    """Bad lines stand in the output in place, are told on standard error, and fail the command."""
+    result = run(lines=BAD)
+    assert result.returncode == 1
+    assert [(row["line"], row.get("error")) for row in rows(result.stdout)] == [
+        (1, None), (2, "not_json"), (4, "empty_text"), (5, "invalid_utf8"), (6, "invalid_field"),
+        (7, None),
+    ]  # fmt: skip
+    told = result.stderr.decode()
+    assert "standard input, line 5: invalid_utf8" in told
+    assert "2 classified, 4 bad" in told
+
+
+def test_bad_lines_can_be_left_out() -> None:
+    """With --skip-bad only good lines come out, and nothing fails."""
+    result = run("--skip-bad", lines=BAD)
+    assert result.returncode == 0
+    assert [row["line"] for row in rows(result.stdout)] == [1, 7]
+    assert b"line 2" in result.stderr
+
+
+def test_many_bad_lines_are_counted_not_listed() -> None:
+    """A broken file floods no terminal."""
+    result = run(lines=b"nope\n" * 10_000)
+    assert len(result.stderr.splitlines()) < 20
+    assert b"10,000 bad" in result.stderr
+    assert len(rows(result.stdout)) == 10_000
+
+
+def test_too_long_a_line_is_bad_and_the_next_one_good() -> None:
+    """A line over the worker's limit is an error like there, however long it is."""
+    long = json.dumps({"text": "a" * 3_000_000}).encode()
+    result = run(lines=long + b'\n{"text":"good"}', WORKER_MAX_EVENT_BYTES="100")
+    assert [row.get("error") for row in rows(result.stdout)] == ["too_large", None]
+
+
+def test_files_texts_and_their_mistakes(tmp_path: Path) -> None:
+    """Several files are told apart; texts need no JSON; wrong use says so."""
+    for name in "ab":
+        (tmp_path / name).write_text('{"text":"good"}\n')
+    found = rows(run(tmp_path / "a", tmp_path / "b").stdout)
+    assert [row["file"] for row in found] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    found = rows(run("--text", "loved it", "--text", 'a "bad"\nfilm').stdout)
+    assert [row["sentiment"] for row in found] == ["positive", "negative"]
+    for wrong in (["missing.jsonl"], ["--text", "a", str(tmp_path / "a")], ["--model", "missing"]):
+        result = run(*wrong)
+        assert result.returncode == 2
+        assert b"Traceback" not in result.stderr
+        assert result.stdout == b""
+
+
+def test_model_is_a_directory_or_in_a_registry(tmp_path: Path) -> None:
+    """`--model` takes a directory, and an address in the registry that the environment names."""
+    (row,) = rows(run("--model", bundled_model(), "--text", "good").stdout)
+    assert row["model"] == {"name": "bundled", "version": "unregistered"}
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    environment = {"MLFLOW_TRACKING_URI": uri, "MODEL_CACHE_DIR": str(tmp_path / "cache")}
+    result = run("--text", "good", **environment)
+    assert result.returncode == 1
+    assert b"sentiment register" in result.stderr
+    assert b"Traceback" not in result.stderr
+    subprocess.run(
+        [sys.executable, "-m", "sentiment", "register"],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
+    for arguments in ([], ["--model", "models:/sentiment/1"]):
+        (row,) = rows(run("--text", "good", *arguments, **environment).stdout)
+        assert row["model"] == {"name": "sentiment", "version": "1"}
+
+
+class Trickle(io.RawIOBase):
+    """A pipe that gives its content in pieces of given sizes."""
+
+    def __init__(self, content: bytes, sizes: list[int]) -> None:
+        self._content = content
+        self._sizes = sizes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        size = min(self._sizes.pop() if self._sizes else 7, len(buffer))
+        piece, self._content = self._content[:size], self._content[size:]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@given(
+    st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b""))),
+    st.lists(st.integers(1, 50)),
+)
+def test_lines_are_whole_however_they_arrive(lines: list[bytes], sizes: list[int]) -> None:
+    """Each line comes out once and in order; of one that is too long, just enough to see it."""
+    stream = io.BufferedReader(Trickle(b"\n".join(lines), sizes))
+    found = [line for batch in read_lines(stream, 10) for line in batch]
+    expected = lines[:-1] if lines and not lines[-1] else lines
+    assert len(found) == len(expected)
+    for line, whole in zip(found, expected, strict=True):
+        assert line == whole if len(whole) <= 10 else len(line) > 10
