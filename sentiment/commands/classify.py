@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 from msgspec import Struct
@@ -240,7 +240,9 @@ def _streams(
         yield BytesIO(lines), None, "--text"
         return
     for name in files or ("-",):
-        standard_input = name == "-"
-        label = "standard input" if standard_input else name
-        with open(0 if standard_input else name, "rb", closefd=not standard_input) as stream:
-            yield stream, label if len(files) > 1 else None, label
+        if name == "-":
+            label = "standard input"
+            yield cast("BufferedIOBase", sys.stdin.buffer), label if len(files) > 1 else None, label
+        else:
+            with Path(name).open("rb") as stream:
+                yield stream, name if len(files) > 1 else None, name

@@ -31,8 +31,14 @@ def test_events_become_results_in_order(settings: Settings, start_worker: StartW
     for partition in range(settings.topics.partitions):
         offsets = [r.input.offset for r in results if r.input.partition == partition]
         assert offsets == sorted(offsets)
-    assert {tuple(record.headers() or []) for record in records} == {(("traceparent", b"00-1"),)}
+    assert {tuple(events.headers_of(record)) for record in records} == {(("traceparent", b"00-1"),)}
     assert {record.key() for record in records} == {b"k"}
+
+
+def text(value: str | bytes | None) -> str:
+    """A header's value as text."""
+    assert isinstance(value, bytes)
+    return value.decode()
 
 
 BAD: list[tuple[str, bytes]] = [
@@ -60,14 +66,13 @@ def test_bad_events_become_dead_letters(settings: Settings, start_worker: StartW
     letters = read_dead_letters(settings, len(BAD))
     seen = {}
     for letter in letters:
-        headers = dict(letter.headers() or [])
+        headers = dict(events.headers_of(letter))
         assert (letter.key(), headers["own"]) == (b"k", b"\x00\xff")
         assert headers[events.ERROR_TOPIC] == settings.topics.events.encode()
         assert headers[events.ERROR_MESSAGE]
-        place = int(headers[events.ERROR_PARTITION]), int(headers[events.ERROR_OFFSET])
-        code = headers[events.ERROR_CODE]
-        assert isinstance(code, bytes)
-        seen[place] = (code.decode(), letter.value())
+        assert headers[events.ERROR_TIMESTAMP]
+        place = text(headers[events.ERROR_PARTITION]), text(headers[events.ERROR_OFFSET])
+        seen[int(place[0]), int(place[1])] = text(headers[events.ERROR_CODE]), letter.value()
     partitions = settings.topics.partitions
     expected = {
         (number % partitions, number // partitions): case for number, case in enumerate(BAD, 1)
@@ -87,8 +92,10 @@ def test_random_bytes_all_become_dead_letters(
     letters = read_dead_letters(settings, len(values))
     assert len(letters) == len(values)
     assert Counter(letter.value() for letter in letters) == Counter(values)
-    places = {tuple(v for k, v in letter.headers() or [] if "errors.p" in k or "errors.o" in k)
-              for letter in letters}  # fmt: skip
+    places = {
+        (headers[events.ERROR_PARTITION], headers[events.ERROR_OFFSET])
+        for headers in (dict(events.headers_of(letter)) for letter in letters)
+    }
     assert len(places) == len(values)
 
 

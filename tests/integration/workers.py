@@ -60,6 +60,13 @@ class WorkerProcess:
             self._process.kill()
         self._process.wait(PATIENCE_S)
 
+    def wait_for_log(self, words: str) -> None:
+        """Wait until it has logged something."""
+        deadline = time.monotonic() + PATIENCE_S
+        while words not in self.log:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.1)
+
     @property
     def log(self) -> str:
         """Everything that it has logged."""

@@ -1,35 +1,46 @@
-"""Claims about `sentiment classify`, run as a program."""
+"""Claims about `sentiment classify`."""
 
 import io
 import json
-import os
 import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 from sentiment.artifact import open_model
+from sentiment.cli import cli
 from sentiment.commands.classify import read_lines
-from sentiment.publish import bundled_model
+from sentiment.errors import SentimentError
+from sentiment.publish import bundled_model, ensure_published
 
 
-def run(
-    *arguments: str | Path, lines: bytes = b"", **environment: str
-) -> subprocess.CompletedProcess[bytes]:
-    """Run the command with standard input, without a registry."""
-    given_environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-    return subprocess.run(
-        [sys.executable, "-m", "sentiment", "classify", *map(str, arguments)],
-        input=lines,
-        env={**given_environment, **environment},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+@pytest.fixture(autouse=True)
+def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model answers unless a test names a registry."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+class Run(NamedTuple):
+    """What a run of the command did."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+def run(*arguments: str | Path, lines: bytes = b"") -> Run:
+    """Run `sentiment classify` in this process."""
+    result = CliRunner().invoke(cli, ["classify", *map(str, arguments)], input=lines)
+    if isinstance(result.exception, SentimentError):
+        error = result.exception
+        return Run(error.exit_code, result.stdout_bytes, f"{error.message} {error.hint}")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return Run(result.exit_code, result.stdout_bytes, result.stderr)
 
 
 def rows(output: bytes) -> list[dict[str, Any]]:
@@ -44,8 +55,8 @@ def test_answers_are_the_models_own() -> None:
     texts = [" ".join(chance.choices(words, k=chance.randint(1, 40))) for _ in range(3000)]
     events = [{"text": text, "id": str(i), "source": "s"} for i, text in enumerate(texts)]
     result = run(lines=b"\n".join(json.dumps(event).encode() for event in events))
-    assert result.returncode == 0, result.stderr
-    found = rows(result.stdout)
+    assert result.code == 0, result.err
+    found = rows(result.out)
     scores = open_model(bundled_model()).score(texts)
     assert [row["id"] for row in found] == [event["id"] for event in events]
     assert [row["line"] for row in found] == list(range(1, 3001))
@@ -62,12 +73,12 @@ BAD = b'{"text":"good"}\nnope\n\n{"text":""}\n\xff\n{"text":"bad","id":7}\n{"tex
 def test_bad_lines_are_told_with_their_numbers() -> None:
     """Bad lines stand in the output in place, are told on standard error, and fail the command."""
     result = run(lines=BAD)
-    assert result.returncode == 1
-    assert [(row["line"], row.get("error")) for row in rows(result.stdout)] == [
+    assert result.code == 1
+    assert [(row["line"], row.get("error")) for row in rows(result.out)] == [
         (1, None), (2, "not_json"), (4, "empty_text"), (5, "invalid_utf8"), (6, "invalid_field"),
         (7, None),
     ]  # fmt: skip
-    told = result.stderr.decode()
+    told = result.err
     assert "standard input, line 5: invalid_utf8" in told
     assert "2 classified, 4 bad" in told
 
@@ -75,60 +86,74 @@ def test_bad_lines_are_told_with_their_numbers() -> None:
 def test_bad_lines_can_be_left_out() -> None:
     """With --skip-bad only good lines come out, and nothing fails."""
     result = run("--skip-bad", lines=BAD)
-    assert result.returncode == 0
-    assert [row["line"] for row in rows(result.stdout)] == [1, 7]
-    assert b"line 2" in result.stderr
+    assert result.code == 0
+    assert [row["line"] for row in rows(result.out)] == [1, 7]
+    assert "line 2" in result.err
 
 
 def test_many_bad_lines_are_counted_not_listed() -> None:
     """A broken file floods no terminal."""
     result = run(lines=b"nope\n" * 10_000)
-    assert len(result.stderr.splitlines()) < 20
-    assert b"10,000 bad" in result.stderr
-    assert len(rows(result.stdout)) == 10_000
+    assert len(result.err.splitlines()) < 20
+    assert "10,000 bad" in result.err
+    assert len(rows(result.out)) == 10_000
 
 
-def test_too_long_a_line_is_bad_and_the_next_one_good() -> None:
+def test_too_long_a_line_is_bad_and_the_next_one_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line over the worker's limit is an error like there, however long it is."""
     long = json.dumps({"text": "a" * 3_000_000}).encode()
-    result = run(lines=long + b'\n{"text":"good"}', WORKER_MAX_EVENT_BYTES="100")
-    assert [row.get("error") for row in rows(result.stdout)] == ["too_large", None]
+    monkeypatch.setenv("WORKER_MAX_EVENT_BYTES", "100")
+    result = run(lines=long + b'\n{"text":"good"}')
+    assert [row.get("error") for row in rows(result.out)] == ["too_large", None]
 
 
 def test_files_texts_and_their_mistakes(tmp_path: Path) -> None:
     """Several files are told apart; texts need no JSON; wrong use says so."""
     for name in "ab":
         (tmp_path / name).write_text('{"text":"good"}\n')
-    found = rows(run(tmp_path / "a", tmp_path / "b").stdout)
+    found = rows(run(tmp_path / "a", tmp_path / "b").out)
     assert [row["file"] for row in found] == [str(tmp_path / "a"), str(tmp_path / "b")]
-    found = rows(run("--text", "loved it", "--text", 'a "bad"\nfilm').stdout)
+    found = rows(run("--text", "loved it", "--text", 'a "bad"\nfilm').out)
     assert [row["sentiment"] for row in found] == ["positive", "negative"]
     for wrong in (["missing.jsonl"], ["--text", "a", str(tmp_path / "a")], ["--model", "missing"]):
         result = run(*wrong)
-        assert result.returncode == 2
-        assert b"Traceback" not in result.stderr
-        assert result.stdout == b""
+        assert result.code == 2
+        assert result.out == b""
 
 
-def test_model_is_a_directory_or_in_a_registry(tmp_path: Path) -> None:
+def test_model_is_a_directory_or_in_a_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`--model` takes a directory, and an address in the registry that the environment names."""
-    (row,) = rows(run("--model", bundled_model(), "--text", "good").stdout)
+    (row,) = rows(run("--model", bundled_model(), "--text", "good").out)
     assert row["model"] == {"name": "bundled", "version": "unregistered"}
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    environment = {"MLFLOW_TRACKING_URI": uri, "MODEL_CACHE_DIR": str(tmp_path / "cache")}
-    result = run("--text", "good", **environment)
-    assert result.returncode == 1
-    assert b"sentiment register" in result.stderr
-    assert b"Traceback" not in result.stderr
-    subprocess.run(
-        [sys.executable, "-m", "sentiment", "register"],
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "cache"))
+    result = run("--text", "good")
+    assert result.code == 1
+    assert "sentiment register" in result.err
+    ensure_published(uri)
     for arguments in ([], ["--model", "models:/sentiment/1"]):
-        (row,) = rows(run("--text", "good", *arguments, **environment).stdout)
+        (row,) = rows(run("--text", "good", *arguments).out)
         assert row["model"] == {"name": "sentiment", "version": "1"}
+
+
+def test_is_a_program_in_a_pipe() -> None:
+    """As a process of its own it answers while its input is open, and ends with it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "sentiment", "classify"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"text":"good"}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["line"] == 1
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait(60) == 0
 
 
 class Trickle(io.RawIOBase):
@@ -139,9 +164,11 @@ class Trickle(io.RawIOBase):
         self._sizes = sizes
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        """Give the next piece."""
         size = min(self._sizes.pop() if self._sizes else 7, len(buffer))
         piece, self._content = self._content[:size], self._content[size:]
         buffer[: len(piece)] = piece

@@ -23,7 +23,7 @@ NOW_MS = 1_700_000_000_000
 class LengthScorer:
     """Gives one over the text's length; fails on texts that say so."""
 
-    kind: Literal["sklearn"] = "sklearn"
+    kind: Literal["sklearn", "compiled"] = "sklearn"
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """P(positive) of each text."""
@@ -40,7 +40,7 @@ def record(
     value: bytes | None,
     offset: int = 0,
     partition: int = 0,
-    headers: list[tuple[str, bytes]] | None = None,
+    headers: events.Headers | None = None,
     key: bytes | None = b"key",
 ) -> Message:
     """A record as the consumer returns it."""
@@ -85,7 +85,12 @@ def test_event_without_id_is_named_by_its_place() -> None:
 
 def test_trace_and_cloudevents_headers_travel() -> None:
     """`traceparent`, `tracestate` and `ce_*` pass to the result, others don't."""
-    sent = [("traceparent", b"00-a"), ("x", b"1"), ("ce_type", b"t"), ("tracestate", b"s")]
+    sent: events.Headers = [
+        ("traceparent", b"00-a"),
+        ("x", b"1"),
+        ("ce_type", b"t"),
+        ("tracestate", b"s"),
+    ]
     [output] = outputs(run(record(b'{"text":"x"}', headers=sent)), TOPICS.results)
     assert output.headers == [("traceparent", b"00-a"), ("ce_type", b"t"), ("tracestate", b"s")]
 

@@ -1,0 +1,87 @@
+"""Claims about the model that a running worker serves."""
+
+import json
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+
+from sentiment.publish import bundled_model, publish
+from sentiment.settings import Settings
+from tests.integration.conftest import StartWorker
+from tests.integration.workers import PATIENCE_S, read_results, send
+
+
+def own_registry(folder: Path) -> str:
+    """A registry of the test's own, a SQLite file, with the bundled model as version 1."""
+    uri = f"sqlite:///{folder}/mlflow.db"
+    assert publish(bundled_model(), uri) == "1"
+    return uri
+
+
+def event(number: int) -> bytes:
+    """One good event."""
+    return json.dumps({"id": str(number), "text": "a good one"}).encode()
+
+
+def test_a_moved_alias_is_served_without_a_restart(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """When the alias moves under load, the new version takes over and no event is lost by it."""
+    uri = own_registry(tmp_path)
+    worker = start_worker(MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2")
+    send(settings, [event(0)])
+    read_results(settings, 1)
+    publish(bundled_model(), uri)
+    sent = 1
+    deadline = time.monotonic() + PATIENCE_S
+    versions: list[str] = []
+    while "2" not in versions:
+        assert time.monotonic() < deadline, worker.log
+        send(settings, [event(number) for number in range(sent, sent + 50)])
+        sent += 50
+        versions = [result.model.version for result in read_results(settings, sent)]
+    results = read_results(settings, sent)
+    assert Counter(result.id for result in results) == Counter(map(str, range(sent)))
+    assert {result.model.version for result in results} == {"1", "2"}
+
+
+def test_a_bad_model_is_refused_and_the_old_one_goes_on(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """An artifact that was damaged in the registry is not served; the running model still is."""
+    uri = own_registry(tmp_path)
+    worker = start_worker(MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2")
+    send(settings, [event(0)])
+    read_results(settings, 1)
+    assert publish(bundled_model(), uri, alias="") == "2"
+    client = MlflowClient(uri)
+    source = urlsplit(client.get_model_version("sentiment", "2").source).path
+    artifact = Path(source) / "model.skops"
+    artifact.write_bytes(artifact.read_bytes()[:-1000])
+    client.set_registered_model_alias("sentiment", "champion", "2")
+    worker.wait_for_log("model refused")
+    send(settings, [event(1)])
+    assert {result.model.version for result in read_results(settings, 2)} == {"1"}
+
+
+def test_a_worker_starts_while_the_registry_is_away(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """With a good copy on disk, a worker whose registry can't be read still classifies."""
+    uri = own_registry(tmp_path)
+    first = start_worker(MLFLOW_TRACKING_URI=uri)
+    send(settings, [event(0)])
+    read_results(settings, 1)
+    first.end()
+    database = tmp_path / "mlflow.db"
+    shutil.move(database, tmp_path / "away.db")
+    # A folder in its place: SQLite can't open it, as it can't open a file on a lost disk.
+    database.mkdir()
+    second = start_worker(MLFLOW_TRACKING_URI=uri)
+    send(settings, [event(1)])
+    assert len(read_results(settings, 2)) == 2
+    second.wait_for_log("registry does not answer")
