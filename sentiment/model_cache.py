@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from sentiment import logs
 from sentiment.artifact import checksums
+from sentiment.errors import SetupError
 
 log = logs.get(__name__)
 
@@ -69,7 +70,7 @@ class ModelCache:
         """A directory to download into, gone afterwards; elsewhere if the cache can't be written.
 
         Raises:
-            OSError: There is no room anywhere.
+            SetupError: There is no room anywhere.
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,14 @@ class ModelCache:
             log.warning(
                 "model cache can't be written", directory=str(self._home), reason=str(error)
             )
-            made = tempfile.mkdtemp(prefix="sentiment-model-")
+            try:
+                made = tempfile.mkdtemp(prefix="sentiment-model-")
+            except OSError as second:
+                raise SetupError(
+                    f"A model can be downloaded neither to {self._home} nor to the system's"
+                    f" temporary directory: {second}",
+                    "Free some space, or set MODEL_CACHE_DIR to a directory that can be written.",
+                ) from second
         try:
             yield Path(made)
         finally:
@@ -98,7 +106,7 @@ class ModelCache:
             temporary.write_text(json.dumps({"version": version, "files": files}))
             temporary.replace(self._pointer)
             self._prune()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("model is not kept for later", version=version, reason=str(error))
 
     def _directory(self, version: str) -> Path:

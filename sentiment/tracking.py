@@ -94,7 +94,9 @@ def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -
 
 
 def _unavailable(error: Exception) -> RegistryUnavailableError:
+    # The address may hold a user and a password.
+    reason = re.sub(r"//[^/@\s]+@", "//***@", str(error))
     return RegistryUnavailableError(
-        f"The model registry does not answer: {error}",
+        f"The model registry does not answer: {reason}",
         "Look at MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
     )

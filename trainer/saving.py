@@ -56,9 +56,7 @@ def save(
         (made / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         _settle_skops(made / "model.skops")
         _settle_mlmodel(made)
-        if target.exists():
-            target.rename(work / "old")
-        made.rename(target)
+        _put_in_place(made, target, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -80,6 +78,18 @@ def check_target(target: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{target} can't be written: {error}") from error
+
+
+def _put_in_place(made: Path, target: Path, old: Path) -> None:
+    if target.exists():
+        target.rename(old)
+    try:
+        made.rename(target)
+    except BaseException:
+        # Ctrl-C between the two renames must not cost the model that was there.
+        if old.exists():
+            old.rename(target)
+        raise
 
 
 def _save_with_mlflow(

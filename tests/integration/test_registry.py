@@ -247,9 +247,11 @@ def test_silent_registry_is_given_up(
 ) -> None:
     """A server that takes the connection and never answers is given up in the time set."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(RegistryUnavailableError, match="not answer"):
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}")
+        with pytest.raises(RegistryUnavailableError, match="not answer") as given_up:
             Registry(settings).load_champion()
+    assert "secret" not in given_up.value.message
 
 
 def test_user_and_password_are_sent(

@@ -23,10 +23,10 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
 
 
 def samples(client: FlaskClient, name: str) -> dict[tuple[str, ...], float]:
-    """The samples of a metric, by the values of its labels."""
+    """The samples of a metric, by the values of its labels in the order of their names."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
-        tuple(sample.labels.values()): sample.value
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in families
         for sample in family.samples
         if sample.name == name
@@ -92,7 +92,7 @@ def test_requests_are_counted_by_rule(client: FlaskClient) -> None:
         client.get(path)
     client.open("/nobody/knows", method="INVENTED")
     after = samples(client, name)
-    rule = ("GET", "/api/results/<path:name>", "503")
+    rule = ("/api/results/<path:name>", "GET", "503")
     assert after[rule] - before.get(rule, 0) == 2
     unknown = ("other", "other", "404")
     assert after[unknown] - before.get(unknown, 0) == 1
@@ -107,7 +107,7 @@ def test_latency_leaves_feeds_out(client: FlaskClient) -> None:
     counted = samples(client, "app_request_latency_seconds_count")
     assert ("/api/status",) in counted
     assert ("/api/stream",) not in counted
-    assert ("GET", "/api/stream", "200") in samples(client, "app_request_count_total")
+    assert ("/api/stream", "GET", "200") in samples(client, "app_request_count_total")
 
 
 def test_feed_tells_that_kafka_is_away(client: FlaskClient) -> None:

@@ -9,6 +9,7 @@ from web.outcomes import DeadLetter, Outcomes
 
 
 def result(name: str, sentiment: str = "positive", source: str | None = "a") -> SentimentResult:
+    """A result to file."""
     now = datetime.now(UTC)
     return SentimentResult(
         id=name,

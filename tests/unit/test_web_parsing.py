@@ -9,6 +9,7 @@ from web.parsing import parse
 
 
 def parsed(document: object) -> list[events.TextEvent]:
+    """The events of a request with this document."""
     return parse(json.dumps(document).encode(), 10, 1000)
 
 

@@ -1,0 +1,115 @@
+"""What the tests of the page share: a page process, and a stand-in that writes chosen results."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from local.broker import free_port
+from sentiment import events, kafka
+from sentiment.events import Input, Model, SentimentResult
+from sentiment.settings import Settings
+
+# Far above what any of these waits takes; reached only when something is broken.
+PATIENCE_S = 60.0
+
+
+class PageProcess:
+    """A `sentiment web` of its own, on a free port, with its log in a file.
+
+    Args:
+        log: Where its log goes.
+        environment: Variables beside our own.
+    """
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sentiment", "web", "--port", str(self.port)],
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **environment},
+            )
+
+    def ask(self, path: str, document: object = None) -> tuple[int, Any]:
+        """Status and JSON of an answer; a document is posted."""
+        data = None if document is None else json.dumps(document).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{path}", data, headers)  # noqa: S310 - ours
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def wait_until(self, *, connected: bool = True) -> None:
+        """Wait until it says that Kafka is there, or away."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                if self.ask("/api/status")[1]["kafka"]["connected"] == connected:
+                    return
+            except OSError:
+                assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def page(log: Path, **environment: str) -> Iterator[PageProcess]:
+    """A page that reads its topics, ended with the block."""
+    process = PageProcess(log, **environment)
+    try:
+        process.wait_until()
+        yield process
+    finally:
+        process.end()
+
+
+def result(source: str = "elsewhere", score: float = 0.9, **fields: Any) -> SentimentResult:  # noqa: ANN401 - a result's fields
+    """A result as a worker would write it."""
+    now = datetime.now(UTC)
+    given: dict[str, Any] = {
+        "id": uuid.uuid4().hex,
+        "sentiment": "positive" if score > 0.5 else "negative",
+        "score": score,
+        "confidence": max(score, 1 - score),
+        "model": Model("sentiment", "7"),
+        "input": Input("text-events", 0, time.monotonic_ns()),
+        "received_at": now,
+        "processed_at": now,
+        "source": source,
+    }
+    return SentimentResult(**{**given, **fields})
+
+
+def publish(settings: Settings, *results: SentimentResult | bytes) -> None:
+    """Put results, or bytes that are none, on their topic."""
+    producer = kafka.new_producer(settings.kafka)
+    for item in results:
+        value = item if isinstance(item, bytes) else events.encode(item)
+        producer.produce(settings.topics.results, value)
+        producer.poll(0)
+    assert producer.flush(PATIENCE_S) == 0

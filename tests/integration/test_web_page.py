@@ -1,0 +1,184 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.broker import LocalKafka
+from sentiment import events, kafka, topics
+from sentiment.reader import TopicReader
+from sentiment.settings import LocalSettings, Settings
+from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
+from tests.integration.workers import WorkerProcess
+
+
+@pytest.fixture
+def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
+    """A page on the test's own topics."""
+    del settings  # its fixture sets the environment
+    with page(tmp_path / "web.log") as process:
+        yield process
+
+
+def frames(site: PageProcess, query: str = "") -> Iterator[tuple[str, Any]]:
+    """The events of a live feed, as their name and data."""
+    with urllib.request.urlopen(f"{site.url}/api/stream{query}", timeout=PATIENCE_S) as lines:
+        for line in lines:
+            if line.startswith(b"event: "):
+                name = line[len("event: ") :].decode().strip()
+                yield name, json.loads(next(lines)[len("data: ") :])
+
+
+def test_text_goes_through_a_worker_and_back(
+    settings: Settings,
+    site: PageProcess,
+    start_worker: Callable[..., WorkerProcess],
+    tmp_path: Path,
+) -> None:
+    """A text that is posted has its result by any replica; what can't be one has its error."""
+    start_worker()
+    with page(tmp_path / "second.log") as second:
+        code, answer = site.ask("/api/events", [{"text": "I loved it."}, {"text": "Bad."}])
+        assert code == 202
+        for event in answer["events"]:
+            for replica in (site, second):
+                code, found = replica.ask(f"/api/results/{event['id']}?wait=30")
+                assert code == 200
+                assert (found["id"], found["source"]) == (event["id"], "web")
+    producer = kafka.new_producer(settings.kafka)
+    producer.produce(settings.topics.events, b'{"id": "no/text"}', partition=0)
+    producer.produce(settings.topics.events, b"garbage", partition=3)
+    assert producer.flush(PATIENCE_S) == 0
+    code, found = site.ask("/api/results/no%2Ftext?wait=30")
+    assert (code, found["error"]["code"]) == (422, "missing_text")
+    code, found = site.ask(f"/api/results/{settings.topics.events}-3-0?wait=30")
+    assert (code, found["error"]["code"]) == (422, "not_json")
+
+
+def test_what_is_sent_is_on_the_topic(settings: Settings, site: PageProcess) -> None:
+    """202 means that the brokers have the events: whole, in order per key, keyed by their id."""
+    sent = [{"text": f"text {number}", "id": f"id-{number}"} for number in range(500)]
+    code, answer = site.ask("/api/events", {"events": sent})
+    assert (code, [event["id"] for event in answer["events"]]) == (
+        202,
+        [event["id"] for event in sent],
+    )
+    with TopicReader(settings.kafka, settings.topics.events, "beginning") as reader:
+        records = list(reader.rest())
+    found = {record.key(): events.decode_event(record.value() or b"") for record in records}
+    assert len(records) == 500
+    assert found == {
+        event["id"].encode(): events.TextEvent(event["text"], event["id"], "web") for event in sent
+    }
+
+
+def test_results_from_before_the_start_are_found(settings: Settings, tmp_path: Path) -> None:
+    """A page that starts later answers for recent results; what is no result is passed over."""
+    old = result()
+    publish(settings, b"no result", old, b'{"id": "half"}')
+    with page(tmp_path / "web.log") as site:
+        assert site.ask(f"/api/results/{old.id}?wait=30")[0] == 200
+        assert site.ask("/api/results/half")[0] == 404
+        status = site.ask("/api/status")[1]
+        assert (status["results_seen"], status["model"]["version"]) == (1, "7")
+
+
+def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> None:
+    """A feed shows the recent results first, then those that come, by sentiment and source."""
+    before = result(source="shop", score=0.1)
+    publish(settings, before, result(source="shop"), result(score=0.1))
+    assert site.ask(f"/api/results/{before.id}?wait=30")[0] == 200
+    feed = frames(site, "?sentiment=negative&source=shop")
+    assert next(feed)[1]["id"] == before.id
+    after = result(source="shop", score=0.2)
+    publish(settings, result(source="shop"), result(score=0.2), after)
+    found = next(data for name, data in feed if name == "result")
+    assert found == json.loads(events.encode(after))
+    feed.close()
+
+
+def test_flood_is_kept_up_with_and_said(settings: Settings, site: PageProcess) -> None:
+    """All of a flood is counted and can be asked for; a feed shows a sample, and says so."""
+    feed = frames(site)
+    assert next(feed)[0] == "status"
+    flood = [result() for _ in range(30_000)]
+    publish(settings, *flood)
+    assert site.ask(f"/api/results/{flood[-1].id}?wait=30")[0] == 200
+    skipped = shown = 0
+    deadline = time.monotonic() + PATIENCE_S
+    while skipped + shown < len(flood):
+        assert time.monotonic() < deadline
+        name, data = next(feed)
+        shown += name == "result"
+        skipped += data["skipped"] if name == "status" else 0
+    assert skipped + shown == len(flood)
+    assert shown < 1000
+    assert site.ask("/api/status")[1]["results_seen"] == len(flood)
+    feed.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_end_does_not_wait_for_feeds(site: PageProcess, number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end the page cleanly, though feeds and a wait for a result are open."""
+    feeds = [frames(site) for _ in range(3)]
+    for feed in feeds:
+        assert next(feed)[0] == "status"
+    with socket.create_connection(("127.0.0.1", site.port)) as waiting:
+        waiting.sendall(b"GET /api/results/absent?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
+        site.process.send_signal(number)
+        assert site.process.wait(20) == 0
+        assert b"404 NOT FOUND" in waiting.recv(1000)
+    for feed in feeds:
+        assert list(feed) == []
+    assert "Traceback" not in site.log.read_text()
+
+
+def test_taken_port_is_told(settings: Settings) -> None:
+    """A port that another program has is a sentence and a hint, without a traceback."""
+    del settings
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "sentiment", "web", "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Port {port} on 127.0.0.1 can't be opened" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_kafka_comes_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page starts before Kafka, follows when it comes, says when it goes, and recovers."""
+    with LocalKafka(tmp_path / "kafka", LocalSettings().cache_dir, print) as broker:
+        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
+        topics.create(Settings())
+        broker.kill(0)
+        site = PageProcess(tmp_path / "web.log")
+        try:
+            site.wait_until(connected=False)
+            assert site.ask("/api/events", {"text": "a"})[0] == 503
+            for _ in range(2):
+                broker.start(0)
+                broker.wait_until_ready()
+                site.wait_until(connected=True)
+                mine = result()
+                publish(Settings(), mine)
+                assert site.ask(f"/api/results/{mine.id}?wait=30")[0] == 200
+                assert site.ask("/api/events", {"text": "a"})[0] == 202
+                broker.kill(0)
+                site.wait_until(connected=False)
+                code, answer = site.ask("/api/events", {"text": "a"})
+                assert (code, answer["error"]["code"]) == (503, "kafka_unavailable")
+        finally:
+            site.end()
