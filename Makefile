@@ -15,7 +15,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help demo test lint format bench chaos train docs lock clean
+.PHONY: help demo test lint format bench train docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -50,6 +50,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 
 bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+train: $(VENV)/.dev ## Train a model: make train ARGS="reviews.parquet"
+	@$(BIN)/sentiment train $(ARGS)
 
 docs: $(VENV)/.dev ## Write the generated documents anew
 	$(BIN)/python -m sentiment.schemas

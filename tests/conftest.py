@@ -5,16 +5,19 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 
 from local.broker import LocalKafka
-from sentiment import topics
+from local.jars import KAFKA_VERSION
+from sentiment import kafka, topics
 from sentiment.settings import LocalSettings, Settings
 
 # The version that the local Kafka runs too, so that a test means the same on both.
-IMAGE = "apache/kafka:4.1.0"
+IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 TOPICS = ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK")
 
 
@@ -34,12 +37,14 @@ def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         yield from _container()
     else:
         folder = tmp_path_factory.mktemp("kafka")
-        with LocalKafka(folder, LocalSettings().cache_dir, print) as kafka:
-            yield kafka.bootstrap_servers
+        with LocalKafka(folder, LocalSettings().cache_dir, print) as broker:
+            yield broker.bootstrap_servers
 
 
 @pytest.fixture
-def settings(bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+def settings(
+    bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Settings]:
     """Settings with topics, a group and folders of the test's own; processes inherit them."""
     own = uuid.uuid4().hex[:8]
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
@@ -50,7 +55,14 @@ def settings(bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "models"))
     settings = Settings()
     topics.create(settings)
-    return settings
+    yield settings
+    # A broker with a thousand partitions that nobody needs any more is slow for the next test.
+    admin = kafka.new_admin(settings.kafka)
+    names = [topic.name for topic in topics.wanted(settings)]
+    for future in admin.delete_topics(names).values():
+        with suppress(KafkaException):
+            # A test may have stopped the broker, and its topics with it.
+            future.result(timeout=10)
 
 
 def _docker_answers() -> bool:
