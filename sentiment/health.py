@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -17,6 +18,12 @@ Check = Callable[[], str]
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class's signature
         """Say nothing: a probe every few seconds is no news."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """One thread per request: a slow scraper must not keep a probe from its answer."""
+
+    daemon_threads = True
 
 
 class HealthServer:
@@ -36,7 +43,7 @@ class HealthServer:
         self._checks = {"/livez": live, "/readyz": ready}
         self._metrics = make_wsgi_app(REGISTRY)
         try:
-            self._server: WSGIServer = make_server(host, port, self._app, handler_class=_Quiet)
+            self._server = make_server(host, port, self._app, _Server, _Quiet)
         except OSError as error:
             raise SetupError(
                 f"Port {port} on {host} can't be opened: {error.strerror}.",

@@ -5,16 +5,18 @@ the commands agree on how Kafka is reached.
 """
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from sentiment.errors import BrokerError
+from sentiment.errors import BrokerError, SettingsError
 from sentiment.settings import KafkaSettings
 
 Config = dict[str, Any]
+Client = TypeVar("Client")
 
 # librdkafka logs each lost connection at error level and then mends it; an operator wants its
 # warnings under a name of their own that can be silenced.
@@ -48,7 +50,7 @@ def client_config(settings: KafkaSettings) -> Config:
 
 def new_admin(settings: KafkaSettings) -> AdminClient:
     """A client for topics and the cluster."""
-    return AdminClient(client_config(settings) | settings.config, logger=_log)
+    return _made(AdminClient, client_config(settings) | settings.config)
 
 
 def new_consumer(settings: KafkaSettings, **properties: Any) -> Consumer:  # noqa: ANN401 - librdkafka's types
@@ -65,7 +67,7 @@ def new_consumer(settings: KafkaSettings, **properties: Any) -> Consumer:  # noq
         "fetch.min.bytes": 1,
         "fetch.wait.max.ms": 100,
     }
-    return Consumer(config | _dotted(properties) | settings.config, logger=_log)
+    return _made(Consumer, config | _dotted(properties) | settings.config)
 
 
 def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noqa: ANN401 - librdkafka's types
@@ -85,7 +87,7 @@ def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noq
         # Waiting this long fills batches under load and can't be seen by a person.
         "linger.ms": 5,
     }
-    return Producer(config | _dotted(properties) | settings.config, logger=_log)
+    return _made(Producer, config | _dotted(properties) | settings.config)
 
 
 def describe_cluster(settings: KafkaSettings, admin: AdminClient | None = None) -> ClusterMetadata:
@@ -113,6 +115,16 @@ def unreachable(settings: KafkaSettings, error: KafkaException) -> BrokerError:
         f"No Kafka broker answers at {settings.bootstrap_servers}: {reason}.",
         "Start one with `sentiment kafka`, or set KAFKA_BOOTSTRAP_SERVERS to a running one.",
     )
+
+
+def _made(kind: Callable[..., Client], config: Config) -> Client:
+    try:
+        return kind(config, logger=_log)
+    except KafkaException as error:
+        raise SettingsError(
+            f"Kafka's client refuses its configuration: {error.args[0].str()}.",
+            "Look at the KAFKA_ settings, KAFKA_CONFIG above all.",
+        ) from None
 
 
 def _dotted(properties: Config) -> Config:

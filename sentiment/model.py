@@ -56,7 +56,8 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
         """Learn the n-grams of a training set.
 
         Raises:
-            ValueError: `min_df` is empty or falls, or no word is in enough texts.
+            ValueError: `min_df` is empty or falls, no word is in enough texts, or `texts` is one
+                text or a table.
         """
         del y
         least = list(self.min_df)
@@ -65,7 +66,7 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
         # Numbered as they come, then again in sorted order without the rare ones.
         seen: dict[str, int] = {}
         ids, rows = _number(
-            texts, lambda found: [seen.setdefault(word, len(seen)) for word in found]
+            _as_list(texts), lambda found: [seen.setdefault(word, len(seen)) for word in found]
         )
         frequent = _document_frequency(ids, rows, len(seen)) >= least[0]
         words = sorted(word for word, number in seen.items() if frequent[number])
@@ -100,6 +101,7 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
             Shape (texts, n-grams), float64; columns are the words, the 2-grams, the 3-grams, …
         """
         check_is_fitted(self)
+        texts = _as_list(texts)
         number = self._numbers.get
         ids, rows = _number(texts, lambda found: map(number, found, repeat(UNKNOWN)))
         width = sum(self.sizes)
@@ -214,6 +216,17 @@ def build(min_df: Sequence[int] = (2, 3, 3), alpha: float = 1.0, C: float = 30.0
             ),
         ]
     )
+
+
+def _as_list(texts: Sequence[str]) -> Sequence[str]:
+    """The texts, also out of a column: MLflow's `python_function` hands over a table of one."""
+    if isinstance(texts, list):
+        return texts
+    column = np.asarray(texts, object)
+    if column.ndim == 0 or column.size != len(column):
+        raise ValueError("Texts are expected: a list or one column, not one text or a table")
+    listed: list[str] = column.ravel().tolist()
+    return listed
 
 
 def _number(

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as NotJsonError
 
@@ -36,9 +36,7 @@ class Section(BaseSettings):
             super().__init__(_secrets_dir=secrets, **values)
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_context=False, include_input=False)
-            lines = [
-                f"{prefix}{'.'.join(map(str, e['loc']))}".upper() + f": {e['msg']}" for e in wrong
-            ]
+            lines = [_sentence(prefix, e["loc"], e["msg"]) for e in wrong]
         except NotJsonError as error:
             # Its sentence has the field in quotation marks, and nothing else has.
             lines = [f"{prefix}{str(error).split(chr(34))[1]}".upper() + ": Input should be JSON"]
@@ -53,6 +51,13 @@ class Section(BaseSettings):
         """A validated copy with some values changed; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
         return type(self)(**{**self.model_dump(), **given})
+
+
+def _sentence(prefix: str, place: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a variable; a rule about two of them names both itself."""
+    if not place:
+        return message.removeprefix("Value error, ")
+    return f"{prefix}{'.'.join(map(str, place))}".upper() + f": {message}"
 
 
 class LogSettings(Section):
@@ -205,6 +210,12 @@ class WorkerSettings(Section):
     http_port: int = Field(
         9464, ge=0, le=65535, description="Their port; 0: any free one, named in the log."
     )
+
+    @model_validator(mode="after")
+    def _commits_end_before_the_brokers_end_them(self) -> Self:
+        if self.commit_timeout_s > self.transaction_timeout_s:
+            raise ValueError("WORKER_COMMIT_TIMEOUT_S is above WORKER_TRANSACTION_TIMEOUT_S")
+        return self
 
 
 class WebSettings(Section):

@@ -16,6 +16,9 @@ from sentiment.settings import TopicSettings
 from stream_worker.dead_letters import error_headers
 from stream_worker.tallies import PartitionTally
 
+# The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
+LATEST_MS = 253_402_300_799_999
+
 # An event with P(positive), or why there is none. A tombstone has neither.
 Outcome = tuple[TextEvent, float] | EventError
 
@@ -74,7 +77,8 @@ def classify(
     batch = Batch(Model(model.name, model.version), len(messages), int(now_ms))
     for message, outcome in zip(messages, outcomes, strict=True):
         kind, timestamp_ms = message.timestamp()
-        if kind == TIMESTAMP_NOT_AVAILABLE:
+        # Producers may write any number there, and it must not stop the stream.
+        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= timestamp_ms <= LATEST_MS:
             timestamp_ms = int(now_ms)
         batch.oldest_ms = min(batch.oldest_ms, timestamp_ms)
         tally = _tally(batch, message)

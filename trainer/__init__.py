@@ -1,1 +1,1 @@
-"""trainer."""
+"""Makes models: training, model card, and publishing to the registry."""

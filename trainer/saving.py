@@ -22,7 +22,7 @@ from sentiment.errors import InputError
 REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
 
 # Stands in the model directory and shows what goes in.
-INPUT_EXAMPLE = "The plot is thin, but I was never bored for a minute."
+INPUT_EXAMPLE = "A warm and funny film with a wonderful cast."
 
 # The earliest time that a zip archive can state.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)

@@ -35,12 +35,17 @@ class PageProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        with log.open("wb") as output:
+        self._environment = {**os.environ, **environment}
+        self.restart()
+
+    def restart(self) -> None:
+        """Start it, the first time or again, on the same port."""
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sentiment", "web", "--port", str(self.port)],
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **environment},
+                env=self._environment,
             )
 
     def ask(self, path: str, document: object = None) -> tuple[int, Any]:

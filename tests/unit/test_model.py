@@ -1,8 +1,10 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from hypothesis import given, settings, strategies as st
@@ -100,6 +102,21 @@ def test_behaves_as_sklearn_expects() -> None:
     for step in (NgramVectorizer(), NaiveBayesScaler()):
         with pytest.raises(NotFittedError):
             step.transform(TEXTS)
+
+
+def test_takes_a_column_of_texts() -> None:
+    """A list, an array, a series and a table of one column are alike; one text is an error."""
+    vectorizer = NgramVectorizer((1,)).fit(TEXTS)
+    expected = vectorizer.transform(TEXTS).toarray()
+    alike: list[Any] = [
+        np.array(TEXTS), pd.Series(TEXTS), pd.DataFrame({"text": TEXTS}), tuple(TEXTS)
+    ]  # fmt: skip
+    for texts in alike:
+        np.testing.assert_array_equal(vectorizer.transform(texts).toarray(), expected)
+    mistaken: list[Any] = ["one text", pd.DataFrame({"a": TEXTS, "b": TEXTS})]
+    for wrong in mistaken:
+        with pytest.raises(ValueError, match="Texts are expected"):
+            vectorizer.transform(wrong)
 
 
 def test_saved_as_arrays_and_the_same_after_loading(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_no_texts_give_no_scores() -> None:
     assert open_model(bundled_model()).score([]).shape == (0,)
 
 
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's own
+def test_mlflow_loads_the_bundled_model_too() -> None:
+    """MLflow's `python_function` takes its input example and gives our answers."""
+    from mlflow import pyfunc
+
+    model = pyfunc.load_model(str(bundled_model()))
+    assert list(model.predict([text for text, _ in PROBES])) == [label for _, label in PROBES]
+    assert list(model.predict(model.input_example)) == [1]
+
+
 def test_serves_other_sklearn_pipelines(directory: Path) -> None:
     """A pipeline of scikit-learn's own parts is as good as ours."""
     skops.io.dump(fitted([label for _, label in PROBES]), directory / "model.skops")

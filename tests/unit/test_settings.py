@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import settings as module
+from sentiment import kafka, settings as module
 from sentiment.errors import SettingsError
 from sentiment.settings import KafkaSettings, Section, Settings, TopicSettings, WorkerSettings
 
@@ -138,3 +138,18 @@ def test_replace_changes_and_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.replace(bootstrap_servers=None) == settings
     with pytest.raises(SettingsError, match="KAFKA_BOOTSTRAP_SERVERS"):
         settings.replace(bootstrap_servers="")
+
+
+def test_a_commit_ends_before_its_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit may not take longer than the brokers leave a transaction open."""
+    monkeypatch.setenv("WORKER_COMMIT_TIMEOUT_S", "11")
+    with pytest.raises(SettingsError, match="WORKER_COMMIT_TIMEOUT_S is above"):
+        WorkerSettings()
+
+
+def test_an_unknown_property_of_the_client_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What librdkafka doesn't know is refused with the setting to look at."""
+    monkeypatch.setenv("KAFKA_CONFIG", '{"nope": 1}')
+    with pytest.raises(SettingsError, match="nope") as raised:
+        kafka.new_admin(KafkaSettings())
+    assert "KAFKA_CONFIG" in raised.value.hint

@@ -139,6 +139,23 @@ def test_size_limit_counts_the_whole_value() -> None:
     assert dict(letter.headers)[events.ERROR_CODE] == b"too_large"
 
 
+@pytest.mark.parametrize("timestamp_ms", [-1, -(2**63), 2**63 - 1])
+def test_an_absurd_timestamp_is_taken_as_now(timestamp_ms: int) -> None:
+    """A timestamp that is no date costs nothing but itself: the event has its result."""
+    message = Message(
+        topic="text-events",
+        partition=0,
+        offset=0,
+        value=b'{"text":"x"}',
+        timestamp=(TIMESTAMP_CREATE_TIME, timestamp_ms),
+    )
+    [output] = outputs(run(message), TOPICS.results)
+    result = events.decode_result(output.value or b"")
+    assert result.received_at == result.processed_at.replace(
+        microsecond=result.processed_at.microsecond // 1000 * 1000
+    )
+
+
 def test_tombstones_are_skipped_and_counted() -> None:
     """A record without a value has no output but is covered by the tally."""
     batch = run(record(None, 4))
