@@ -22,6 +22,9 @@ ALIAS = "champion"
 # Above a slow server's time for storing 15 MB, below a person's patience.
 TIMEOUT_S = 60.0
 
+# Marks versions that this package brought, which a newer package may replace.
+BUNDLED_TAG = "sentiment.bundled"
+
 # Where the model stands among the artifacts of its run.
 _ARTIFACT_PATH = "model"
 
@@ -32,7 +35,9 @@ def bundled_model() -> Path:
 
 
 def ensure_published(tracking_uri: str | None = None, name: str = NAME, alias: str = ALIAS) -> str:
-    """Publish the bundled model unless the alias points to the very same files already.
+    """Publish the bundled model where the alias is missing or points to an older bundled one.
+
+    A model that somebody else put there stays: it was chosen, and ours was not.
 
     Args:
         tracking_uri: The registry; None: what MLflow finds in the environment.
@@ -49,7 +54,8 @@ def ensure_published(tracking_uri: str | None = None, name: str = NAME, alias: s
     try:
         with connect(TIMEOUT_S, tracking_uri) as client:
             there = client.get_model_version_by_alias(name, alias)
-            if there.tags.get(DIGEST_TAG) == digest(checksums(directory)):
+            same = there.tags.get(DIGEST_TAG) == digest(checksums(directory))
+            if same or BUNDLED_TAG not in there.tags:
                 return str(there.version)
     except ModelNotFoundError:
         pass
@@ -86,6 +92,8 @@ def publish(
     open_model(directory)
     tags = {f"sentiment.{key}": value for key, value in metadata(directory).items()}
     tags[DIGEST_TAG] = digest(checksums(directory))
+    if directory == bundled_model():
+        tags[BUNDLED_TAG] = "true"
     with connect(TIMEOUT_S, tracking_uri) as client:
         _ensure_registered(client, name)
         run = client.create_run(

@@ -71,6 +71,8 @@ class Parts:
                 "Choose another folder with --data-dir.",
             ) from None
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{options.data_dir / 'mlflow.db'}"
+        # With the registry: a copy of another registry's model must not serve for this one's.
+        os.environ["MODEL_CACHE_DIR"] = str(options.data_dir / "models")
         registry = _Publishing(os.environ["MLFLOW_TRACKING_URI"])
         registry.start()
         if options.bootstrap_servers:

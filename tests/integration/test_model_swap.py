@@ -59,8 +59,8 @@ def test_a_bad_model_is_refused_and_the_old_one_goes_on(
     read_results(settings, 1)
     assert publish(bundled_model(), uri, alias="") == "2"
     client = MlflowClient(uri)
-    source = urlsplit(client.get_model_version("sentiment", "2").source).path
-    artifact = Path(source) / "model.skops"
+    version = client.get_model_version("sentiment", "2")
+    artifact = Path(urlsplit(str(version.source)).path) / "model.skops"
     artifact.write_bytes(artifact.read_bytes()[:-1000])
     client.set_registered_model_alias("sentiment", "champion", "2")
     worker.wait_for_log("model refused")

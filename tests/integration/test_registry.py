@@ -129,6 +129,13 @@ def test_new_bundled_model_is_published_again(
     assert ensure_published(store) == "2"
 
 
+def test_a_model_that_somebody_chose_stays(store: str, tmp_path: Path) -> None:
+    """`ensure_published` doesn't take the alias away from a model that is not the bundled one."""
+    assert ensure_published(store) == "1"
+    assert publish(other_model(tmp_path / "other"), store) == "2"
+    assert ensure_published(store) == "2"
+
+
 def test_what_is_missing_is_named(store: str, settings: ModelSettings, tmp_path: Path) -> None:
     """No model, no alias, no version, no directory: each says what is missing."""
     with pytest.raises(ModelNotFoundError, match="sentiment"):
