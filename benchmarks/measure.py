@@ -45,7 +45,7 @@ class Progress:
         try:
             self._done = sum(self._by_partition())
         except KafkaException as error:
-            if not error.args[0].retriable():
+            if error.args[0].fatal():
                 raise
         return self._done
 
