@@ -1,8 +1,8 @@
 """The page and its API: thin, without a build step, without an external host.
 
-- `sender`: puts events on the topic and waits for the acknowledgement
-- `inbox`: reads results and dead letters as they come; answers by id; feeds the live feed
-- `feed`: one open live feed
-- `api`, `app`: the routes, and the Flask app that has them
-- `server`: gunicorn around it
+- `outbox`: puts events on the topic and waits for the acknowledgement
+- `inbox`: follows results and dead letters, and watches whether Kafka answers
+- `outcomes`, `feeds`: what came of each event, by id; the open live feeds
+- `api`, `stream`, `telemetry`: the routes; `app` puts them together
+- `server`, `command`: gunicorn around the app, and `sentiment web`
 """

@@ -1,112 +1,110 @@
-"""The JSON API under the page."""
+"""The JSON API: send events, ask for a result, ask how things are."""
 
-import uuid
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+import re
 
 import msgspec
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, jsonify, request
 
 from sentiment import events
-from sentiment.events import EventError, Headers
-
-if TYPE_CHECKING:
-    from web.app import Page
+from sentiment.events import Headers
+from web import services
+from web.errors import ApiError
+from web.outcomes import DeadLetter
+from web.parsing import parse
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
-# What a browser's page waits for a result when it doesn't say.
-DEFAULT_WAIT_S = 0.0
-
-
-def page() -> "Page":
-    """What the app's requests share."""
-    return cast("Page", current_app.extensions["page"])
+# Kafka is watched once a second, and clients need a moment to connect again.
+RETRY_AFTER_S = 2
+# W3C Trace Context; anything else would only be noise on the topic.
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @api.post("/events")
-def send() -> tuple[dict[str, Any], int]:
-    """Send one event, a list of them, or `{"events": [...]}`; 202 once Kafka has them all."""
+def send() -> tuple[Response, int]:
+    """Put one or many events on the topic; 202 once the brokers have them."""
     if not request.is_json:
-        abort(415, "Send JSON, with Content-Type: application/json.")
-    items = _items(request.get_data())
-    limits = page().settings
-    if not 1 <= len(items) <= limits.web.max_batch:
-        abort(400, f"Send 1 to {limits.web.max_batch} events in one request.")
-    encoded = [
-        _encoded(item, number, limits.worker.max_event_bytes) for number, item in enumerate(items)
-    ]
-    # A trace that began in the caller goes on through the worker to the result.
-    headers: Headers = [
-        (name, request.headers[name].encode())
-        for name in ("traceparent", "tracestate")
-        if name in request.headers
-    ]
-    page().sender.send(encoded, headers)
-    return {"events": [{"id": key} for key, _ in encoded]}, 202
+        raise ApiError(415, "not_json_type", "Send JSON, as Content-Type: application/json.")
+    shared = services.current()
+    batch = parse(
+        request.get_data(cache=False),
+        shared.settings.web.max_batch,
+        shared.settings.worker.max_event_bytes,
+    )
+    _require_kafka()
+    failed = set(shared.outbox.send(batch, _trace()))
+    if failed:
+        raise ApiError(
+            503,
+            "not_delivered",
+            f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them"
+            " again with the same ids, by which a late arrival can be told.",
+            details={
+                "failed": [event.id for event in batch if event.id in failed],
+                "delivered": [event.id for event in batch if event.id not in failed],
+            },
+            retry_after_s=RETRY_AFTER_S,
+        )
+    return jsonify(events=[{"id": event.id} for event in batch]), 202
 
 
-def _items(body: bytes) -> list[Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        abort(400, f"The body is no valid JSON: {events.diagnose(body, error)}")
-    if isinstance(document, dict) and "text" not in document and "events" in document:
-        document = document["events"]
-    return document if isinstance(document, list) else [document]
-
-
-def _encoded(item: Any, number: int, max_bytes: int) -> tuple[str, bytes]:  # noqa: ANN401 - any JSON
-    """Key and value of an event, checked by the worker's own rules; 400 or 413 where it fails."""
-    if not isinstance(item, dict):
-        abort(400, f"Event {number} is no object.")
-    identity = item.get("id") or str(uuid.uuid4())
-    value = events.encode({"source": "web", **item, "id": identity})
-    if len(value) > max_bytes:
-        abort(413, f"Event {number} has {len(value)} bytes; {max_bytes} are allowed.")
-    try:
-        event = events.decode_event(value)
-    except EventError as error:
-        abort(400, f"Event {number}: {error.message} ({error.code}).")
-    return event.id or identity, value
-
-
-@api.get("/results/<path:identity>")
-def result(identity: str) -> Response:
-    """The result of an event; waits for it up to `wait` seconds."""
-    most = page().settings.web.max_wait_s
-    try:
-        wait_s = float(request.args.get("wait", DEFAULT_WAIT_S))
-    except ValueError:
-        wait_s = -1.0
-    if not 0 <= wait_s <= most:
-        abort(400, f"'wait' is a number of seconds from 0 to {most:g}.")
-    answer = page().inbox.wait_for(identity, wait_s)
-    if answer is None:
-        abort(404, f"No result for this id after {wait_s:g} s.")
-    status = 200 if answer.is_result else 422
-    return Response(answer.body, status, mimetype="application/json")
-
-
-@api.get("/stream")
-def stream() -> Response:
-    """Results as they come, as server-sent events; `sentiment` and `source` choose among them."""
-    sentiment = request.args.get("sentiment", "")
-    source = request.args.get("source", "")
-    if sentiment not in {"", "positive", "negative"}:
-        abort(400, "'sentiment' is positive or negative.")
-    inbox = page().inbox
-
-    def lines() -> Iterator[bytes]:
-        with inbox.feed(sentiment, source) as feed:
-            yield from feed.stream(inbox.status)
-
-    # A proxy that collects before it sends would make the feed come in lumps.
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Response(lines(), mimetype="text/event-stream", headers=headers)
+@api.get("/results/<path:name>")
+def result(name: str) -> Response:
+    """What became of an event; `?wait=` seconds for it to come."""
+    shared = services.current()
+    wait_s = min(_seconds(request.args.get("wait", "0")), shared.settings.web.max_wait_s)
+    outcome = shared.inbox.outcomes.wait(name, wait_s)
+    if outcome is None:
+        _require_kafka()
+        raise ApiError(
+            404,
+            "no_result",
+            f"No result for this id within {wait_s:g} s: it may still come, may be too long ago,"
+            " or was never sent.",
+        )
+    if isinstance(outcome, DeadLetter):
+        raise ApiError(
+            422,
+            outcome.code,
+            f"The event could not be classified: {outcome.message}.",
+            details={"id": outcome.id, "input": msgspec.to_builtins(outcome.input)},
+        )
+    return Response(events.encode(outcome), mimetype="application/json")
 
 
 @api.get("/status")
 def status() -> Response:
-    """Whether Kafka is there, the model last seen, and the rate of results."""
-    return Response(msgspec.json.encode(page().inbox.status()), mimetype="application/json")
+    """Whether Kafka answers, the model last seen, and what has come by."""
+    inbox = services.current().inbox
+    return jsonify(
+        kafka={"connected": not inbox.trouble, "reason": inbox.trouble},
+        model=inbox.model and {"name": inbox.model.name, "version": inbox.model.version},
+        results_seen=inbox.results_seen,
+        results_per_second=inbox.results_per_second,
+        dead_letters_seen=inbox.dead_letters_seen,
+    )
+
+
+def _require_kafka() -> None:
+    trouble = services.current().inbox.trouble
+    if trouble:
+        raise ApiError(503, "kafka_unavailable", trouble, retry_after_s=RETRY_AFTER_S)
+
+
+def _trace() -> Headers:
+    """A trace that began in the caller goes on through the worker to the result."""
+    parent, state = (request.headers.get(name, "") for name in ("traceparent", "tracestate"))
+    if not TRACEPARENT.fullmatch(parent):
+        return []
+    return [("traceparent", parent), *([("tracestate", state)] if state else [])]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    # The comparison is false for NaN too.
+    if not seconds >= 0:
+        raise ApiError(400, "invalid_wait", "'wait' has to be a number of seconds, 0 or more.")
+    return seconds

@@ -1,116 +1,73 @@
-"""The Flask app: the page, its API, probes, metrics and headers."""
+"""The Flask app: the page, its API, its probes."""
 
-import time
-from dataclasses import dataclass
-
-from flask import Flask, Response, g, render_template, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from sentiment import metrics
-from sentiment.errors import BrokerError
+from sentiment import logs
 from sentiment.settings import Settings
-from web.api import api, page
+from web import telemetry
+from web.api import api
+from web.errors import ApiError
 from web.inbox import Inbox
-from web.sender import Sender
+from web.outbox import Outbox
+from web.services import Services
+from web.stream import stream
 
-EXAMPLES = (
+# Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
+EXAMPLES = [
     "I loved every minute of it.",
-    "The plot made no sense and the acting was worse.",
-    "Not bad at all, I was pleasantly surprised!",
-    "Two hours of my life that I will never get back.",
-)
+    "What a waste of two hours.",
+    "Not bad at all!",
+    "Great cast, but the story goes nowhere.",
+]
 
-# Everything comes from this app, and nothing that a person writes can become a script.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-        " img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-RETRY_AFTER_S = 5
-
-
-@dataclass(frozen=True)
-class Page:
-    """What all requests of one process share."""
-
-    settings: Settings
-    sender: Sender
-    inbox: Inbox
-
-    def close(self) -> None:
-        """Stop its threads."""
-        self.inbox.close()
-        self.sender.close()
+log = logs.get(__name__)
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make the app and start its Kafka clients; call it in the process that serves.
+    """Make the app and start what it follows Kafka with; call it after any fork.
 
     Args:
-        settings: The settings tree. Kafka need not be there yet.
+        settings: The whole tree. Kafka need not be there yet.
 
     Returns:
-        The app; `app.extensions["page"].close()` stops its threads.
+        The app; `web.services.of(app).close()` ends its threads.
     """
-    app = Flask(__name__)
+    app = Flask("web")
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
-    app.extensions["page"] = Page(settings, Sender(settings), Inbox(settings))
-    app.register_blueprint(api)
-    app.before_request(_begin)
-    app.after_request(_finish)
+    # An id may hold any characters, two slashes in a row among them.
+    app.url_map.merge_slashes = False
+    shared = Services(settings, Inbox(settings), Outbox(settings))
+    shared.attach(app)
+    telemetry.install(app)
+    for part in (api, stream, telemetry.probes):
+        app.register_blueprint(part)
+    app.register_error_handler(ApiError, ApiError.response)
+    app.register_error_handler(Exception, _unexpected)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(BrokerError, _kafka_error)
-    app.add_url_rule("/", view_func=index)
-    app.add_url_rule("/metrics", view_func=exposition, endpoint="metrics")
-    app.add_url_rule("/livez", view_func=lambda: ("ok", 200), endpoint="livez")
-    app.add_url_rule("/readyz", view_func=ready, endpoint="readyz")
+
+    @app.get("/")
+    def page() -> str:
+        return render_template("index.html", examples=EXAMPLES)
+
+    shared.start()
     return app
 
 
-def index() -> str:
-    """The page."""
-    limits = page().settings.worker
-    # The text's own share of an event, with room for the JSON around it.
-    return render_template(
-        "index.html", examples=EXAMPLES, max_length=max(limits.max_event_bytes // 4, 1)
-    )
-
-
-def exposition() -> Response:
-    """Metrics for Prometheus."""
-    return Response(generate_latest(metrics.REGISTRY), content_type=CONTENT_TYPE_LATEST)
-
-
-def ready() -> tuple[str, int]:
-    """Whether this replica can answer: not while Kafka is away."""
-    return ("ok", 200) if page().inbox.connected else ("Kafka is away", 503)
-
-
-def _begin() -> None:
-    g.began = time.perf_counter()
-
-
-def _finish(response: Response) -> Response:
-    # The rule and not the path: anybody can ask for any path, and each would be a series.
-    endpoint = request.url_rule.rule if request.url_rule else "(none)"
-    metrics.REQUESTS.labels(request.method, endpoint, str(response.status_code)).inc()
-    if response.mimetype != "text/event-stream":
-        metrics.REQUEST_LATENCY.labels(endpoint).observe(time.perf_counter() - g.began)
-    response.headers.update(SECURITY_HEADERS)
-    return response
-
-
-def _http_error(error: HTTPException) -> tuple[dict[str, dict[str, str]], int]:
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    """JSON below `/api`, the framework's own short page elsewhere."""
+    if not request.path.startswith("/api/"):
+        return error
     code = (error.name or "error").lower().replace(" ", "_")
-    return {"error": {"code": code, "message": error.description or ""}}, error.code or 500
+    answer = ApiError(error.code or 500, code, error.description or error.name).response()
+    if error.response is None:
+        for name, value in error.get_headers():
+            if name == "Allow":
+                answer.headers[name] = value
+    return answer
 
 
-def _kafka_error(error: BrokerError) -> tuple[dict[str, dict[str, str]], int, dict[str, str]]:
-    body = {"error": {"code": "kafka_away", "message": f"{error.message} {error.hint}".strip()}}
-    return body, 503, {"Retry-After": str(RETRY_AFTER_S)}
+def _unexpected(error: Exception) -> Response:
+    """Log what nobody foresaw; tell no caller of it."""
+    log.error("request failed", path=request.path, exc_info=error)
+    return ApiError(500, "internal_error", "The server failed; its log says why.").response()

@@ -1,217 +1,171 @@
-"""Reads results and dead letters as they come: answers by id, and feeds the live feed.
+"""What the page knows of the world: results, dead letters, and whether Kafka answers.
 
-Each replica reads every partition, without a group, so that any replica can answer for any id.
+Every replica reads all partitions of the results, committed records only, so that each can
+answer for any id, whichever replica its event was sent through.
 """
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, deque
 
 import msgspec
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import Message
 
-from sentiment import events, kafka, logs, metrics
+from sentiment import events, kafka, logs
 from sentiment.errors import BrokerError
-from sentiment.events import SentimentResult
-from sentiment.reader import TopicReader
+from sentiment.events import Input, Model, SentimentResult
+from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
-from web.feed import Feed
+from web.feeds import Feeds
+from web.follower import Follower
+from web.outcomes import DeadLetter, Outcomes
+
+# A person sees within three seconds that Kafka is away: one between two questions, two for one.
+WATCH_INTERVAL_S = 1.0
+WATCH_TIMEOUT_S = 2.0
+# The rate is a mean over as many seconds: steady enough to read, quick enough to follow.
+RATE_WINDOW_S = 5
+# Older results are history that is read back at a start, and no news for a live feed.
+NEWS_S = 60.0
+# How long the threads may take to end; they see it within a fifth of a second.
+JOIN_S = 2.0
 
 log = logs.get(__name__)
 
-# How long a read waits for its first record: the delay of a stop that nobody notices.
-READ_S = 0.05
-# On a quiet topic Kafka is asked this often whether it is there, and has this long to answer.
-PULSE_S = 1.0
-PULSE_TIMEOUT_S = 1.0
-RETRY_S = 1.0
-RATE_WINDOW_S = 10.0
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of an event: the result's JSON, or why it is a dead letter."""
-
-    body: bytes
-    is_result: bool
+class _Named(msgspec.Struct):
+    id: str = ""
 
 
 class Inbox:
-    """Keeps the latest outcomes in memory, on a thread of its own.
+    """Follows results and dead letters, and watches the cluster; see `start`.
 
     Args:
-        settings: Which topics, and how much is kept.
+        settings: How to reach Kafka, its topics, and the bounds of what is kept.
 
     Attributes:
-        connected: Whether Kafka answers.
+        outcomes: What became of the latest events.
+        feeds: The open feeds.
+        model: The model of the latest result; None before the first.
+        results_seen: Results read since the start.
+        dead_letters_seen: Dead letters read since the start.
+        results_per_second: Live results over the last seconds.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._most = settings.web.recent_results
-        self._recent: dict[str, Answer] = {}
-        self._waiters: dict[str, list[threading.Event]] = {}
-        self._feeds: set[Feed] = set()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._rates: deque[tuple[float, int]] = deque()
-        self._last: SentimentResult | None = None
-        self._pulse_settings = settings.kafka.replace(connect_timeout_s=PULSE_TIMEOUT_S)
-        self.connected = False
-        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
-        self._thread.start()
+        web = settings.web
+        # An eighth of the threads stays free for everything that is no feed.
+        self.feeds = Feeds(web.threads - max(1, web.threads // 8))
+        self.outcomes = Outcomes(web.recent_results)
+        self.model: Model | None = None
+        self.results_seen = self.dead_letters_seen = 0
+        self.results_per_second = 0.0
+        self._live_results = 0
+        self._unreachable = "Not connected to Kafka yet."
+        self._settings = settings.kafka.replace(
+            connect_timeout_s=min(WATCH_TIMEOUT_S, settings.kafka.connect_timeout_s)
+        )
+        self._stopping = threading.Event()
+        back_s = web.recent_minutes * 60
+        names = settings.topics
+        self._results = Follower(settings.kafka, names.results, back_s, self._take_results)
+        self._dead_letters = Follower(
+            settings.kafka, names.dead_letters, back_s, self._take_dead_letters
+        )
+        self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
+        self._threads = [self._results, self._dead_letters, self._watch]
 
-    def wait_for(self, identity: str, timeout_s: float) -> Answer | None:
-        """The outcome of an event, as soon as it is there; None when it isn't in time."""
-        arrived = threading.Event()
-        with self._lock:
-            answer = self._recent.get(identity)
-            if answer or timeout_s <= 0:
-                return answer
-            self._waiters.setdefault(identity, []).append(arrived)
-        try:
-            arrived.wait(timeout_s)
-        finally:
-            with self._lock:
-                answer = self._recent.get(identity)
-                waiting = self._waiters.get(identity, [])
-                if arrived in waiting:
-                    waiting.remove(arrived)
-                if not waiting:
-                    self._waiters.pop(identity, None)
-        return answer
+    @property
+    def trouble(self) -> str:
+        """Why results can't come at the moment; empty while they can."""
+        return self._unreachable or self._results.trouble
 
-    @contextmanager
-    def feed(self, sentiment: str, source: str) -> Iterator[Feed]:
-        """An open live feed, closed with the block."""
-        feed = Feed(sentiment, source)
-        with self._lock:
-            self._feeds.add(feed)
-        try:
-            yield feed
-        finally:
-            with self._lock:
-                self._feeds.discard(feed)
+    @property
+    def alive(self) -> bool:
+        """Whether all threads run; if not, only a restart helps."""
+        return all(thread.is_alive() for thread in self._threads)
 
-    def status(self) -> dict[str, Any]:
-        """What the page shows beside the results."""
-        since = time.monotonic() - RATE_WINDOW_S
-        rates = [count for at, count in list(self._rates) if at >= since]
-        last = self._last
-        return {
-            "kafka": "connected" if self.connected else "away",
-            "model": last.model if last else None,
-            "results_per_second": round(sum(rates) / RATE_WINDOW_S, 1),
-        }
-
-    def close_feeds(self) -> None:
-        """End the open feeds, so that a stop doesn't wait for them."""
-        with self._lock:
-            for feed in self._feeds:
-                feed.close()
+    def start(self) -> None:
+        """Begin to read; Kafka may come later."""
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Stop reading."""
-        self.close_feeds()
-        self._stop.set()
-        self._thread.join()
+        """End feeds, waits and threads."""
+        self._stopping.set()
+        self.feeds.close()
+        self.outcomes.close()
+        self._results.stop()
+        self._dead_letters.stop()
+        for thread in self._threads:
+            thread.join(JOIN_S)
 
-    def _run(self) -> None:
-        since = time.time() - self._settings.web.recent_minutes * 60
-        while not self._stop.is_set():
-            try:
-                self._read(since)
-            except BrokerError as error:
-                # Also the topic that is yet to be created: both mend themselves with time.
-                if self.connected:
-                    log.warning("Kafka is away", reason=error.message)
-                self.connected = False
-                self._stop.wait(RETRY_S)
-
-    def _read(self, since: float) -> None:
-        topics = self._settings.topics
-        admin = kafka.new_admin(self._pulse_settings)
-        with (
-            TopicReader(self._pulse_settings, topics.results, since) as results,
-            TopicReader(self._pulse_settings, topics.dead_letters, since) as letters,
-        ):
-            self.connected = True
-            heard = time.monotonic()
-            while not self._stop.is_set():
-                seen = results.poll(READ_S)
-                self._take_results(seen)
-                refused = letters.poll(0)
-                self._take_letters(refused)
-                if seen or refused:
-                    heard, self.connected = time.monotonic(), True
-                elif time.monotonic() - heard > PULSE_S:
-                    # A reader waits for a broker that is away without a word: ask.
-                    try:
-                        admin.list_topics(timeout=PULSE_TIMEOUT_S)
-                        self.connected = True
-                    except KafkaException:
-                        self.connected = False
-                    heard = time.monotonic()
-
-    def _take_results(self, records: Sequence[Message]) -> None:
-        if not records:
-            return
-        results, answers = [], {}
+    def _take_results(self, records: list[Message]) -> None:
+        results: list[SentimentResult] = []
         for record in records:
-            value = record.value()
             try:
-                result = events.decode_result(value or b"")
-            except msgspec.DecodeError:
-                # Somebody else's record on our topic: no result of ours to show.
-                continue
-            results.append(result)
-            answers[result.id] = Answer(value or b"", is_result=True)
-            metrics.PREDICTIONS.labels(result.sentiment).inc()
-        self._keep(answers)
-        if results:
-            self._last = results[-1]
-        now = time.monotonic()
-        self._rates.append((now, len(results)))
-        while self._rates[0][0] < now - RATE_WINDOW_S:
-            self._rates.popleft()
-        with self._lock:
-            feeds = list(self._feeds)
-        for feed in feeds:
-            feed.offer(results)
+                results.append(events.decode_result(record.value() or b""))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                log.warning("no result", partition=record.partition(), offset=record.offset())
+        if not results:
+            return
+        self.outcomes.add({result.id: result for result in results})
+        self.model = results[-1].model
+        self.results_seen += len(results)
+        for sentiment, count in Counter(result.sentiment for result in results).items():
+            PREDICTIONS.labels(sentiment).inc(count)
+        if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
+            self._live_results += len(results)
+            self.feeds.publish(results)
 
-    def _take_letters(self, records: Sequence[Message]) -> None:
-        self._keep(dict(_dead_letter(record) for record in records))
+    def _take_dead_letters(self, records: list[Message]) -> None:
+        letters = [_dead_letter(record) for record in records]
+        self.dead_letters_seen += len(letters)
+        # An event that was mended and sent again has its result, and that is the last word.
+        self.outcomes.add(
+            {
+                letter.id: letter
+                for letter in letters
+                if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
+            }
+        )
 
-    def _keep(self, answers: dict[str, Answer]) -> None:
-        with self._lock:
-            self._recent.update(answers)
-            while len(self._recent) > self._most:
-                del self._recent[next(iter(self._recent))]
-            for identity in self._waiters.keys() & answers.keys():
-                for arrived in self._waiters[identity]:
-                    arrived.set()
+    def _watch_cluster(self) -> None:
+        admin = kafka.new_admin(self._settings)
+        counts = deque([(time.monotonic(), 0)], maxlen=RATE_WINDOW_S + 1)
+        while not self._stopping.is_set():
+            try:
+                kafka.describe_cluster(self._settings, admin)
+            except BrokerError as error:
+                self._tell(error.message)
+            else:
+                self._tell("")
+            counts.append((time.monotonic(), self._live_results))
+            (since, first), (now, last) = counts[0], counts[-1]
+            self.results_per_second = round((last - first) / (now - since), 1)
+            self._stopping.wait(WATCH_INTERVAL_S)
+
+    def _tell(self, unreachable: str) -> None:
+        if bool(unreachable) != bool(self._unreachable):
+            log.warning("Kafka is away" if unreachable else "Kafka answers", reason=unreachable)
+        self._unreachable = unreachable
 
 
-def _dead_letter(record: Message) -> tuple[str, Answer]:
-    """The id of a dead letter, by the rule for results, and the reason as JSON."""
+def _dead_letter(record: Message) -> DeadLetter:
     headers = {
-        key: value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+        key: value.decode(errors="replace") if isinstance(value, bytes) else ""
         for key, value in events.headers_of(record)
     }
-    names = (events.ERROR_TOPIC, events.ERROR_PARTITION, events.ERROR_OFFSET)
-    identity = "-".join(headers.get(name, "") for name in names)
+    place = [headers.get(name, "") for name in (events.ERROR_PARTITION, events.ERROR_OFFSET)]
+    partition, offset = (int(text) if text.isdecimal() else -1 for text in place)
+    topic = headers.get(events.ERROR_TOPIC, "")
     try:
-        document = msgspec.json.decode(record.value() or b"")
+        name = msgspec.json.decode(record.value() or b"", type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = None
-    if isinstance(document, dict) and isinstance(document.get("id"), str):
-        identity = document["id"]
-    error = {
-        "code": headers.get(events.ERROR_CODE, "unknown"),
-        "message": headers.get(events.ERROR_MESSAGE, ""),
-    }
-    return identity, Answer(msgspec.json.encode({"id": identity, "error": error}), is_result=False)
+        name = ""
+    return DeadLetter(
+        id=name or f"{topic}-{partition}-{offset}",
+        code=headers.get(events.ERROR_CODE, "unknown"),
+        message=headers.get(events.ERROR_MESSAGE, ""),
+        input=Input(topic, partition, offset),
+    )

@@ -1,0 +1,104 @@
+"""A real Chromium, a page process behind it, and a watch over the browser's console."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+
+from sentiment.settings import Settings
+from tests.browser.tabs import watched
+from tests.integration.conftest import registry_uri, start_worker
+from tests.integration.pages import PATIENCE_S, PageProcess, page
+from tests.integration.workers import WorkerProcess
+
+__all__ = ["registry_uri", "start_worker"]
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+ARGUMENTS = [
+    "--headless=new",
+    # Chromium's sandbox needs privileges that containers and CI don't give; only our page runs.
+    "--no-sandbox",
+    "--disable-gpu",
+    # Nothing but the page is asked for anything.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WIDE = ViewportSize(width=1280, height=860)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test here, and skip it where there is no browser to drive."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason="no Chromium or Chrome is installed"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile with a wide window."""
+    fresh = browser.new_context(viewport=WIDE, locale="en-GB")
+    yield fresh
+    fresh.close()
+
+
+@pytest.fixture
+def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
+    """A page process on the test's own topics."""
+    del settings  # its fixture sets the environment
+    with page(tmp_path / "web.log") as process:
+        yield process
+
+
+@pytest.fixture
+def working(site: PageProcess, start_worker: Callable[..., WorkerProcess]) -> None:
+    """A worker that has answered once; its start takes longer than a person would wait."""
+    start_worker()
+    event = {"id": "first", "text": "A quiet and honest film.", "source": "reviews"}
+    site.ask("/api/events", event)
+    deadline = time.monotonic() + PATIENCE_S
+    while site.ask("/api/results/first?wait=5")[0] != 200:
+        assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def tab(context: BrowserContext, site: PageProcess) -> Iterator[Page]:
+    """The open page; at the end nothing may have been written to the browser's console.
+
+    A script or style that the policy forbids, an error of the page's own script and a request
+    for what isn't there all end up in it.
+    """
+    complaints: list[str] = []
+    opened = watched(context, complaints)
+    opened.goto(site.url)
+    yield opened
+    assert complaints == []
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where screenshots go: a temporary folder, or the documentation's when it is to be renewed."""
+    if os.environ.get("UPDATE_SCREENSHOTS") == "1":
+        folder = Path(__file__).parents[2] / "docs" / "images"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    return tmp_path

@@ -1,0 +1,32 @@
+"""What the browser tests share: a tab whose console is watched, and using its page."""
+
+from playwright.sync_api import BrowserContext, Dialog, Locator, Page, expect
+
+# The way through Kafka takes tens of milliseconds; the start of a worker or a broker, seconds.
+PATIENCE_MS = 60_000
+
+
+def watched(context: BrowserContext, complaints: list[str]) -> Page:
+    """A new tab that collects what the browser complains of."""
+    tab = context.new_page()
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def refuse(dialog: Dialog) -> None:
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
+    tab.on("dialog", refuse)
+    return tab
+
+
+def box(tab: Page) -> Locator:
+    """Where a text is written."""
+    return tab.get_by_role("textbox", name="How does it sound?")
+
+
+def classify(tab: Page, text: str) -> None:
+    """Send a text and wait for its answer."""
+    box(tab).fill(text)
+    tab.get_by_role("button", name="Classify").click()
+    expect(tab.locator("#echo")).to_have_text(text, timeout=PATIENCE_MS)

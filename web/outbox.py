@@ -1,0 +1,127 @@
+"""Sending events, each acknowledged or reported as not sent."""
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from sentiment import events, kafka, logs
+from sentiment.events import Headers, TextEvent
+from sentiment.metrics import WEB_EVENTS
+from sentiment.settings import Settings
+
+# A person waits this long and no longer; a broker that changes its leader is back within it.
+DELIVERY_TIMEOUT_S = 5.0
+# librdkafka gives up an event at its timeout but looks only once a second.
+GRACE_S = 1.5
+# How long one wait for acknowledgements lasts before the end of the process is seen.
+POLL_S = 0.1
+# A few requests of the largest size allowed; more than that means that Kafka isn't taking them.
+MAX_QUEUED_KIB = 16_384
+# How long the end of the process waits for events in flight; their requests wait no longer.
+FLUSH_S = 2.0
+
+log = logs.get(__name__)
+
+Outcomes = SimpleQueue[tuple[int, KafkaError | None]]
+
+
+class Outbox:
+    """Sends events with one idempotent producer that all requests share.
+
+    Args:
+        settings: How to reach Kafka, and the topic of events.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = settings.topics.events
+        self._producer = self._new_producer()
+        self._renewing = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="deliver", daemon=True)
+
+    def _new_producer(self) -> Producer:
+        return kafka.new_producer(
+            self._settings.kafka,
+            message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
+            queue_buffering_max_kbytes=MAX_QUEUED_KIB,
+        )
+
+    def start(self) -> None:
+        """Begin to take in acknowledgements."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait a moment for events in flight, then end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(FLUSH_S)
+        self._producer.flush(FLUSH_S)
+
+    def send(self, batch: Sequence[TextEvent], headers: Headers) -> list[str]:
+        """Send events and wait for the brokers' word on each.
+
+        Args:
+            batch: Events, each with an id, which is also the record's key.
+            headers: Kafka headers for all of them.
+
+        Returns:
+            The ids that were not acknowledged, in order; empty when all were.
+        """
+        producer, outcomes = self._producer, Outcomes()
+        queued = 0
+        try:
+            for number, event in enumerate(batch):
+                producer.produce(
+                    self._topic,
+                    events.encode(event),
+                    event.id,
+                    headers=[*headers],
+                    on_delivery=partial(_report, outcomes, number),
+                )
+                queued += 1
+        except (BufferError, KafkaException) as error:
+            log.warning("not queued", events=len(batch) - queued, reason=str(error))
+            self._renew(producer, error)
+        delivered = _acknowledged(outcomes, queued)
+        WEB_EVENTS.labels("delivered").inc(len(delivered))
+        WEB_EVENTS.labels("failed").inc(len(batch) - len(delivered))
+        return [event.id or "" for number, event in enumerate(batch) if number not in delivered]
+
+    def _renew(self, producer: Producer, error: Exception) -> None:
+        """Replace a producer that is unusable for good."""
+        cause = error.args[0] if error.args else None
+        if not isinstance(cause, KafkaError) or not cause.fatal():
+            return
+        with self._renewing:
+            if self._producer is producer:
+                self._producer = self._new_producer()
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(POLL_S)
+
+
+def _report(outcomes: Outcomes, number: int, error: KafkaError | None, message: Message) -> None:
+    del message
+    outcomes.put((number, error))
+
+
+def _acknowledged(outcomes: Outcomes, queued: int) -> set[int]:
+    deadline = time.monotonic() + DELIVERY_TIMEOUT_S + GRACE_S
+    delivered: set[int] = set()
+    for _ in range(queued):
+        try:
+            number, error = outcomes.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            log.warning("no acknowledgement in time", events=queued - len(delivered))
+            break
+        if error is None:
+            delivered.add(number)
+        else:
+            log.warning("not delivered", reason=error.str())
+    return delivered

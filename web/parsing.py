@@ -1,0 +1,86 @@
+"""Events from the body of a request, by the same rules that the workers apply."""
+
+import uuid
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from sentiment import events
+from sentiment.events import EventError, TextEvent
+from web.errors import ApiError
+
+# What events of the page and the API are called unless they say otherwise.
+SOURCE = "web"
+
+
+class _Batch(Struct):
+    events: list[Raw] | UnsetType = UNSET
+
+
+# Raw keeps each event's own bytes, so that all rules are those of `sentiment.events`.
+_list = msgspec.json.Decoder(list[Raw])
+_batch = msgspec.json.Decoder(_Batch)
+
+
+def parse(body: bytes, max_events: int, max_event_bytes: int) -> list[TextEvent]:
+    """Read the events of a request.
+
+    Args:
+        body: One event, a list of events, or an object with such a list as `events`.
+        max_events: Most events in one request.
+        max_event_bytes: Largest event, in bytes.
+
+    Returns:
+        At least one event, each with an id and a source.
+
+    Raises:
+        ApiError: 400 or 413: which event is wrong, and why.
+    """
+    values = _split(body)
+    if not values:
+        raise ApiError(400, "no_events", "The list of events is empty.")
+    if len(values) > max_events:
+        raise ApiError(
+            413,
+            "too_many_events",
+            f"{len(values):,} events, more than the {max_events:,} that one request may hold.",
+        )
+    return [_event(number, value, max_event_bytes) for number, value in enumerate(values)]
+
+
+def _split(body: bytes) -> list[bytes]:
+    begin = body.lstrip()[:1]
+    try:
+        if begin == b"[":
+            return [bytes(value) for value in _list.decode(body)]
+        if begin == b"{":
+            batch = _batch.decode(body)
+            if batch.events is not UNSET:
+                return [bytes(value) for value in batch.events]
+    except msgspec.ValidationError:
+        raise ApiError(400, "invalid_field", "'events' has to be a list of events.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = events.diagnose(body, error)
+        raise ApiError(400, problem.code, f"{problem.message}.") from None
+    return [body]
+
+
+def _event(number: int, value: bytes, max_event_bytes: int) -> TextEvent:
+    try:
+        event = events.decode_event(value)
+    except EventError as error:
+        raise _refused(400, number, error) from None
+    event = msgspec.structs.replace(
+        event, id=event.id or uuid.uuid4().hex, source=event.source or SOURCE
+    )
+    # As it will stand on the topic, which is what the workers measure.
+    size = len(events.encode(event))
+    if size > max_event_bytes:
+        message = f"{size:,} bytes, more than the {max_event_bytes:,} that are allowed"
+        raise _refused(413, number, EventError("too_large", message))
+    return event
+
+
+def _refused(status: int, number: int, error: EventError) -> ApiError:
+    message = f"Event {number}: {error.message}."
+    return ApiError(status, error.code, message, details={"event": number})

@@ -1,0 +1,45 @@
+"""What the routes share: settings, what comes in, what goes out."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from sentiment.settings import Settings
+from web.inbox import Inbox
+from web.outbox import Outbox
+
+_KEY = "sentiment"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The long-lived parts behind one app."""
+
+    settings: Settings
+    inbox: Inbox
+    outbox: Outbox
+
+    def start(self) -> None:
+        """Start their threads; never before a fork, which threads don't survive."""
+        self.outbox.start()
+        self.inbox.start()
+
+    def close(self) -> None:
+        """End feeds, waits and threads; within a few seconds."""
+        self.inbox.close()
+        self.outbox.close()
+
+    def attach(self, app: Flask) -> None:
+        """Make them those of an app."""
+        app.extensions[_KEY] = self
+
+
+def of(app: Flask) -> Services:
+    """The services of an app."""
+    return cast("Services", app.extensions[_KEY])
+
+
+def current() -> Services:
+    """The services of the app that answers this request."""
+    return of(current_app)

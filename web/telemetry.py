@@ -1,0 +1,72 @@
+"""Probes, metrics, and the headers that every answer carries."""
+
+import time
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from sentiment.metrics import REGISTRY, REQUEST_LATENCY, REQUESTS
+from web import services
+
+probes = Blueprint("probes", __name__)
+
+# Everything comes from this server; nothing is inline, so that a text can't become a script.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# Methods and paths are the caller's to choose, and must not make new time series.
+METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
+OTHER = "other"
+FEED = "/api/stream"
+
+
+@probes.get("/metrics")
+def metrics() -> Response:
+    """Metrics for Prometheus."""
+    return Response(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+
+
+@probes.get("/livez")
+def livez() -> tuple[str, int, dict[str, str]]:
+    """503 when only a restart helps."""
+    alive = services.current().inbox.alive
+    return ("ok" if alive else "a thread has died", 200 if alive else 503, _PLAIN)
+
+
+@probes.get("/readyz")
+def readyz() -> tuple[str, int, dict[str, str]]:
+    """503 while Kafka is away."""
+    trouble = services.current().inbox.trouble
+    return (trouble or "ok", 503 if trouble else 200, _PLAIN)
+
+
+_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def install(app: Flask) -> None:
+    """Count and time every request of an app, and set the headers of its answers."""
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def finish(answer: Response) -> Response:
+        endpoint = request.url_rule.rule if request.url_rule else OTHER
+        method = request.method if request.method in METHODS else OTHER
+        REQUESTS.labels(method, endpoint, answer.status_code).inc()
+        if endpoint != FEED and "begun" in g:
+            REQUEST_LATENCY.labels(endpoint).observe(time.perf_counter() - g.begun)
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        if request.path.startswith("/api/"):
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
