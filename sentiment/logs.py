@@ -6,10 +6,32 @@ never logged: events are named by topic, partition and offset.
 
 import logging
 import sys
+import time
 
 import structlog
 
 from sentiment.settings import LogSettings
+
+
+# A broker that is away is news once; librdkafka says it at each of its tries, many a second.
+QUIET_S = 30.0
+
+
+class Sparing(logging.Filter):
+    """Lets one line of each kind pass in `QUIET_S`; librdkafka's lines begin with their kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is news."""
+        kind = record.getMessage().partition(" ")[0]
+        now = time.monotonic()
+        if now - self._passed.get(kind, -QUIET_S) < QUIET_S:
+            return False
+        self._passed[kind] = now
+        return True
 
 
 def configure() -> None:
@@ -43,6 +65,9 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level)
+    kafka = logging.getLogger("librdkafka")
+    if not any(isinstance(present, Sparing) for present in kafka.filters):
+        kafka.addFilter(Sparing())
     for chatty in ("alembic", "mlflow", "urllib3", "botocore"):
         # Their information is of no use to an operator of this system; their warnings are.
         logging.getLogger(chatty).setLevel(logging.WARNING)
