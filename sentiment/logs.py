@@ -12,7 +12,6 @@ import structlog
 
 from sentiment.settings import LogSettings
 
-
 # A broker that is away is news once; librdkafka says it at each of its tries, many a second.
 QUIET_S = 30.0
 
