@@ -2,10 +2,8 @@
 
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from trainer.train import Report
+from trainer.report import Report
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -18,7 +16,7 @@ _NAMES = {
 }
 
 
-def render(report: "Report", about: str) -> str:
+def render(report: Report, about: str) -> str:
     """The text of `MODEL_CARD.md`, with what the user says about the data."""
     template = Template((files("trainer") / "card.md").read_text(encoding="utf-8"))
     params = report.params
@@ -45,7 +43,7 @@ def render(report: "Report", about: str) -> str:
     )
 
 
-def metadata(report: "Report") -> dict[str, str]:
+def metadata(report: Report) -> dict[str, str]:
     """What stands in the MLmodel, and from there becomes tags of a published version."""
     return {
         "data": report.data,

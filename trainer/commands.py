@@ -106,7 +106,8 @@ def train(
       sentiment register models/tickets --name tickets
     """  # noqa: D301 - click wants the backslash
     from trainer.data import read
-    from trainer.train import Params, train as train_model
+    from trainer.report import Params
+    from trainer.train import train as train_model
 
     click.echo(f"Reading {data} …", err=True)
     dataset = read(data, text, label, group, about.read() if about else "")

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sentiment.tracking import connect, experiment_id
-from trainer.train import Report
+from trainer.report import Report
 
 EXPERIMENT = "sentiment"
 

@@ -1,7 +1,7 @@
 """Train the model: judged by cross-validation, fitted on everything, saved as a model directory."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from sentiment.errors import InputError
 from sentiment.model import build
 from trainer import card, saving
 from trainer.data import Dataset
+from trainer.report import Params, Report
 
 Scores = NDArray[np.float64]
 
@@ -27,43 +28,6 @@ Scores = NDArray[np.float64]
 FOLDS = 5
 # The usual number of bins (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 CALIBRATION_BINS = 15
-
-
-@dataclass(frozen=True)
-class Params:
-    """What can be turned; see `sentiment.model.build`."""
-
-    min_df: tuple[int, ...] = (2, 3, 3)
-    alpha: float = 1.0
-    C: float = 30.0
-
-
-@dataclass(frozen=True)
-class Report:
-    """What training found.
-
-    Attributes:
-        data: Name of the data's file.
-        data_sha256: Its checksum.
-        texts: Number of texts.
-        groups: Number of groups that they fall into.
-        params: The parameters.
-        features: Number of n-grams of the final model, by their length from 1 on.
-        folds: Accuracy on each fold that was held out.
-        figures: Over all held-out texts: accuracy, precision, recall, f1, roc_auc, log_loss and
-            calibration_error.
-        directory: Where the model was saved.
-    """
-
-    data: str
-    data_sha256: str
-    texts: int
-    groups: int
-    params: Params
-    features: list[int]
-    folds: list[float]
-    figures: dict[str, float]
-    directory: str
 
 
 def cross_validate(dataset: Dataset, params: Params, folds: int = FOLDS) -> Iterator[Scores]:
