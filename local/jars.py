@@ -8,6 +8,7 @@ Maven and no Java of the machine has a part in this: `jgo` speaks to the reposit
 import errno
 import hashlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"
 LOCK = Path(__file__).parent / "jars.lock"
 # The repository answers each request slowly and many at once gladly.
 PARALLEL = 8
-TIMEOUT_S = 60
+# The longest silence of the repository; a slow line is not silent.
+TIMEOUT_S = 20
 
 Say = Callable[[str], None]
 
@@ -73,9 +75,10 @@ def ensure(cache: Path, say: Say) -> Path:
 
 
 def _fetch(jars: list[Jar], folder: Path, repository: Path, say: Say) -> None:
-    say(f"Fetching Apache Kafka {KAFKA_VERSION}, once: {len(jars)} files, about 90 MB …")
+    say(f"Fetching Apache Kafka {KAFKA_VERSION}, once: {len(jars)} files, about 45 MB …")
+    stop = threading.Event()
     with ThreadPoolExecutor(PARALLEL) as pool:
-        futures = {pool.submit(_download, jar.coordinates, repository): jar for jar in jars}
+        futures = {pool.submit(_download, jar.coordinates, repository, stop): jar for jar in jars}
         try:
             for count, future in enumerate(as_completed(futures), 1):
                 jar, path = futures[future], future.result()
@@ -84,15 +87,29 @@ def _fetch(jars: list[Jar], folder: Path, repository: Path, say: Say) -> None:
                 path.replace(folder / jar.name)
                 say(f"  {count:>2} of {len(jars)}  {jar.name}")
         except BaseException:
+            # Ctrl-C among them: downloads that run end with their next bytes.
+            stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _download(coordinates: str, repository: Path) -> Path:
-    from jgo.maven import MavenContext
+def _download(coordinates: str, repository: Path, stop: threading.Event) -> Path:
+    from jgo.maven import MavenContext, PythonResolver
+
+    @contextmanager
+    def watched(name: str, size: int) -> Iterator[Callable[[int], None]]:
+        del size
+
+        def received(count: int) -> None:
+            del count
+            if stop.is_set():
+                raise InterruptedError(errno.EINTR, "stopped", name)
+
+        yield received
 
     group, artifact, version = coordinates.split(":")
-    context = MavenContext(repo_cache=repository, timeout=TIMEOUT_S)
+    resolver = PythonResolver(progress_callback=watched)
+    context = MavenContext(resolver, repository, timeout=TIMEOUT_S)
     path: Path = context.project(group, artifact).at_version(version).artifact().resolve()
     return path
 
@@ -121,17 +138,19 @@ def _explained(cache: Path) -> Iterator[None]:
 
     try:
         yield
-    except RequestException as error:
+    except (RequestException, RuntimeError) as error:
+        # jgo raises a RuntimeError for an answer that is no file, such as a proxy's refusal.
+        reason = type(error).__name__ if isinstance(error, RequestException) else str(error)
         raise SetupError(
-            f"Apache Kafka's jars can't be fetched: {type(error).__name__}.",
+            f"Apache Kafka's jars can't be fetched: {reason}.",
             "The first start needs the network, later ones don't. Behind a proxy set HTTPS_PROXY;"
-            " or use a Kafka that is there already: --bootstrap-servers HOST:PORT.",
+            " or use a Kafka that is there: `sentiment demo --bootstrap-servers HOST:PORT`.",
         ) from None
     except OSError as error:
         full = error.errno == errno.ENOSPC
         raise SetupError(
             f"Apache Kafka's jars can't be stored in {cache}: {error.strerror}.",
-            "About 200 MB are needed there."
+            "About 100 MB are needed there; LOCAL_CACHE_DIR chooses another folder."
             if full
             else "Choose another folder with LOCAL_CACHE_DIR.",
         ) from None
@@ -150,7 +169,7 @@ def update() -> None:
             f"{found.artifact.component.project}:{found.artifact.version}": found.artifact.resolve()
             for found in (*inputs, *transitive)
         }
-        paths[BINDING] = _download(BINDING, Path(folder))
+        paths[BINDING] = _download(BINDING, Path(folder), threading.Event())
         lines = sorted(f"{_sum(path)}  {coordinates}" for coordinates, path in paths.items())
     LOCK.write_text("# Written by `python -m local.jars`.\n" + "\n".join(lines) + "\n")
 

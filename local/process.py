@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 # From Linux' <sys/prctl.h>; other systems have no such call, and there a killed parent leaves
@@ -20,7 +21,6 @@ TAIL_LINES = 15
 def start(
     command: Sequence[str],
     log: Path,
-    environment: Mapping[str, str] | None = None,
     when_parent_dies: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start a child; call it from the main thread, whose end counts as the parent's.
@@ -28,7 +28,6 @@ def start(
     Args:
         command: Program and arguments.
         log: Where its output goes; begun anew.
-        environment: Variables beside our own.
         when_parent_dies: What the child receives when we are gone, even by `kill -9`.
 
     Returns:
@@ -49,7 +48,6 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(environment or {})},
             start_new_session=True,
             preexec_fn=tether,  # noqa: PLW1509 - nothing else can set the death signal in time
         )
@@ -62,14 +60,16 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], timeout_s: float) -> None
         processes: The children; those that have ended already are no error.
         timeout_s: How long all of them together may take, in seconds.
     """
+    deadline = time.monotonic() + timeout_s
     for process in processes:
         if process.poll() is None:
             process.terminate()
     for process in processes:
         try:
-            process.wait(timeout_s)
+            process.wait(max(deadline - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
-            process.kill()
+            # With what it has started itself: each leads a session of its own.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

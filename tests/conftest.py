@@ -55,10 +55,11 @@ def settings(
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "models"))
     settings = Settings()
     topics.create(settings)
-    yield settings
-    # A broker with a thousand partitions that nobody needs any more is slow for the next test.
+    # Made before the test, which may change its settings.
     admin = kafka.new_admin(settings.kafka)
     names = [topic.name for topic in topics.wanted(settings)]
+    yield settings
+    # A broker with a thousand partitions that nobody needs any more is slow for the next test.
     for future in admin.delete_topics(names).values():
         with suppress(KafkaException):
             # A test may have stopped the broker, and its topics with it.
@@ -80,7 +81,7 @@ def _container() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    from local.broker import free_port
+    from local.ports import free_port
 
     port = free_port()
     container = (

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from confluent_kafka import Message
 
@@ -18,12 +19,11 @@ from sentiment import events
 
 # The panel's rates and quantiles speak of the last while, not of the whole run.
 WINDOW_S = 10.0
-# Enough for the quantiles of a minute at the highest rates that one process sends.
+# Quantiles of more would not differ; these take 30 MB.
 MOST_LATENCIES = 200_000
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """When an outcome was read, how long it took in seconds, and what it was."""
 
     at: float
@@ -43,10 +43,14 @@ class Ledger:
     model: str = ""
     started: float = field(default_factory=time.monotonic)
     first_result_s: float | None = None
+    last_outcome_s: float = 0.0
     began: threading.Event = field(default_factory=threading.Event)
     _run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _open: dict[int, float] = field(default_factory=dict)
     _recent: deque[Outcome] = field(default_factory=lambda: deque(maxlen=MOST_LATENCIES))
+    _counts: deque[tuple[float, int, int]] = field(
+        default_factory=lambda: deque([(time.monotonic(), 0, 0)])
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def sending(self) -> tuple[str, int]:
@@ -94,6 +98,7 @@ class Ledger:
         if sent is None:
             self.duplicates += 1
             return False
+        self.last_outcome_s = now - self.started
         if number:
             # The first event waits for every part to start, which is no latency of a stream.
             self._recent.append(Outcome(now, now - sent, sentiment))
@@ -104,19 +109,37 @@ class Ledger:
         """Events without an outcome so far; at the end of a run, what is missing."""
         return len(self._open)
 
+    @property
+    def per_second(self) -> float:
+        """Outcomes per second from the first result, which sets off the traffic, to the last."""
+        spent = self.last_outcome_s - (self.first_result_s or 0.0)
+        return (self.results + self.dead_letters - 1) / spent if spent > 0 else 0.0
+
+    def rates(self) -> tuple[float, float]:
+        """Events sent and results read per second, since the first call within `WINDOW_S`."""
+        now = time.monotonic()
+        self._counts.append((now, self.produced, self.results))
+        while now - self._counts[0][0] > WINDOW_S:
+            self._counts.popleft()
+        began, produced, results = self._counts[0]
+        spent = now - began
+        if spent <= 0:
+            return 0.0, 0.0
+        return (self.produced - produced) / spent, (self.results - results) / spent
+
     def recent(self) -> list[Outcome]:
-        """Outcomes of the last `WINDOW_S` seconds, oldest first."""
+        """Results of the last `WINDOW_S` seconds, oldest first."""
         since = time.monotonic() - WINDOW_S
-        return [outcome for outcome in list(self._recent) if outcome.at >= since]
+        return [result for result in self.all() if result.at >= since]
 
     def all(self) -> list[Outcome]:
-        """The last `MOST_LATENCIES` outcomes of the run, oldest first."""
-        return list(self._recent)
+        """The results among the last `MOST_LATENCIES` outcomes of the run, oldest first."""
+        return [outcome for outcome in self._recent if outcome.sentiment is not None]
 
 
-def quantile_ms(outcomes: list[Outcome], share: float) -> float | None:
+def quantile_ms(results: list[Outcome], share: float) -> float | None:
     """A quantile of the latencies in milliseconds; None without any."""
-    if not outcomes:
+    if not results:
         return None
-    ordered = sorted(outcome.latency_s for outcome in outcomes)
+    ordered = sorted(result.latency_s for result in results)
     return round(ordered[math.ceil(share * len(ordered)) - 1] * 1000, 1)

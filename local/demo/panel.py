@@ -20,15 +20,14 @@ def render(ledger: Ledger, lag: int | None, parts: Parts) -> Panel:
         parts: For the addresses.
     """
     recent = ledger.recent()
-    rate = len(recent) / WINDOW_S
-    results = [outcome for outcome in recent if outcome.sentiment is not None]
-    positive = sum(outcome.sentiment == "positive" for outcome in results)
+    sent, read = ledger.rates()
+    positive = sum(result.sentiment == "positive" for result in recent)
     figures = Table.grid(expand=True, padding=(0, 2))
     for _ in range(4):
         figures.add_column(ratio=1)
     figures.add_row(
-        _figure("events/s", f"{rate:,.0f}"),
-        _figure("results/s", f"{len(results) / WINDOW_S:,.0f}"),
+        _figure("events/s", f"{sent:,.0f}"),
+        _figure("results/s", f"{read:,.0f}"),
         _figure("lag", "…" if lag is None else f"{lag:,}"),
         _figure(
             "dead letters", f"{ledger.dead_letters:,}", "yellow" if ledger.dead_letters else ""
@@ -38,7 +37,7 @@ def render(ledger: Ledger, lag: int | None, parts: Parts) -> Panel:
     figures.add_row(
         _figure("p50", _ms(quantile_ms(recent, 0.5))),
         _figure("p99", _ms(quantile_ms(recent, 0.99))),
-        _figure("positive", f"{positive / len(results):.0%}" if results else "…", "green"),
+        _figure("positive", f"{positive / len(recent):.0%}" if recent else "…", "green"),
         _figure("doubled", f"{ledger.duplicates:,}", "red" if ledger.duplicates else "green"),
     )
     addresses = Table.grid(padding=(0, 2))
@@ -46,6 +45,7 @@ def render(ledger: Ledger, lag: int | None, parts: Parts) -> Panel:
     addresses.add_row("Kafka", parts.settings.kafka.bootstrap_servers)
     addresses.add_row("metrics", parts.metrics)
     addresses.add_row("model", ledger.model or "…")
+    addresses.add_row("logs", str(parts.data_dir))
     note = Text(_note(ledger), style="dim")
     return Panel(
         Group(figures, Text(), addresses, Text(), note),
@@ -59,9 +59,10 @@ def render(ledger: Ledger, lag: int | None, parts: Parts) -> Panel:
 def line(ledger: Ledger, lag: int | None) -> str:
     """The same in a line, for an output that is no terminal."""
     recent = ledger.recent()
+    sent, read = ledger.rates()
     return (
         f"results {ledger.results:,}  dead letters {ledger.dead_letters:,}"
-        f"  {len(recent) / WINDOW_S:,.0f}/s  lag {'…' if lag is None else lag}"
+        f"  events/s {sent:,.0f}  results/s {read:,.0f}  lag {'…' if lag is None else lag}"
         f"  p50 {_ms(quantile_ms(recent, 0.5))}  p99 {_ms(quantile_ms(recent, 0.99))}"
         f"  doubled {ledger.duplicates}"
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local import process
-from local.broker import HOST, LocalKafka, free_port, require_free_port
+from local import folders, process
+from local.broker import LocalKafka
 from local.jars import Say
+from local.ports import HOST, free_port, require_free_port
 from sentiment import topics
 from sentiment.errors import SentimentError, SetupError
 from sentiment.settings import Settings
@@ -49,13 +50,14 @@ class Parts:
         self._say = say
         self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._broker: LocalKafka | None = None
+        self.data_dir = options.data_dir
         self.page = f"http://{HOST}:{options.port}"
         self.metrics = f"http://{HOST}:{free_port()}/metrics"
         self.settings = Settings()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.callback(self._stop_processes)
             self._start(stack)
             self._stack = stack.pop_all()
         return self
@@ -63,14 +65,13 @@ class Parts:
     def _start(self, stack: ExitStack) -> None:
         options = self._options
         require_free_port(options.port)
-        try:
+        if not options.bootstrap_servers and options.kafka_port:
+            require_free_port(options.kafka_port, "--kafka-port")
+        with folders.stored(options.data_dir):
             options.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SetupError(
-                f"The demo's data can't be stored in {options.data_dir}: {error.strerror}.",
-                "Choose another folder with --data-dir.",
-            ) from None
+        folders.require_space(options.data_dir)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{options.data_dir / 'mlflow.db'}"
+        os.environ.pop("MLFLOW_REGISTRY_URI", None)
         # With the registry: a copy of another registry's model must not serve for this one's.
         os.environ["MODEL_CACHE_DIR"] = str(options.data_dir / "models")
         registry = _Publishing(os.environ["MLFLOW_TRACKING_URI"])
@@ -81,8 +82,11 @@ class Parts:
             self._say("Starting Apache Kafka …")
             cache = self.settings.local.cache_dir
             folder = options.data_dir / "kafka"
-            kafka = LocalKafka(folder, cache, self._say, port=options.kafka_port)
-            address = stack.enter_context(kafka).bootstrap_servers
+            broker = LocalKafka(folder, cache, self._say, port=options.kafka_port)
+            self._broker = stack.enter_context(broker)
+            address = broker.bootstrap_servers
+        # After Kafka, so that they end before it: a worker leaves its group with a word.
+        stack.callback(self.stop_processes)
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = address
         self.settings = Settings()
         topics.create(self.settings)
@@ -101,6 +105,8 @@ class Parts:
 
     def raise_if_dead(self) -> None:
         """Raise a `SetupError` when a part has ended by itself."""
+        if self._broker is not None:
+            self._broker.raise_if_dead()
         for name, part in self._processes.items():
             if part.poll() is not None:
                 raise SetupError(
@@ -108,7 +114,8 @@ class Parts:
                     process.tail(self._log(name)),
                 )
 
-    def _stop_processes(self) -> None:
+    def stop_processes(self) -> None:
+        """Stop worker and page; Kafka runs on until the end of the block."""
         process.stop(list(self._processes.values()), STOP_S)
 
     def __exit__(

@@ -1,8 +1,6 @@
 """Ties the demo together: parts, traffic, reading, showing, the end."""
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +14,14 @@ from local.demo import panel
 from local.demo.ledger import Ledger, quantile_ms
 from local.demo.parts import Options, Parts
 from local.demo.traffic import Traffic
+from local.signals import Stopping
 from sentiment import kafka
+from sentiment.errors import SetupError
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 
+# A worker is up within ten seconds, and may find a backlog that somebody left.
+FIRST_RESULT_S = 180.0
 # Outcomes of the last events come within a second; a worker that restarts takes a few.
 DRAIN_S = 30.0
 # After Ctrl-C a person waits for nothing that takes longer.
@@ -50,25 +52,19 @@ def run(options: Options, show: Show) -> int:
         SentimentError: What could not be started, or ended by itself.
     """
     console = Console(stderr=True)
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = Stopping()
     ledger = Ledger()
     with Parts(options, lambda what: console.print(what, highlight=False)) as parts:
+        stopping.everything_runs()
         # Before anything is sent, so that nothing is missed.
         reading = _Reading(parts.settings, ledger)
-        traffic = Traffic(parts.settings, ledger, show.rate)
-        traffic.start()
-        try:
+        with Traffic(parts.settings, ledger, show.rate) as traffic:
             _follow(parts, ledger, reading, show, stopping, console)
-        finally:
-            traffic.stop()
-        patience_s = DRAIN_AFTER_SIGNAL_S if stopping.is_set() else DRAIN_S
-        elapsed_s = _drain(parts, ledger, reading, patience_s)
-        reading.close()
-        if not show.as_json:
             console.print("Stopping …")
-    _tell(ledger, elapsed_s, show)
+            traffic.finish()
+        _drain(parts, ledger, reading, stopping)
+        reading.close()
+    _tell(ledger, show)
     return 0 if ledger.open == 0 and ledger.duplicates == 0 and ledger.results > 0 else 1
 
 
@@ -77,7 +73,7 @@ def _follow(  # noqa: PLR0913, PLR0917 - the parts of one run
     ledger: Ledger,
     reading: "_Reading",
     show: Show,
-    stopping: threading.Event,
+    stopping: Stopping,
     console: Console,
 ) -> None:
     """Read outcomes and show them until the time is over or somebody stops us."""
@@ -87,8 +83,8 @@ def _follow(  # noqa: PLR0913, PLR0917 - the parts of one run
         live = Live(panel.render(ledger, None, parts), console=console, auto_refresh=False)
         live.start()
     try:
-        shown = 0.0
-        while not stopping.is_set():
+        shown, up = 0.0, time.monotonic()
+        while not stopping.event.is_set():
             now = time.monotonic()
             first = ledger.first_result_s
             # The time that was asked for begins with the first result: a start is no traffic.
@@ -96,12 +92,18 @@ def _follow(  # noqa: PLR0913, PLR0917 - the parts of one run
             if show.duration_s and begun and now - begun >= show.duration_s:
                 return
             parts.raise_if_dead()
+            if first is None and now - up > FIRST_RESULT_S:
+                raise SetupError(
+                    f"No result came within {FIRST_RESULT_S:.0f} s.",
+                    f"The logs in {parts.data_dir} may say why; `sentiment results` shows whether"
+                    " a backlog is being worked off.",
+                )
             reading.read()
             if live and now - shown >= REFRESH_S:
                 live.update(panel.render(ledger, lag(), parts), refresh=True)
                 shown = now
-            elif not live and not show.as_json and now - shown >= LAG_S:
-                console.print(panel.line(ledger, lag()), highlight=False)
+            elif not live and now - shown >= LAG_S:
+                console.print(panel.line(ledger, lag()), highlight=False, soft_wrap=True)
                 shown = now
     finally:
         if live:
@@ -109,31 +111,32 @@ def _follow(  # noqa: PLR0913, PLR0917 - the parts of one run
         lag.close()
 
 
-def _drain(parts: Parts, ledger: Ledger, reading: "_Reading", patience_s: float) -> float:
-    """Read until nothing is open; returns the seconds from the start of the run to then."""
-    deadline = time.monotonic() + patience_s
-    while ledger.open and time.monotonic() < deadline:
+def _drain(parts: Parts, ledger: Ledger, reading: "_Reading", stopping: Stopping) -> None:
+    """Read until nothing is open; then, with the worker gone, whatever is there besides."""
+    began = time.monotonic()
+    while ledger.open:
+        patience_s = DRAIN_AFTER_SIGNAL_S if stopping.event.is_set() else DRAIN_S
+        if time.monotonic() - began > patience_s:
+            break
         parts.raise_if_dead()
         reading.read()
-    outcomes = ledger.all()
-    # A double of the very last event would come right behind it.
-    reading.read()
-    return outcomes[-1].at - outcomes[0].at if outcomes else 0.0
+    # Nobody writes any more: a double that is not there now never comes.
+    parts.stop_processes()
+    reading.read_rest()
 
 
-def _tell(ledger: Ledger, elapsed_s: float, show: Show) -> None:
+def _tell(ledger: Ledger, show: Show) -> None:
     """The end of the run, as a sentence or as one JSON object on standard output."""
-    outcomes = ledger.all()
-    done = ledger.results + ledger.dead_letters
+    results = ledger.all()
     report = {
         "produced": ledger.produced,
         "results": ledger.results,
         "dead_letters": ledger.dead_letters,
         "duplicates": ledger.duplicates,
         "missing": ledger.open,
-        "events_per_second": round(done / elapsed_s, 1) if elapsed_s else 0.0,
-        "p50_ms": quantile_ms(outcomes, 0.5),
-        "p99_ms": quantile_ms(outcomes, 0.99),
+        "events_per_second": round(ledger.per_second, 1),
+        "p50_ms": quantile_ms(results, 0.5),
+        "p99_ms": quantile_ms(results, 0.99),
         "model": ledger.model,
     }
     if show.as_json:
@@ -164,6 +167,12 @@ class _Reading:
             for message in reader.poll(READ_S):
                 saw(message)
 
+    def read_rest(self) -> None:
+        """Take in everything that has been written by now."""
+        for reader, saw in self._ways:
+            for message in reader.rest():
+                saw(message)
+
     def close(self) -> None:
         """Let go of the connections."""
         for reader, _ in self._ways:
@@ -174,10 +183,9 @@ class _Lag:
     """Events that the workers' group has not committed, asked for now and then."""
 
     def __init__(self, settings: Settings) -> None:
-        self._parts = [
-            TopicPartition(settings.topics.events, number)
-            for number in range(settings.topics.partitions)
-        ]
+        name = settings.topics.events
+        there = kafka.describe_cluster(settings.kafka).topics[name].partitions
+        self._parts = [TopicPartition(name, number) for number in there]
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, group_id=settings.worker.group_id
         )

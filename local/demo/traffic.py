@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
 
 from local.demo.ledger import Ledger
 from sentiment import kafka
@@ -50,20 +52,19 @@ SOURCES = ("reviews", "support", "survey", "social")
 
 
 def texts(seed: int) -> Iterator[str]:
-    """Short reviews without end; the same seed gives the same ones."""
+    """Reviews of 8 to 45 words without end; the same seed gives the same ones."""
     source = random.Random(seed)  # noqa: S311 - repeatable, not secret
     while True:
         judgement = source.choice((GOOD, POOR))
-        yield " ".join((
-            source.choice(OPENINGS),
-            source.choice(SUBJECTS),
-            source.choice(judgement) + ".",
-            source.choice(CLOSINGS),
-        ))  # fmt: skip
+        first, *others = source.sample(SUBJECTS, source.randint(1, 3))
+        sentences = [f"{source.choice(OPENINGS)} {first} {source.choice(judgement)}."]
+        sentences += [f"{other.capitalize()} {source.choice(judgement)}." for other in others]
+        sentences += source.sample(CLOSINGS, source.randint(0, 2))
+        yield " ".join(sentences)
 
 
 class Traffic:
-    """Sends events on a thread of its own until stopped.
+    """Sends events on a thread of its own, from the block's beginning to `finish` or its end.
 
     Args:
         settings: Where they go.
@@ -80,11 +81,20 @@ class Traffic:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
 
-    def start(self) -> None:
-        """Begin to send."""
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
-    def stop(self) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join(FLUSH_S)
+
+    def finish(self) -> None:
         """Send no more, and wait for the acknowledgements of what was sent."""
         self._stop.set()
         self._thread.join(FLUSH_S)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.broker import free_port
+from local.ports import free_port
 from sentiment import events, kafka
 from sentiment.events import Input, Model, SentimentResult
 from sentiment.settings import Settings

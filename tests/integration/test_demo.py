@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from local.broker import free_port
+from local.ports import free_port
 from tests.integration.workers import PATIENCE_S
 
 
