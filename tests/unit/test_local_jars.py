@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ def repository(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | Exception]:
     """A Maven repository whose answers the test sets; the lock names one jar of it."""
     answers: dict[str, bytes | Exception] = {}
 
-    def download(coordinates: str, folder: Path) -> Path:
+    def download(coordinates: str, folder: Path, stop: threading.Event) -> Path:
+        del stop
         answer = answers[coordinates]
         if isinstance(answer, Exception):
             raise answer
