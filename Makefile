@@ -10,7 +10,8 @@ define install
 	  sys.exit("Python 3.11 or newer is needed, this is %d.%d; try: make PYTHON=python3.12" \
 	  % sys.version_info[:2] if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv $(VENV); }
 	@echo "Installing from requirements/$(1).txt …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt \
+	  || { echo "Installing failed, see above. It needs the network once, and about 2 GB of disk."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 endef

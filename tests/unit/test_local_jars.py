@@ -70,7 +70,7 @@ def test_a_changed_copy_is_fetched_anew(
     ("error", "sentence", "hint"),
     [
         (NoConnection("refused"), "can't be fetched", "first start needs the network"),
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left", "200 MB"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left", "100 MB"),
         (OSError(errno.EACCES, "Permission denied"), "Permission denied", "LOCAL_CACHE_DIR"),
     ],
 )
