@@ -7,7 +7,6 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local import folders, process
@@ -118,12 +117,7 @@ class Parts:
         """Stop worker and page; Kafka runs on until the end of the block."""
         process.stop(list(self._processes.values()), STOP_S)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
 
 

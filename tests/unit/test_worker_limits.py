@@ -79,7 +79,7 @@ class HalfScorer:
 
     def score(self, texts: object) -> NDArray[np.float64]:
         """P(positive) of no text."""
-        raise NotImplementedError(texts)
+        raise AssertionError(texts)
 
 
 def _model(version: str) -> LoadedModel:
