@@ -18,8 +18,7 @@ SentimentError                 1
 └── WorkerError                1
     ├── FencedError            3   another worker took over our transactional id
     ├── TransactionError       4   transactions keep failing; the batch was not committed
-    ├── TooManyDeadLettersError 5  too large a share of the input is bad
-    └── StuckError             6   the loop made no progress for too long
+    └── TooManyDeadLettersError 5  too large a share of the input is bad
 ```
 
 A bad event on the topic is no `SentimentError`: it is data, described by
@@ -103,9 +102,3 @@ class TooManyDeadLettersError(WorkerError):
     """Too large a share of the input is bad: stop rather than drain the topic."""
 
     exit_code = 5
-
-
-class StuckError(WorkerError):
-    """The loop made no progress for too long."""
-
-    exit_code = 6

@@ -70,8 +70,7 @@ class Intake:
         self._max_batch = settings.worker.max_batch
         self._before_revoke = before_revoke
         self._disturbed = False
-        # Until the brokers have us: the assignment, and why there is none.
-        self.assigned = 0
+        self._assigned = 0
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, **consumer_properties(settings.worker)
         )
@@ -192,8 +191,8 @@ class Intake:
     def _moved(self, kind: str, parts: list[TopicPartition], change: int) -> None:
         # New partitions start at their committed offset by themselves; only leaving ones disturb.
         self._disturbed = self._disturbed or change < 0
-        self.assigned += change
-        metrics.ASSIGNED.set(self.assigned)
+        self._assigned += change
+        metrics.ASSIGNED.set(self._assigned)
         metrics.REBALANCES.labels(kind).inc()
         for part in parts if change < 0 else []:
             metrics.LAG.remove(self._topic, str(part.partition))
