@@ -86,3 +86,20 @@ def test_ten_kills_lose_and_double_nothing(
         for record in read(settings, settings.topics.tallies, lambda seen: len(seen) > 0)
     ]
     assert sum(row.positive + row.negative for t in covered for row in t.counts) == load.sent
+
+
+def test_a_fenced_worker_exits_and_loses_nothing(
+    settings: Settings, start_worker: StartWorker
+) -> None:
+    """Of two workers with one transactional id the older one ends with code 3 and says why."""
+    name = {"WORKER_TRANSACTIONAL_ID": f"{settings.worker.group_id}-same"}
+    with Load(settings) as load:
+        first = start_worker(**name)
+        read(settings, settings.topics.results, lambda seen: len(seen) > 0)
+        start_worker(**name)
+        assert first.wait() == 3
+    assert "WORKER_TRANSACTIONAL_ID" in first.log
+    assert "Traceback" not in first.log
+    records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
+    times = Counter(int(events.decode_result(r.value() or b"").id) for r in records)
+    assert times == Counter(range(load.sent))
