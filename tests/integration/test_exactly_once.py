@@ -1,6 +1,7 @@
 """The claim that everything else rests on: nothing lost, nothing doubled, whatever is killed."""
 
 import json
+import signal
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,8 @@ KILLS = 10
 RATE = 2000
 # Enough to meet the worker in every state: starting, joining, classifying, committing.
 BETWEEN_KILLS_S = 2.5
+# Longer than the group's session of 6 s, so that the work is given to somebody else.
+ASLEEP_S = 10.0
 
 
 class Load:
@@ -103,3 +106,24 @@ def test_a_fenced_worker_exits_and_loses_nothing(
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
     times = Counter(int(events.decode_result(r.value() or b"").id) for r in records)
     assert times == Counter(range(load.sent))
+
+
+def test_a_worker_that_slept_goes_on_and_doubles_nothing(
+    settings: Settings, start_worker: StartWorker
+) -> None:
+    """A worker stopped for longer than its session and its transaction may last comes back."""
+    short = {"WORKER_TRANSACTION_TIMEOUT_S": "3", "WORKER_COMMIT_TIMEOUT_S": "2"}
+    sleeper = start_worker(**short)
+    with Load(settings) as load:
+        read(settings, settings.topics.results, lambda seen: len(seen) > 0)
+        start_worker(**short)
+        time.sleep(BETWEEN_KILLS_S)
+        sleeper.send(signal.SIGSTOP)
+        time.sleep(ASLEEP_S)
+        sleeper.send(signal.SIGCONT)
+        time.sleep(BETWEEN_KILLS_S)
+    records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
+    times = Counter(int(events.decode_result(r.value() or b"").id) for r in records)
+    assert times == Counter(range(load.sent))
+    sleeper.send(signal.SIGTERM)
+    assert sleeper.wait() == 0, sleeper.log
