@@ -70,23 +70,26 @@ def main(*, quick: bool, output: Path) -> None:
 def _copy(settings: Settings, work: Path, count: int, longest_s: float) -> float:
     group, target = _name("copy"), _output(settings)
     _say("measuring the bare transactional copy loop")
+    done = Progress(settings, settings.topics.events, group)
     with running(work / "copy.log", "benchmarks.copy_loop", group, target):
-        return _rate(Progress(settings, settings.topics.events, group), count, longest_s)
+        return _rate(done, count, longest_s)
 
 
 def _worker(settings: Settings, work: Path, count: int, longest_s: float) -> float:
     os.environ["WORKER_GROUP_ID"] = group = _name("worker")
     _say("measuring the worker, exactly once")
+    done = Progress(settings, settings.topics.events, group)
     with running(work / "worker.log", "sentiment", "worker"):
-        return _rate(Progress(settings, settings.topics.events, group), count, longest_s)
+        return _rate(done, count, longest_s)
 
 
 def _faust(settings: Settings, work: Path, count: int, longest_s: float) -> float:
     group, target = _name("faust"), _output(settings)
     _say("measuring a plain Faust agent, the same model per event")
+    # Faust commits every few seconds; what it has written is the finer measure.
+    done = Progress(settings, target, None)
     with running(work / "faust.log", "benchmarks.faust_agent", group, target):
-        # Faust commits every few seconds; what it has written is the finer measure.
-        return _rate(Progress(settings, target, None), count, longest_s)
+        return _rate(done, count, longest_s)
 
 
 def _memory(settings: Settings, work: Path, count: int) -> dict[str, float]:

@@ -40,13 +40,24 @@ class Progress:
             settings.kafka, group_id=group or "benchmark-observer"
         )
 
-    def __call__(self) -> int:
-        """Events done so far; where a broker doesn't say now, as many as it said before."""
+        # The first answer takes a look-up of the coordinator or the leaders, in which a fast
+        # candidate would be through: wait for it before that one starts.
+        deadline = time.monotonic() + START_S
+        while not self._answers() and time.monotonic() < deadline:
+            time.sleep(SAMPLE_S)
+
+    def _answers(self) -> bool:
         try:
             self._done = sum(self._by_partition())
         except KafkaException as error:
             if error.args[0].fatal():
                 raise
+            return False
+        return True
+
+    def __call__(self) -> int:
+        """Events done so far; where a broker doesn't say now, as many as it said before."""
+        self._answers()
         return self._done
 
     def _by_partition(self) -> Iterator[int]:
