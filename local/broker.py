@@ -161,10 +161,6 @@ class LocalKafka:
         while not stopping.wait(0.5):
             self.raise_if_dead()
 
-    def is_dead(self) -> bool:
-        """Whether a broker has ended by itself."""
-        return any(broker is not None and broker.poll() is not None for broker in self.processes)
-
     def raise_if_dead(self) -> None:
         """Raise a `SetupError` when a broker has ended by itself; says why."""
         for number, broker in enumerate(self.processes):

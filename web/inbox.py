@@ -121,7 +121,14 @@ class Inbox:
     def _take_dead_letters(self, records: list[Message]) -> None:
         letters = [_dead_letter(record) for record in records]
         self.dead_letters_seen += len(letters)
-        self.outcomes.add_dead_letters({letter.id: letter for letter in letters})
+        # An event that was mended and sent again has its result, and that is the last word.
+        self.outcomes.add(
+            {
+                letter.id: letter
+                for letter in letters
+                if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
+            }
+        )
 
     def _watch_cluster(self) -> None:
         admin = kafka.new_admin(self._settings)
@@ -139,10 +146,8 @@ class Inbox:
             self._stopping.wait(WATCH_INTERVAL_S)
 
     def _tell(self, unreachable: str) -> None:
-        if unreachable and not self._unreachable:
-            log.warning("Kafka is away", reason=unreachable)
-        elif self._unreachable and not unreachable:
-            log.info("Kafka answers")
+        if bool(unreachable) != bool(self._unreachable):
+            log.warning("Kafka is away" if unreachable else "Kafka answers", reason=unreachable)
         self._unreachable = unreachable
 
 

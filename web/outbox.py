@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from sentiment import events, kafka, logs
 from sentiment.events import Headers, TextEvent
 from sentiment.metrics import WEB_EVENTS
-from sentiment.settings import KafkaSettings, Settings
+from sentiment.settings import Settings
 
 # A person waits this long and no longer; a broker that changes its leader is back within it.
 DELIVERY_TIMEOUT_S = 5.0
@@ -29,19 +29,6 @@ log = logs.get(__name__)
 Outcomes = SimpleQueue[tuple[int, KafkaError | None]]
 
 
-def new_producer(settings: KafkaSettings) -> Producer:
-    """A producer as the page uses it.
-
-    Raises:
-        SettingsError: `KAFKA_CONFIG` doesn't fit.
-    """
-    return kafka.new_producer(
-        settings,
-        message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
-        queue_buffering_max_kbytes=MAX_QUEUED_KIB,
-    )
-
-
 class Outbox:
     """Sends events with one idempotent producer that all requests share.
 
@@ -50,12 +37,19 @@ class Outbox:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings.kafka
+        self._settings = settings
         self._topic = settings.topics.events
-        self._producer = new_producer(settings.kafka)
+        self._producer = self._new_producer()
         self._renewing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliver", daemon=True)
+
+    def _new_producer(self) -> Producer:
+        return kafka.new_producer(
+            self._settings.kafka,
+            message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
+            queue_buffering_max_kbytes=MAX_QUEUED_KIB,
+        )
 
     def start(self) -> None:
         """Begin to take in acknowledgements."""
@@ -105,7 +99,7 @@ class Outbox:
             return
         with self._renewing:
             if self._producer is producer:
-                self._producer = new_producer(self._settings)
+                self._producer = self._new_producer()
 
     def _poll(self) -> None:
         while not self._stopping.is_set():

@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from itertools import islice, takewhile
+from itertools import islice
 
 from msgspec import Struct
 
@@ -25,11 +25,6 @@ class DeadLetter(Struct, frozen=True, gc=False):
 Outcome = SentimentResult | DeadLetter
 
 
-def place(result: SentimentResult) -> str:
-    """Names a result by where its event stands: unlike its id, nobody else's words."""
-    return f"{result.input.partition}-{result.input.offset}"
-
-
 class Outcomes:
     """The latest outcomes, bounded in number; any thread may use it.
 
@@ -48,26 +43,12 @@ class Outcomes:
     def add(self, outcomes: Mapping[str, Outcome]) -> None:
         """Take in a batch, and wake those who wait for one of it."""
         with self._lock:
-            self._add(outcomes)
-
-    def add_dead_letters(self, letters: Mapping[str, DeadLetter]) -> None:
-        """Take in dead letters; a result stays, since its event was mended and sent again."""
-        with self._lock:
-            self._add(
-                {
-                    name: letter
-                    for name, letter in letters.items()
-                    if not isinstance(self._recent.get(name), SentimentResult)
-                }
-            )
-
-    def _add(self, outcomes: Mapping[str, Outcome]) -> None:
-        self._recent.update(outcomes)
-        while len(self._recent) > self._limit:
-            self._recent.popitem(last=False)
-        for name in self._waiting.keys() & outcomes.keys():
-            for arrived in self._waiting[name]:
-                arrived.set()
+            self._recent.update(outcomes)
+            while len(self._recent) > self._limit:
+                self._recent.popitem(last=False)
+            for name in self._waiting.keys() & outcomes.keys():
+                for arrived in self._waiting[name]:
+                    arrived.set()
 
     def wait(self, name: str, timeout_s: float) -> Outcome | None:
         """What became of an event.
@@ -93,20 +74,8 @@ class Outcomes:
                 del self._waiting[name]
             return self._recent.get(name)
 
-    def latest(
-        self, count: int, sentiment: str, source: str, after: str = ""
-    ) -> list[SentimentResult]:
-        """The newest results that pass a filter.
-
-        Args:
-            count: Most results to return.
-            sentiment: `positive`, `negative`, or empty for both.
-            source: Only results of this source; empty for all.
-            after: The place of a result; only those that came after it.
-
-        Returns:
-            Results, oldest first.
-        """
+    def latest(self, count: int, sentiment: str, source: str) -> list[SentimentResult]:
+        """The newest results that pass a filter, oldest first; an empty filter lets all pass."""
         with self._lock:
             newest = list(islice(reversed(self._recent.values()), LOOK_BACK))
         found = (
@@ -116,8 +85,7 @@ class Outcomes:
             and sentiment in {"", outcome.sentiment}
             and source in {"", outcome.source}
         )
-        newer = takewhile(lambda result: place(result) != after, found)
-        return list(islice(newer, count))[::-1]
+        return list(islice(found, count))[::-1]
 
     def close(self) -> None:
         """Wake everybody who waits: the process ends."""

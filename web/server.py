@@ -1,6 +1,6 @@
 """Serving the app: gunicorn, one process, many threads."""
 
-import errno
+import os
 import signal
 import socket
 import threading
@@ -17,7 +17,6 @@ from sentiment.errors import SetupError
 from sentiment.settings import Settings
 from web import services
 from web.app import create_app
-from web.outbox import new_producer
 
 # Requests in flight end within it: feeds and waits are told to, and a send takes at most that.
 GRACE_S = 8
@@ -27,8 +26,6 @@ TIMEOUT_S = 60
 KEEPALIVE_S = 2
 # Connections beyond the busy threads: idle ones of browsers and scrapers.
 IDLE_CONNECTIONS = 512
-# The host is at fault and not the port: no address of ours, or no name that resolves.
-NO_ADDRESS = {errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_AGAIN}
 
 
 class _Logger(Logger):  # type: ignore[misc]  # gunicorn publishes no types
@@ -106,32 +103,16 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
-        SettingsError: A setting is wrong.
         SetupError: The address can't be listened on.
     """
-    _check(settings)
-    # Opened by us, for an error that says what to do; gunicorn takes it over and closes it.
-    listener = _listen(settings.web.host, settings.web.port)
-    _Server(settings, listener.detach()).run()
-
-
-def _check(settings: Settings) -> None:
-    """Raise what the app would raise of its settings: in a worker that is a traceback."""
-    _ = settings.topics, settings.worker
-    # Not kept: its threads would not outlive the fork.
-    new_producer(settings.kafka)
-
-
-def _listen(host: str, port: int) -> socket.socket:
+    host, port = settings.web.host, settings.web.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        # Python adds the address in brackets, which the sentence has already.
-        reason = str(error.strerror).partition(" (")[0]
         raise SetupError(
-            f"Port {port} on {host} can't be opened: {reason}.",
-            "Give an address of this machine with --host or WEB_HOST."
-            if error.errno in NO_ADDRESS
-            else "Stop the program that has it, or choose another with --port or WEB_PORT.",
+            f"Port {port} on {host} can't be opened: {os.strerror(error.errno or 0)}.",
+            "Stop the program that has it, or choose another with --port or WEB_PORT.",
         ) from None
+    # Opened by us, for an error that says what to do; gunicorn takes it over and closes it.
+    _Server(settings, listener.detach()).run()

@@ -7,13 +7,11 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from sentiment import events
-from sentiment.events import SentimentResult
 from web import services
 from web.api import RETRY_AFTER_S
 from web.errors import ApiError
 from web.feeds import Feed
 from web.inbox import Inbox
-from web.outcomes import place
 
 stream = Blueprint("stream", __name__, url_prefix="/api")
 
@@ -27,10 +25,7 @@ FIRST = 20
 
 @stream.get("/stream")
 def feed() -> Response:
-    """Results as they come, with `status` between; `?sentiment=` and `?source=` filter.
-
-    A browser that connects again names the last line that it had, and goes on after it.
-    """
+    """Results as they come, with `status` between; `?sentiment=` and `?source=` filter."""
     sentiment, source = request.args.get("sentiment", ""), request.args.get("source", "")
     if sentiment not in {"", "positive", "negative"}:
         raise ApiError(400, "invalid_sentiment", "'sentiment' is 'positive' or 'negative'.")
@@ -43,10 +38,9 @@ def feed() -> Response:
             "As many live feeds are open as this server bears.",
             retry_after_s=RETRY_AFTER_S,
         )
-    had = request.headers.get("Last-Event-ID", "")
-    first = inbox.outcomes.latest(FIRST, sentiment, source, had)
+    first = inbox.outcomes.latest(FIRST, sentiment, source)
     body = _frames(inbox, opened)
-    lines = [b"retry: 2000\n\n", *map(_line, first)]
+    lines = [b"retry: 2000\n\n", *(_frame("result", result) for result in first)]
     # Without buffering, or a proxy would keep the news to itself.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     answer = Response(_chain(lines, body), mimetype="text/event-stream", headers=headers)
@@ -67,7 +61,7 @@ def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
     while not feed.closed:
         results, more = feed.take(STATUS_S)
         skipped += more
-        frames = [*map(_line, results)]
+        frames = [_frame("result", result) for result in results]
         now = time.monotonic()
         if now >= next_status:
             status = _status(inbox, skipped)
@@ -89,10 +83,6 @@ def _status(inbox: Inbox, skipped: int) -> dict[str, object]:
         "results_per_second": inbox.results_per_second,
         "skipped": skipped,
     }
-
-
-def _line(result: SentimentResult) -> bytes:
-    return b"id: %b\n%b" % (place(result).encode(), _frame("result", result))
 
 
 def _frame(kind: str, data: object) -> bytes:

@@ -21,8 +21,6 @@ from sentiment.settings import Settings
 PUBLISH_S = 120.0
 # Longer than the worker's own deadline, so that it is never killed while it ends its batch.
 STOP_S = 25.0
-# Then there is no batch that could be ended.
-STOP_WITHOUT_KAFKA_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -117,9 +115,7 @@ class Parts:
 
     def stop_processes(self) -> None:
         """Stop worker and page; Kafka runs on until the end of the block."""
-        broker_is_gone = self._broker is not None and self._broker.is_dead()
-        timeout_s = STOP_WITHOUT_KAFKA_S if broker_is_gone else STOP_S
-        process.stop(list(self._processes.values()), timeout_s)
+        process.stop(list(self._processes.values()), STOP_S)
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()

@@ -152,14 +152,6 @@ def test_screenshots(tab: Page, settings: Settings, pictures: Path, scheme: str)
     assert picture.stat().st_size > 20_000
 
 
-@pytest.mark.usefixtures("working")
-def test_answer_is_seen_on_a_phone(tab: Page) -> None:
-    """On a small window the answer is in view as soon as it is there."""
-    tab.set_viewport_size({"width": 360, "height": 600})
-    classify(tab, "A quiet and honest film.")
-    expect(tab.locator("#word")).to_be_in_viewport(ratio=1)
-
-
 def test_phone_has_no_sideways_scroll(tab: Page, settings: Settings) -> None:
     """At 320 and 360 pixels nothing is cut off or needs scrolling sideways."""
     long = "a-very-long-source-name-without-any-break" * 5

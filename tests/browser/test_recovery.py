@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect
 
 from local.broker import LocalKafka
 from sentiment import topics
@@ -60,32 +60,6 @@ def test_page_outlives_its_server(
         expect(tab.locator("#feed .item")).to_have_count(2)
     finally:
         site.end()
-
-
-def test_late_result_finds_its_place(
-    context: BrowserContext, settings: Settings, site: PageProcess
-) -> None:
-    """When the wait for a sent text breaks off, the page still shows its result when it comes."""
-    tab = watched(context, [])
-    tab.route("**/api/results/*", lambda route: route.abort())
-    tab.goto(site.url)
-    with tab.expect_request("**/api/results/*") as asked:
-        box(tab).fill("Nobody answers yet.")
-        tab.get_by_role("button", name="Classify").click()
-    expect(tab.locator("#note")).to_contain_text("Sent, but no result yet")
-    name = asked.value.url.rpartition("/")[2].partition("?")[0]
-    publish(settings, result("web", 0.2, id=name))
-    expect(tab.locator("#word")).to_have_text("Negative", timeout=PATIENCE_MS)
-    expect(tab.locator("#echo")).to_have_text("Nobody answers yet.")
-
-
-def test_without_javascript_nothing_is_sent(browser: Browser, site: PageProcess) -> None:
-    """Without the script the page says so, and the browser can't put a text into an address."""
-    with browser.new_context(java_script_enabled=False) as plain:
-        tab = plain.new_page()
-        tab.goto(site.url)
-        expect(tab.locator(".banner").first).to_contain_text("needs JavaScript")
-        expect(tab.get_by_role("button", name="Classify")).to_be_disabled()
 
 
 def test_too_large_text_is_told(context: BrowserContext, site: PageProcess) -> None:

@@ -1,11 +1,12 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 
 from local.broker import LocalKafka
 from sentiment import events, kafka, topics
-from sentiment.events import Input
 from sentiment.reader import TopicReader
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
@@ -111,26 +111,6 @@ def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> No
     feed.close()
 
 
-def test_feed_goes_on_where_it_broke_off(settings: Settings, site: PageProcess) -> None:
-    """Each line has an id; who connects again with the last one gets what came after it."""
-    sent = [result(input=Input("text-events", 3, offset)) for offset in range(5)]
-    publish(settings, *sent)
-    for each in sent:
-        assert site.ask(f"/api/results/{each.id}?wait=30")[0] == 200
-
-    def ids(last: str, count: int) -> list[str]:
-        headers = {"Last-Event-ID": last}
-        request = urllib.request.Request(f"{site.url}/api/stream", headers=headers)  # noqa: S310 - ours
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as lines:  # noqa: S310 - ours
-            found = (line[4:].decode().strip() for line in lines if line.startswith(b"id: "))
-            return list(islice(found, count))
-
-    # Results of several partitions have no order but that of their arrival.
-    arrived = ids("", 5)
-    assert sorted(arrived) == [f"3-{offset}" for offset in range(5)]
-    assert ids(arrived[2], 2) == arrived[3:]
-
-
 def test_flood_is_kept_up_with_and_said(settings: Settings, site: PageProcess) -> None:
     """All of a flood is counted and can be asked for; a feed shows a sample, and says so."""
     feed = frames(site)
@@ -172,6 +152,24 @@ def test_end_does_not_wait_for_feeds(site: PageProcess, number: signal.Signals) 
         browser.join(PATIENCE_S)
     assert len(ended) == len(feeds)
     assert "Traceback" not in site.log.read_text()
+
+
+def test_taken_port_is_told(settings: Settings) -> None:
+    """A port that another program has is a sentence and a hint, without a traceback."""
+    del settings
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "sentiment", "web", "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"Port {port} on 127.0.0.1 can't be opened" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_kafka_comes_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

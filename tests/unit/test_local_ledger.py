@@ -1,9 +1,7 @@
 """Claims about the demo's ledger, on which its exit code rests."""
 
-import pytest
 from confluent_kafka import Message
 
-from local.demo import ledger as ledger_module
 from local.demo.ledger import Ledger, Outcome, quantile_ms
 from sentiment import events
 from sentiment.events import Input, Model, SentimentResult
@@ -62,43 +60,3 @@ def test_quantiles() -> None:
     assert quantile_ms(outcomes, 0.5) == 50
     assert quantile_ms(outcomes, 0.99) == 99
     assert quantile_ms([], 0.5) is None
-
-
-def test_latency_is_that_of_results() -> None:
-    """Dead letters and the first event, which waited for the start, have no part in quantiles."""
-    ledger = Ledger()
-    keys = [ledger.sending()[0] for _ in range(3)]
-    ledger.saw_result(result(keys[0]))
-    ledger.saw_result(result(keys[1]))
-    ledger.saw_dead_letter(Message(topic="d", key=keys[2].encode(), value=b"?"))
-    [only] = ledger.all()
-    assert only.sentiment == "positive"
-    assert ledger.recent() == [only]
-
-
-def test_rates_are_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rates are what was counted since the window's beginning, over the time since then."""
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    ledger = Ledger()
-    ledger.produced, ledger.results = 1000, 800
-    now = 104.0
-    assert ledger.rates() == (250.0, 200.0)
-    now = 112.0
-    ledger.produced, ledger.results = 1080, 960
-    assert ledger.rates() == (10.0, 20.0)
-
-
-def test_speed_counts_every_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outcomes per second hold over runs that are longer than what quantiles keep."""
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    monkeypatch.setattr(ledger_module, "MOST_LATENCIES", 2)
-    ledger = Ledger()
-    keys = [ledger.sending()[0] for _ in range(11)]
-    assert ledger.per_second == 0
-    for number, key in enumerate(keys):
-        now = 105.0 + number
-        ledger.saw_result(result(key))
-    assert len(ledger.all()) == 2
-    assert ledger.per_second == 1.0

@@ -8,9 +8,7 @@ from web.feeds import BURST, QUEUE, Feeds
 from web.outcomes import DeadLetter, Outcomes
 
 
-def result(
-    name: str, sentiment: str = "positive", source: str | None = "a", offset: int = 0
-) -> SentimentResult:
+def result(name: str, sentiment: str = "positive", source: str | None = "a") -> SentimentResult:
     """A result to file."""
     now = datetime.now(UTC)
     return SentimentResult(
@@ -19,7 +17,7 @@ def result(
         score=0.9,
         confidence=0.9,
         model=Model("m", "1"),
-        input=Input("t", 0, offset),
+        input=Input("t", 0, 0),
         received_at=now,
         processed_at=now,
         source=source,
@@ -72,27 +70,6 @@ def test_latest_passes_the_filter() -> None:
     outcomes.add({"4": DeadLetter("4", "x", "y", Input("t", 0, 1)), "5": result("5")})
     assert [found.id for found in outcomes.latest(2, "", "")] == ["3", "5"]
     assert [found.id for found in outcomes.latest(9, "positive", "a")] == ["1", "5"]
-
-
-def test_latest_goes_on_after_a_line() -> None:
-    """After a line come the newer ones only; after one that is forgotten, all that there are."""
-    outcomes = Outcomes(10)
-    outcomes.add({str(number): result(str(number), offset=number) for number in range(5)})
-    assert [found.id for found in outcomes.latest(9, "", "", "0-2")] == ["3", "4"]
-    assert outcomes.latest(9, "", "", "0-4") == []
-    assert len(outcomes.latest(9, "", "", "1-4")) == 5
-
-
-def test_result_is_the_last_word() -> None:
-    """A dead letter gives way to the result of its mended event, in whichever order they come."""
-    outcomes = Outcomes(10)
-    letters = {name: DeadLetter(name, "x", "y", Input("t", 0, 1)) for name in "ab"}
-    outcomes.add({"a": result("a")})
-    outcomes.add_dead_letters(letters)
-    assert outcomes.wait("a", 0) == outcomes.latest(1, "", "")[0]
-    assert outcomes.wait("b", 0) == letters["b"]
-    outcomes.add({"b": result("b")})
-    assert isinstance(outcomes.wait("b", 0), SentimentResult)
 
 
 @pytest.mark.parametrize(
