@@ -5,167 +5,30 @@ positive than in negative texts, rows get length 1, and a linear classifier deci
 S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification",
 ACL 2012, with logistic regression in place of the SVM so that the answer is a probability.
 
-Fitted state is NumPy arrays only: the skops format writes a node per entry of a dictionary, which
-for a vocabulary of half a million n-grams is hundreds of megabytes.
+A word may weigh differently in a tweet and in a review of a page: the classifier has weights for
+short and for long texts, which share what they have in common.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import pairwise, repeat
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, TransformerMixin
+from scipy.sparse import csr_matrix, diags, hstack
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment.text import tokens
+from sentiment.ngrams import NgramVectorizer
 
-Integers = NDArray[np.int64]
+Fractions = NDArray[np.float64]
 
-# The number of a word or n-gram that the vocabulary doesn't have.
-UNKNOWN = -1
-
-
-class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
-    """Marks which word n-grams a text has: 1 where it has one, however often.
-
-    An n-gram is known by the (n-1)-gram that it begins with and by its last word. So a batch of
-    texts is looked up with a few array operations, and no string is made of a whole n-gram.
-
-    Args:
-        min_df: In how many training texts an n-gram must be; one number per n. Never falling, so
-            that the beginning of an n-gram that is kept is kept too.
-
-    Attributes:
-        words_: The known words in UTF-8, sorted, one after the other; uint8.
-        word_ends_: Where each word ends in `words_`; shape (words,), int64.
-        prefixes_: For n = 2, 3, …: the number of the (n-1)-gram that each n-gram begins with;
-            sorted, int32.
-        lasts_: For n = 2, 3, …: the number of each n-gram's last word; int32.
-    """
-
-    def __init__(self, min_df: Sequence[int] = (2, 3, 3)) -> None:
-        self.min_df = min_df
-
-    def fit(self, texts: Sequence[str], y: object = None) -> Self:
-        """Learn the n-grams of a training set.
-
-        Raises:
-            ValueError: `min_df` is empty or falls, no word is in enough texts, or `texts` is one
-                text or a table.
-        """
-        del y
-        least = list(self.min_df)
-        if not least or least != sorted(least):
-            raise ValueError(f"min_df must hold one number per n and never fall, not {least}")
-        # Numbered as they come, then again in sorted order without the rare ones.
-        seen: dict[str, int] = {}
-        ids, rows = _number(
-            _as_list(texts), lambda found: [seen.setdefault(word, len(seen)) for word in found]
-        )
-        frequent = _document_frequency(ids, rows, len(seen)) >= least[0]
-        words = sorted(word for word, number in seen.items() if frequent[number])
-        if not words:
-            raise ValueError(f"No word is in {least[0]} texts or more")
-        renumbered = np.full(len(seen), UNKNOWN, np.int64)
-        renumbered[[seen[word] for word in words]] = np.arange(len(words))
-        ids = renumbered[ids]
-
-        encoded = [word.encode() for word in words]
-        self.words_ = np.frombuffer(b"".join(encoded), np.uint8)
-        self.word_ends_ = np.cumsum([len(word) for word in encoded], dtype=np.int64)
-        self.prefixes_: list[NDArray[np.int32]] = []
-        self.lasts_: list[NDArray[np.int32]] = []
-        grams, starts = ids, np.arange(len(ids))
-        for n in range(2, len(least) + 1):
-            keys, starts = _extend(grams, starts, ids, rows, n, len(words))
-            known, numbers = np.unique(keys, return_inverse=True)
-            known = known[_document_frequency(numbers, rows[starts], len(known)) >= least[n - 1]]
-            prefixes, lasts = np.divmod(known, len(words))
-            self.prefixes_.append(prefixes.astype(np.int32))
-            self.lasts_.append(lasts.astype(np.int32))
-            grams = _find(known, keys)
-        self.__dict__.pop("_numbers", None)
-        self.__dict__.pop("_keys", None)
-        return self
-
-    def transform(self, texts: Sequence[str]) -> csr_matrix:
-        """Mark the known n-grams of each text.
-
-        Returns:
-            Shape (texts, n-grams), float64; columns are the words, the 2-grams, the 3-grams, …
-        """
-        check_is_fitted(self)
-        texts = _as_list(texts)
-        number = self._numbers.get
-        ids, rows = _number(texts, lambda found: map(number, found, repeat(UNKNOWN)))
-        width = sum(self.sizes)
-        found = [rows[starts] * width + columns for starts, columns in self._known_grams(ids, rows)]
-        # Sorted and each once: the cells of a CSR matrix in their order.
-        of_row, column = np.divmod(_distinct(np.concatenate(found)), width)
-        ends = np.searchsorted(of_row, np.arange(len(texts) + 1))
-        return csr_matrix(
-            (np.ones(len(column)), column.astype(np.int32), ends.astype(np.int32)),
-            shape=(len(texts), width),
-        )
-
-    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """The n-grams in the order of the columns, their words with spaces between."""
-        del input_features
-        check_is_fitted(self)
-        names = [list(self._numbers)]
-        for prefixes, lasts in zip(self.prefixes_, self.lasts_, strict=True):
-            previous, words = names[-1], names[0]
-            names.append(
-                [f"{previous[p]} {words[w]}" for p, w in zip(prefixes, lasts, strict=True)]
-            )
-        return np.array([name for of_one_n in names for name in of_one_n], object)
-
-    @property
-    def sizes(self) -> list[int]:
-        """How many n-grams are known, for n = 1, 2, and so on."""
-        return [len(self.word_ends_), *map(len, self.lasts_)]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in {"_numbers", "_keys"}}
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - sklearn has no types
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        """Word to number, rebuilt from the arrays when first used after loading."""
-        blob = self.words_.tobytes()
-        ends = [0, *self.word_ends_.tolist()]
-        return {blob[a:b].decode(): number for number, (a, b) in enumerate(pairwise(ends))}
-
-    @cached_property
-    def _keys(self) -> list[Integers]:
-        """For n = 2, 3, …: prefix and last word as one number, sorted."""
-        return [
-            prefixes.astype(np.int64) * len(self.word_ends_) + lasts
-            for prefixes, lasts in zip(self.prefixes_, self.lasts_, strict=True)
-        ]
-
-    def _known_grams(self, ids: Integers, rows: Integers) -> Iterator[tuple[Integers, Integers]]:
-        """For n = 1, 2, …: where the known n-grams start, and their columns."""
-        sizes = self.sizes
-        grams, starts = ids, np.arange(len(ids))
-        yield starts[grams != UNKNOWN], grams[grams != UNKNOWN]
-        for n, keys in enumerate(self._keys, start=2):
-            wanted, starts = _extend(grams, starts, ids, rows, n, sizes[0])
-            grams = _find(keys, wanted)
-            starts, grams = starts[grams != UNKNOWN], grams[grams != UNKNOWN]
-            yield starts, grams + sum(sizes[: n - 1])
+# Weights keep this many bits: nine are a fifth of a percent, which no decision notices, and a model
+# of a million n-grams compresses to a third.
+WEIGHT_BITS = 9
 
 
 class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] # see above
@@ -175,19 +38,26 @@ class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
         alpha: Added to each count, so that a feature of one class only has a finite weight.
 
     Attributes:
-        ratio_: ln((p / |p|) / (q / |q|)) with p, q the smoothed counts of the positive and the
-            negative texts (Wang and Manning 2012, section 2.1); shape (features,), float64.
+        ratio_: ln((p / |p|) / (q / |q|)), rounded, with p, q the smoothed counts of the positive
+            and of the negative texts (Wang and Manning 2012, section 2.1); shape (features,),
+            float64.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def fit(self, X: csr_matrix, y: ArrayLike) -> Self:  # noqa: N803 - sklearn's name
-        """Count features by class; `y` holds 0 and 1."""
+    def fit(
+        self,
+        X: csr_matrix,  # noqa: N803 - sklearn's name
+        y: ArrayLike,
+        sample_weight: Fractions | None = None,
+    ) -> Self:
+        """Count features by class; `y` holds 0 and 1, a text counts `sample_weight` times."""
+        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
         positive = np.asarray(y) == 1
-        p = self.alpha + np.asarray(X[positive].sum(axis=0)).ravel()
-        q = self.alpha + np.asarray(X[~positive].sum(axis=0)).ravel()
-        self.ratio_: NDArray[np.float64] = np.log(p / p.sum()) - np.log(q / q.sum())
+        p = self.alpha + X.T @ (weight * positive)
+        q = self.alpha + X.T @ (weight * ~positive)
+        self.ratio_: Fractions = rounded(np.log(p / p.sum()) - np.log(q / q.sum()))
         return self
 
     def transform(self, X: csr_matrix) -> csr_matrix:  # noqa: N803 - sklearn's name
@@ -196,95 +66,105 @@ class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
         return csr_matrix((X.data * self.ratio_[X.indices], X.indices, X.indptr), shape=X.shape)
 
 
-def build(min_df: Sequence[int] = (2, 3, 3), alpha: float = 1.0, C: float = 30.0) -> Pipeline:  # noqa: N803 - sklearn's name
+class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # see above
+    """Logistic regression whose weights go from those of short texts to those of long ones.
+
+    Each feature has a weight that all texts share and one each for short and for long texts, as in
+    H. Daume, "Frustratingly Easy Domain Adaptation", ACL 2007, with a text's length for its domain:
+    that is known in service too. A text's length is the number of its different known n-grams.
+
+    Args:
+        short: Up to this length a text is short.
+        long: From this length on it is long; in between it is partly either.
+        C: Inverse strength of the L2 penalty.
+
+    Attributes:
+        classes_: The labels 0 and 1.
+        coef_: Weights in short and in long texts, rounded; shape (2, features), float64.
+        intercept_: The same for the intercept; shape (2,), float64.
+    """
+
+    def __init__(self, short: float = 30.0, long: float = 300.0, C: float = 5.0) -> None:  # noqa: N803 - sklearn's name
+        self.short = short
+        self.long = long
+        self.C = C
+
+    def fit(
+        self,
+        X: csr_matrix,  # noqa: N803 - sklearn's name
+        y: ArrayLike,
+        sample_weight: Fractions | None = None,
+    ) -> Self:
+        """Fit on rows of length 1; `y` holds 0 and 1.
+
+        Raises:
+            ValueError: `short` is not below `long`, or a class is missing.
+        """
+        if not 0 <= self.short < self.long:
+            raise ValueError(f"short={self.short} must be below long={self.long}")
+        far = self._far(X)
+        features = hstack([X, diags(1 - far) @ X, diags(far) @ X], format="csr")
+        # The dual form is liblinear's quickest where features outnumber texts by far.
+        inner = LogisticRegression(C=self.C, solver="liblinear", dual=True, random_state=0)
+        inner.fit(features, y, sample_weight)
+        self.classes_ = inner.classes_
+        shared, short, long = inner.coef_.reshape(3, -1)
+        self.coef_: Fractions = rounded(np.stack([shared + short, shared + long]))
+        self.intercept_: Fractions = np.repeat(inner.intercept_, 2)
+        return self
+
+    def decision_function(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
+        """The log-odds of class 1; shape (rows,)."""
+        check_is_fitted(self)
+        far = self._far(X)
+        short, long = (X @ self.coef_.T + self.intercept_).T
+        log_odds: Fractions = (1 - far) * short + far * long
+        return log_odds
+
+    def predict_proba(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
+        """The probabilities of 0 and 1; shape (rows, 2)."""
+        positive = expit(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X: csr_matrix) -> NDArray[np.int64]:  # noqa: N803 - sklearn's name
+        """The likelier class of each row; shape (rows,)."""
+        labels: NDArray[np.int64] = self.classes_[(self.decision_function(X) >= 0).astype(int)]
+        return labels
+
+    def _far(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
+        length = np.diff(X.indptr)
+        far: Fractions = np.clip((length - self.short) / (self.long - self.short), 0, 1)
+        return far
+
+
+def build(
+    min_df: Sequence[int] = (2, 3, 3),
+    alpha: float = 1.0,
+    short: float = 30.0,
+    long: float = 300.0,
+    C: float = 5.0,  # noqa: N803 - sklearn's name
+) -> Pipeline:
     """The pipeline, not fitted: texts in, classes 0 (negative) and 1 (positive) out.
 
     Args:
         min_df: See `NgramVectorizer`.
         alpha: See `NaiveBayesScaler`.
-        C: Inverse strength of the L2 penalty of the classifier.
+        short: See `LengthwiseClassifier`.
+        long: Same.
+        C: Same.
     """
     return Pipeline(
         [
             ("ngrams", NgramVectorizer(min_df)),
             ("scale", NaiveBayesScaler(alpha)),
             ("length", Normalizer()),
-            # The dual form is liblinear's quickest where features outnumber texts by far.
-            (
-                "classify",
-                LogisticRegression(C=C, solver="liblinear", dual=True, random_state=0),
-            ),
+            ("classify", LengthwiseClassifier(short, long, C)),
         ]
     )
 
 
-def _as_list(texts: Sequence[str]) -> Sequence[str]:
-    """The texts, also out of a column: MLflow's `python_function` hands over a table of one."""
-    if isinstance(texts, list):
-        return texts
-    column = np.asarray(texts, object)
-    if column.ndim == 0 or column.size != len(column):
-        raise ValueError("Texts are expected: a list or one column, not one text or a table")
-    listed: list[str] = column.ravel().tolist()
-    return listed
-
-
-def _number(
-    texts: Sequence[str], numbers: Callable[[list[str]], Iterable[int]]
-) -> tuple[Integers, Integers]:
-    """The number of each token of all texts, one text after the other, and each token's text."""
-    ids: list[int] = []
-    lengths: list[int] = []
-    for text in texts:
-        found = tokens(text)
-        ids += numbers(found)
-        lengths.append(len(found))
-    return np.array(ids, np.int64), np.repeat(np.arange(len(lengths)), lengths)
-
-
-def _extend(  # noqa: PLR0913, PLR0917 - one step of a loop, shared by fitting and looking up
-    grams: Integers, starts: Integers, ids: Integers, rows: Integers, n: int, words: int
-) -> tuple[Integers, Integers]:
-    """Lengthen known (n-1)-grams by the word that follows in the same text, where it is known.
-
-    Args:
-        grams: Numbers of (n-1)-grams, `UNKNOWN` among them; shape (k,).
-        starts: Where in `ids` they start; shape (k,).
-        ids: Word numbers of all texts; shape (tokens,).
-        rows: The text of each; shape (tokens,).
-        n: Words of the n-grams to make.
-        words: Number of words in the vocabulary.
-
-    Returns:
-        Keys of the n-grams, and where in `ids` they start.
-    """
-    keep = (grams != UNKNOWN) & (starts + n <= len(ids))
-    grams, starts = grams[keep], starts[keep]
-    lasts = starts + (n - 1)
-    keep = (ids[lasts] != UNKNOWN) & (rows[lasts] == rows[starts])
-    return grams[keep] * words + ids[lasts[keep]], starts[keep]
-
-
-def _find(known: Integers, wanted: Integers) -> Integers:
-    """Where each wanted key stands among the known ones, which are sorted; `UNKNOWN` if not."""
-    if not len(known):
-        return np.full(len(wanted), UNKNOWN, np.int64)
-    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.where(known[at] == wanted, at, UNKNOWN)
-
-
-def _document_frequency(ids: Integers, rows: Integers, size: int) -> Integers:
-    """In how many texts each number stands; shape (size,)."""
-    texts = int(rows.max(initial=0)) + 1
-    return np.bincount(_distinct(ids * texts + rows) // texts, minlength=size)
-
-
-def _distinct(numbers: Integers) -> Integers:
-    """The different numbers, sorted.
-
-    `np.unique` hashes, which takes ten times as long for as many different numbers as we have.
-    """
-    ordered = np.sort(numbers)
-    first = np.ones(len(ordered), bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return ordered[first]
+def rounded(values: Fractions, bits: int = WEIGHT_BITS) -> Fractions:
+    """The nearest numbers with that many bits, so that they compress."""
+    mantissa, exponent = np.frexp(values)
+    nearest: Fractions = np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+    return nearest

@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 
 from sentiment.artifact import TRUSTED_TYPES
-from sentiment.model import NaiveBayesScaler, NgramVectorizer, build
+from sentiment.model import NaiveBayesScaler, build
+from sentiment.ngrams import NgramVectorizer
 from sentiment.text import tokens
 
 TEXTS = [
