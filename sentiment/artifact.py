@@ -1,4 +1,4 @@
-"""A saved model directory: opened safely, checked, and made into a scorer.
+"""A saved model directory: opened safely, checked, compiled, and made into a scorer.
 
 The format is MLflow's `sklearn` flavour with skops inside. Pickles are refused unread: opening one
 runs whatever its author wrote. MLflow's own loader takes the list of trusted types from the
@@ -8,79 +8,82 @@ artifact; ours is fixed here.
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sentiment import logs
 from sentiment.errors import ModelRefusedError
+from sentiment.scoring import FailedProbeError, Fractions, Scorer, SklearnScorer, agrees, check
+
+__all__ = ["Scorer", "SklearnScorer", "open_model"]
+
+log = logs.get(__name__)
 
 # Ours; skops itself trusts what scikit-learn and NumPy need, and nothing that could run a command.
-TRUSTED_TYPES = ("sentiment.model.NaiveBayesScaler", "sentiment.model.NgramVectorizer")
-
-# Texts that no usable model gets wrong: a swapped class or a damaged weight shows here.
-PROBES = (
-    ("An excellent film: wonderful acting, a superb story. I loved it, one of the best!", 1),
-    ("Great, a perfect and beautiful evening, highly recommended.", 1),
-    ("What a terrible waste of time: boring, awful acting, the worst film of the year.", 0),
-    ("Poor, dull and disappointing. I hated it.", 0),
+TRUSTED_TYPES = (
+    "sentiment.model.LengthwiseClassifier",
+    "sentiment.model.NaiveBayesScaler",
+    "sentiment.ngrams.NgramVectorizer",
 )
-# Texts that have no right answer but must have one: nothing known, characters of all sorts, long.
-_ODD_PROBES = ("", " ", "\0", "zzzqqqxxx", "!?!", "İstanbul\u2019da 👍🏽 n't", "no " * 2000)
 
-_REFUSED_HINT = "Publish a model made by `sentiment train`, or move the alias back."
+_REFUSED_HINT = "Publish a model made by `sentiment release`, or go back with `sentiment rollback`."
 
 
-class Scorer(Protocol):
-    """Gives texts their probability of being positive. May be called from any thread."""
-
-    kind: Literal["sklearn", "compiled"]
-
-    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """P(positive) of each text; shape (texts,). No texts give no scores."""
-
-
-class SklearnScorer:
-    """Answers with a scikit-learn pipeline.
-
-    Args:
-        pipeline: Fitted; takes texts and has `predict_proba`, with classes 0 and 1.
-    """
-
-    kind: Literal["sklearn", "compiled"] = "sklearn"
-
-    def __init__(self, pipeline: Any) -> None:  # noqa: ANN401 - sklearn has no types
-        self.pipeline = pipeline
-
-    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """P(positive) of each text; shape (texts,)."""
-        if not texts:
-            # scikit-learn refuses matrices without rows.
-            return np.empty(0)
-        scores: NDArray[np.float64] = self.pipeline.predict_proba(texts)[:, 1]
-        return scores
-
-
-def open_model(directory: Path) -> Scorer:
-    """Open a model directory and check that it can be served.
+def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
+    """Open a model directory, check that it can be served, and compile it.
 
     Args:
         directory: Holds `MLmodel` and what it names.
+        compiled: Where compiled models are kept between starts; None: nowhere. From there a model
+            serves in a fraction of a second, without scikit-learn.
 
     Raises:
         ModelRefusedError: It has another format, untrusted types, or fails a probe.
     """
-    pipeline = _load(_skops_file(directory))
+    file = _skops_file(directory)
+    if compiled:
+        from sentiment.compiled import kept
+
+        scorer = kept.load(compiled, file)
+        if scorer:
+            return scorer
+    pipeline = load_pipeline(directory)
     classes = getattr(pipeline, "classes_", None)
     if classes is None or not np.array_equal(classes, [0, 1]):
         raise _refused(directory, f"its classes are {classes}, not [0 1]")
-    scorer = SklearnScorer(pipeline)
-    _probe(scorer, directory)
-    return scorer
+    reference = SklearnScorer(pipeline)
+    try:
+        expected = check(reference)
+    except FailedProbeError as error:
+        raise _refused(directory, str(error)) from error
+    return _compiled(reference, expected, file, compiled) or reference
+
+
+def load_pipeline(directory: Path, trusted: Sequence[str] = ()) -> Any:  # noqa: ANN401 - see below
+    """The scikit-learn pipeline in a model directory.
+
+    Args:
+        directory: Holds `MLmodel` and what it names.
+        trusted: Qualified names of types to trust beside those that every worker trusts.
+
+    Raises:
+        ModelRefusedError: It has another format, or untrusted types.
+    """
+    file = _skops_file(directory)
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.load(file, trusted=[*TRUSTED_TYPES, *trusted])
+    except UntrustedTypesFoundException as error:
+        raise _refused(directory, f"untrusted types: {error}") from error
+    except Exception as error:
+        raise _refused(directory, f"{type(error).__name__}: {error}") from error
 
 
 def metadata(directory: Path) -> dict[str, str]:
-    """What `sentiment train` noted in a model directory: the data's name, the accuracy, and so on.
+    """What `sentiment release` noted in a model directory: names and digests of data, figures.
 
     Raises:
         ModelRefusedError: Its MLmodel can't be read.
@@ -132,37 +135,27 @@ def _skops_file(directory: Path) -> Path:
     return file
 
 
-def _load(file: Path) -> Any:  # noqa: ANN401 - whatever is in there is checked next
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
+def _compiled(
+    reference: SklearnScorer, expected: Fractions, file: Path, directory: Path | None
+) -> Scorer | None:
+    """The compiled form of a model, if it has one and that answers alike."""
+    from sentiment.compiled import kept
+    from sentiment.compiled.build import build
+    from sentiment.compiled.linear import NotCompilableError, read
+    from sentiment.compiled.scorer import CompiledScorer
 
     try:
-        return skops.io.load(file, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise _refused(file.parent, f"untrusted types: {error}") from error
-    except Exception as error:
-        raise _refused(file.parent, f"{type(error).__name__}: {error}") from error
-
-
-def _probe(scorer: Scorer, directory: Path) -> None:
-    texts = [text for text, _ in PROBES] + list(_ODD_PROBES)
-    try:
-        first, second = scorer.score(texts), scorer.score(texts)
-        single = np.concatenate([scorer.score([text]) for text in texts])
-    except Exception as error:
-        raise _refused(
-            directory, f"it fails on a probe: {type(error).__name__}: {error}"
-        ) from error
-    if first.shape != (len(texts),):
-        raise _refused(directory, f"{len(texts)} texts gave scores of shape {first.shape}")
-    if not np.all((first >= 0) & (first <= 1)):
-        raise _refused(directory, "a score is no probability")
-    # Summing in another order may change the last digits, never more.
-    if not np.array_equal(first, second) or not np.allclose(first, single, rtol=0, atol=1e-9):
-        raise _refused(directory, "the same text gives different scores")
-    for (text, label), score in zip(PROBES, first, strict=False):
-        if (score >= 0.5) != bool(label):  # noqa: PLR2004 - the decision's threshold
-            raise _refused(directory, f"{text!r} gets {score:.3f} for positive")
+        table = build(read(reference.pipeline))
+    except NotCompilableError as error:
+        log.warning("model is not compiled, scikit-learn serves it slowly", reason=str(error))
+        return None
+    scorer = CompiledScorer(table)
+    if not agrees(scorer, expected):
+        log.error("compiled model answers otherwise, scikit-learn serves", model=str(file))
+        return None
+    if directory:
+        kept.save(directory, file, table, expected)
+    return scorer
 
 
 def _refused(directory: Path, reason: str) -> ModelRefusedError:

@@ -122,6 +122,10 @@ MODEL_INFO = _gauge(
     "sentiment_model_info", "worker", "1 for the model that is served.", "model_name",
     "model_version", "scorer",
 )  # fmt: skip
+SLOW_TEXTS = _counter(
+    "sentiment_slow_texts_total", "worker",
+    "Texts that Python had to lower-case for the compiled model: a letter's case hung on context.",
+)  # fmt: skip
 MODEL_LOADED = _gauge(
     "sentiment_model_loaded_timestamp_seconds", "worker", "When the served model was loaded.",
     unit="seconds since 1970",

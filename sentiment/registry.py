@@ -31,6 +31,9 @@ log = logs.get(__name__)
 # Set on each version that we publish: `sentiment.artifact.digest` of its files.
 DIGEST_TAG = "sentiment.sha256"
 
+# In the cache's directory, the models' compiled forms.
+COMPILED = "compiled"
+
 # MLflow puts this file beside what it downloads; it is not part of the model.
 _MLFLOW_NOTE = "registered_model_meta"
 
@@ -70,6 +73,7 @@ class Registry:
         self._alias: str | None = match["alias"]
         self._version: str | None = match["version"]
         address = settings.uri.removeprefix(f"models:/{self.name}")
+        self._compiled = settings.cache_dir / COMPILED
         self._cache = ModelCache(settings.cache_dir, registry_id(), self.name, address)
 
     def cached(self) -> LoadedModel | None:
@@ -78,7 +82,7 @@ class Registry:
         if copy is None:
             return None
         try:
-            return self._loaded(copy.version, open_model(copy.directory))
+            return self._loaded(copy.version, self._open(copy.directory))
         except ModelRefusedError as error:
             log.warning("cached model is not used", reason=error.message)
             return None
@@ -103,7 +107,7 @@ class Registry:
         """
         with self._cache.workspace() as workspace:
             directory = self._download(version, workspace)
-            model = self._loaded(version, open_model(directory))
+            model = self._loaded(version, self._open(directory))
             self._cache.keep(version, directory)
         return model
 
@@ -126,6 +130,9 @@ class Registry:
                 reason=error.message,
             )
             return model
+
+    def _open(self, directory: Path) -> Scorer:
+        return open_model(directory, self._compiled)
 
     def _loaded(self, version: str, scorer: Scorer) -> LoadedModel:
         return LoadedModel(self.name, version, scorer, time.time())

@@ -14,9 +14,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment.artifact import PROBES, open_model
+from sentiment.artifact import open_model
 from sentiment.errors import ModelRefusedError
 from sentiment.publish import bundled_model
+from sentiment.scoring import PROBES
 
 
 @pytest.fixture

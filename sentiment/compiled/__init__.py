@@ -1,0 +1,12 @@
+"""Linear models over word n-grams as a hash table and one native loop over UTF-8 bytes.
+
+- `linear`: reads a fitted scikit-learn pipeline
+- `build`: lays it out as a `table`
+- `characters`, `words`, `tokenise`: from bytes to tokens, by the rules of `sentiment.text`
+- `loop`: from tokens to n-grams to log-odds
+- `scorer`: what the rest of the project calls
+- `kept`: compiled models on disk
+- `native`: compiling itself
+
+Nothing but `linear` and `build` imports scikit-learn, so that a worker starts without it.
+"""

@@ -1,0 +1,76 @@
+"""Compiling to native code: the decorators, where the code is kept, and three instructions.
+
+Numba keeps compiled code beside the hash of the one file that a function stands in. Ours call each
+other across files, so each state of this package gets a directory of its own.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba as nb
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _state() -> str:
+    """Names the code of this package and the rules that it follows."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    sources.append(Path(__file__).parent.parent / "text.py")
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+
+
+STATE = _state()
+
+# Where `NUMBA_CACHE_DIR` says, else in the user's own cache.
+_given = os.environ.get("NUMBA_CACHE_DIR")
+_home = Path(_given) if _given else Path.home() / ".cache" / "sentiment-stream" / "native"
+config.CACHE_DIR = str(_home / STATE)  # type: ignore[attr-defined]  # made at run time
+
+
+def jit(function: Function) -> Function:
+    """Compile a function; other threads run while it does."""
+    compiled: Any = nb.njit(cache=True, nogil=True)(function)
+    return cast("Function", compiled)
+
+
+def step(function: Function) -> Function:
+    """The same for a small step of a loop, which LLVM copies in: a call costs as much as a word."""
+    compiled: Any = nb.njit(cache=True, nogil=True, forceinline=True)(function)
+    return cast("Function", compiled)
+
+
+def _load8(typing: Any, array: Any, index: Any) -> Any:
+    """Eight bytes of an array of bytes as one uint64, the first one lowest. Nothing is checked."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(view.data, [arguments[1]])
+        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(array, index), generate
+
+
+def _trailing_zeros(typing: Any, number: Any) -> Any:
+    """How many of the lowest bits of a uint64 are 0; 64 for 0."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        del context, signature
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(number), generate
+
+
+# As native code calls them: without the first argument.
+load8: Any = intrinsic(_load8)
+trailing_zeros: Any = intrinsic(_trailing_zeros)

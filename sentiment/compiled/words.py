@@ -1,0 +1,226 @@
+"""Hashes of words: of their UTF-8 in lower case, eight bytes at a time."""
+
+from typing import Any
+
+import numpy as np
+
+from sentiment.compiled.characters import (
+    APOSTROPHE,
+    CONTEXT,
+    KIND_SHIFT,
+    OTHER,
+    PAGE_BITS,
+    SHIFT_MASK,
+    SPACE,
+    WORD,
+)
+from sentiment.compiled.native import jit, load8, step, trailing_zeros
+
+# Instead of the end of a word whose lower case depends on context: see `characters.CONTEXTUAL`.
+IN_CONTEXT = -1
+
+# Odd numbers with well-mixed bits: those of SplitMix64 and of the golden ratio.
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+# What tells the hash of a word that a negator reaches from that of the word itself.
+NEGATION = np.uint64(0x5851F42D4C957F2D)
+
+# Called by the compiler once and not in the loop, where each would cost a string.
+_A, _D, _E, _L, _M, _N, _R, _S, _T, _V, _Z = map(ord, "adelmnrstvz")
+_BLANK, _QUOTE, _GRAVE, _LINE = map(ord, " '`_")
+
+_REPLACEMENT = 0xFFFD
+_0, _1, _8 = np.uint64(0), np.uint64(1), np.uint64(8)
+_U29, _U32 = np.uint64(29), np.uint64(32)
+
+# The same byte eight times: arithmetic on them is arithmetic on eight bytes at once (SWAR).
+_TOP = np.uint64(0x8080808080808080)
+_LOW_7 = np.uint64(0x7F7F7F7F7F7F7F7F)
+_ONES = np.uint64(0x0101010101010101)
+_CASE = np.uint64(0x2020202020202020)
+_QUOTES = np.uint64(0x2727272727272727)
+# Added to a byte below 128, the first sets its top bit from "a" on, the second after "z".
+_FROM_A, _AFTER_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
+_FROM_0, _AFTER_9 = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)
+_LAST_2 = np.uint64(0xFFFF000000000000)
+
+
+@step
+def fold(h: Any, chunk: Any) -> Any:
+    """Take eight more bytes of a word into its hash."""
+    h = (h ^ chunk) * MIX_1
+    return h ^ (h >> _U32)
+
+
+@step
+def finish(h: Any) -> Any:
+    """Mix all bits of a hash into all bits."""
+    h = (h ^ (h >> _U29)) * MIX_2
+    return h ^ (h >> _U32)
+
+
+@step
+def extend(gram: Any, token: Any) -> Any:
+    """The hash of an n-gram from that of its first n-1 tokens and of its last one."""
+    h = (gram + GOLDEN) * MIX_1 ^ token
+    return finish(h)
+
+
+@jit
+def decode(text: Any, at: int, end: int) -> Any:
+    """One code point and its number of bytes; a bad byte is U+FFFD, as Python's `replace` has it.
+
+    Halves of surrogate pairs are taken as they are: Python's strings may hold them.
+    """
+    lead = np.int64(text[at])
+    if lead < 0x80:
+        return lead, 1
+    if lead < 0xC2 or lead > 0xF4:
+        return _REPLACEMENT, 1
+    size = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+    if at + size > end:
+        return _REPLACEMENT, 1
+    code = lead & (0x7F >> size)
+    for place in range(1, size):
+        byte = np.int64(text[at + place])
+        if byte & 0xC0 != 0x80:
+            return _REPLACEMENT, 1
+        code = code << 6 | byte & 0x3F
+    if (size == 3 and code < 0x800) or (size == 4 and not 0x10000 <= code < 0x110000):
+        return _REPLACEMENT, 1
+    return code, size
+
+
+@step
+def look(text: Any, at: int, end: int, pages: Any, entries: Any) -> Any:
+    """The kind, the lower case and the number of bytes of the code point that stands there."""
+    if at >= end:
+        return OTHER, 0, 0
+    code: Any = np.int64(text[at])
+    if code < 0x80:
+        # A branch that is foreseen, where a size that is looked up would hold up the next step.
+        entry = np.int64(entries[code])
+        return entry >> KIND_SHIFT, (code + entry) & SHIFT_MASK, 1
+    code, size = decode(text, at, end)
+    entry = np.int64(entries[(np.int64(pages[code >> PAGE_BITS]) << PAGE_BITS) + (code & 255)])
+    return entry >> KIND_SHIFT, (code + entry) & SHIFT_MASK, size
+
+
+@step
+def push(h: Any, chunk: Any, bits: Any, code: Any) -> Any:
+    """Take one code point into a hash: the hash, the bytes not yet in it, and 8 times how many."""
+    last = 0 if code < 0x80 else 1 if code < 0x800 else 2 if code < 0x10000 else 3
+    for left in range(last, -1, -1):
+        byte = code >> 6 * left
+        if last > 0:
+            # The first byte of a sequence says how many there are, the others begin with 10.
+            byte = (0xF00 >> last & 0xFF | byte) if left == last else (0x80 | byte & 0x3F)
+        chunk |= np.uint64(byte) << bits
+        bits += _8
+        if bits == np.uint64(64):
+            h, chunk, bits = fold(h, chunk), _0, _0
+    return h, chunk, bits
+
+
+@jit
+def joins(text: Any, at: int, end: int, pages: Any, entries: Any) -> bool:
+    """Whether a split-off `n't`, `'s`, `'re`, `'ve`, `'ll`, `'d` or `'m` begins there."""
+    kind, first, size = look(text, at, end, pages, entries)
+    negates = first == _N
+    if negates:
+        at += size
+        kind, _, size = look(text, at, end, pages, entries)
+    if kind != APOSTROPHE:
+        return False
+    at += size
+    _, letter, size = look(text, at, end, pages, entries)
+    at += size
+    kind, second, size = look(text, at, end, pages, entries)
+    if negates:
+        return letter == _T and kind != WORD
+    if kind != WORD:
+        return letter == _S or letter == _D or letter == _M
+    pair = (second == _E and (letter == _R or letter == _V)) or (letter == _L and second == _L)
+    return pair and look(text, at + size, end, pages, entries)[0] != WORD
+
+
+@jit
+def any_word(text: Any, at: int, end: int, pages: Any, entries: Any, seed: Any) -> tuple[Any, int]:
+    """The hash, not finished, and the end of the word that begins there; or `IN_CONTEXT`."""
+    h, chunk, bits = seed, _0, _0
+    last, run = 0, 0
+    kind, lower, size = look(text, at, end, pages, entries)
+    while True:
+        while kind == WORD:
+            run = run + 1 if lower == last and _A <= lower <= _Z else 1
+            last = lower
+            # Of an elongation, two letters count.
+            if run <= 2:
+                h, chunk, bits = push(h, chunk, bits, lower)
+            at += size
+            kind, lower, size = look(text, at, end, pages, entries)
+        after, next_lower, next_size = look(text, at + size, end, pages, entries)
+        if kind == CONTEXT or (kind == APOSTROPHE and after == CONTEXT):
+            return h, IN_CONTEXT
+        if kind == APOSTROPHE and after == WORD:
+            h, chunk, bits = push(h, chunk, bits, _QUOTE)
+            last = 0
+            at += size
+            kind, lower, size = after, next_lower, next_size
+        elif kind == SPACE and lower == _BLANK and joins(text, at + 1, end, pages, entries):
+            at += size
+            kind, lower, size = after, next_lower, next_size
+        else:
+            return (fold(h, chunk) if bits != _0 else h), at
+
+
+@step
+def is_tripled(chunk: Any) -> bool:
+    """Whether three bytes in a row are the same; now and then also where none are."""
+    pairs = chunk ^ chunk >> _8
+    triples = pairs | pairs >> _8 | _LAST_2
+    return (triples - _ONES) & ~triples & _TOP != _0
+
+
+@step
+def word(text: Any, at: int, end: int, pages: Any, entries: Any, seed: Any) -> tuple[Any, int]:
+    """The same as `any_word`, eight bytes at a time where a word is as most words are.
+
+    Up to 16 letters and digits of ASCII, perhaps with an apostrophe; at least nine bytes that may
+    be read must follow the end of the text.
+    """
+    h, start = seed, at
+    for _ in range(2):
+        chunk = load8(text, at)
+        seven = chunk & _LOW_7
+        lower = seven | _CASE
+        letters = (lower + _FROM_A) & ~(lower + _AFTER_Z)
+        digits = (seven + _FROM_0) & ~(seven + _AFTER_9)
+        quotes = ~((seven ^ _QUOTES) + _LOW_7)
+        inside = (letters | digits) & ~chunk & _TOP
+        inside |= quotes & ~chunk & inside << _8 & inside >> _8
+        outside = ~inside & _TOP
+        if is_tripled(lower):
+            break
+        if outside != _0:
+            # The top bit of the first byte outside; the bytes below it are the word's.
+            bits = trailing_zeros(outside) & ~np.uint64(7)
+            if bits != _0:
+                h = fold(h, lower & ((_1 << bits) - _1))
+            at += np.int64(bits >> np.uint64(3))
+            byte, after = text[at], text[at + 1]
+            if byte >= 0x80 or byte == _QUOTE or byte == _GRAVE or byte == _LINE:
+                break
+            if (
+                byte == _BLANK
+                and (after >= 0x80 or after == _QUOTE or after == _GRAVE or after | 0x20 == _N)
+                and joins(text, at + 1, end, pages, entries)
+            ):
+                break
+            return h, at
+        h = fold(h, chunk | _CASE)
+        at += 8
+        if is_tripled(load8(text, at - 2) | _CASE):
+            break
+    return any_word(text, start, end, pages, entries, seed)

@@ -1,0 +1,262 @@
+"""Claims about compiled models: the same answers as scikit-learn's, and why."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from sklearn.feature_extraction.text import (
+    CountVectorizer,
+    HashingVectorizer,
+    TfidfTransformer,
+    TfidfVectorizer,
+)
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, Normalizer
+
+from sentiment import metrics
+from sentiment.compiled import build as building
+from sentiment.compiled.build import build as compile_table
+from sentiment.compiled.linear import NotCompilableError, read
+from sentiment.compiled.scorer import ROOM_BYTES, CompiledScorer
+from sentiment.errors import SentimentError
+from sentiment.model import NaiveBayesScaler, build
+from sentiment.ngrams import NgramVectorizer
+from tests.unit.texts import PIECES, TEXTS
+
+WORDS = [piece.strip() for piece in PIECES if piece.strip() and piece.isalpha()]
+TRAINING = [
+    f"{a} {b} {c}"
+    for i, a in enumerate(WORDS)
+    for b, c in ((WORDS[i - 1], "not good"), (WORDS[i - 2], "film, the film"))
+]
+LABELS = [i % 3 == 0 or i % 7 == 1 for i in range(len(TRAINING))]
+# What the models know, so that most texts have something in them.
+KNOWN = st.lists(st.sampled_from([*WORDS, "the", "not", "film", ",", "."]), max_size=30).map(
+    " ".join
+)
+
+
+def fitted(*steps: Any) -> Pipeline:  # noqa: ANN401 - sklearn has no types
+    """A pipeline that knows the training texts."""
+    return make_pipeline(*steps).fit(TRAINING, np.array(LABELS, int))
+
+
+def logistic() -> LogisticRegression:
+    """The usual classifier."""
+    return LogisticRegression(C=10)
+
+
+PIPELINES: dict[str, Callable[[], Pipeline]] = {
+    "ours": lambda: build((1, 1, 1), short=3, long=9).fit(TRAINING, np.array(LABELS, int)),
+    "ours, without lengths": lambda: fitted(
+        NgramVectorizer((1, 1)), NaiveBayesScaler(), Normalizer(), logistic()
+    ),
+    "ours, not scaled": lambda: fitted(NgramVectorizer((1,)), logistic()),
+    "counts": lambda: fitted(CountVectorizer(), logistic()),
+    "counts, pairs only": lambda: fitted(CountVectorizer(ngram_range=(2, 2)), logistic()),
+    "binary, five words": lambda: fitted(
+        CountVectorizer(binary=True, ngram_range=(1, 5)), "passthrough", logistic()
+    ),
+    "stop words, case": lambda: fitted(
+        CountVectorizer(stop_words=["the", "film"], lowercase=False, ngram_range=(1, 2)), logistic()
+    ),
+    "English stop words": lambda: fitted(
+        CountVectorizer(stop_words="english", max_features=9), Normalizer("l1"), logistic()
+    ),
+    "tf-idf": lambda: fitted(TfidfVectorizer(ngram_range=(1, 3)), logistic()),
+    "tf-idf, logarithms": lambda: fitted(
+        TfidfVectorizer(sublinear_tf=True, norm="l1", smooth_idf=False), logistic()
+    ),
+    "tf-idf, in two steps": lambda: fitted(
+        CountVectorizer(), TfidfTransformer(norm=None), Normalizer(), logistic()
+    ),
+    "stochastic gradient": lambda: fitted(
+        TfidfVectorizer(use_idf=False, binary=True), SGDClassifier(loss="log_loss", random_state=0)
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def pair(request: pytest.FixtureRequest) -> tuple[Pipeline, CompiledScorer]:
+    """A pipeline and its compiled form."""
+    pipeline = PIPELINES[request.param]()
+    return pipeline, compiled(pipeline)
+
+
+def compiled(pipeline: Pipeline) -> CompiledScorer:
+    """The compiled form of a pipeline."""
+    return CompiledScorer(compile_table(read(pipeline)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(KNOWN, TEXTS), min_size=1, max_size=6))
+def test_answers_as_sklearn(pair: tuple[Pipeline, CompiledScorer], texts: list[str]) -> None:
+    """Within 1e-9 of `predict_proba` and never another decision, in batches and one by one."""
+    pipeline, scorer = pair
+    expected = pipeline.predict_proba(texts)[:, 1]
+    for scores in (scorer.score(texts), np.concatenate([scorer.score([t]) for t in texts])):
+        np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(scores >= 0.5, expected >= 0.5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.one_of(KNOWN, TEXTS))
+def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], text: str) -> None:
+    """Contributions and intercept are the log-odds; each span holds what it is said to hold."""
+    pipeline, scorer = pair
+    found = scorer.explain(text)
+    expected = pipeline.decision_function([text])[0]
+    assert found.log_odds == pytest.approx(expected, abs=1e-9)
+    total = found.intercept + sum(part.log_odds for part in found.contributions)
+    assert total == pytest.approx(expected, abs=1e-9)
+    for part in found.contributions:
+        assert part.spans
+        for begin, end in part.spans:
+            assert 0 <= begin < end <= len(text)
+            assert not text[begin].isspace()
+            assert not text[end - 1].isspace()
+
+
+def test_explains_each_ngram_once_wherever_it_stands() -> None:
+    """Spans are characters of the text as it was written, also where lower-casing makes two of one."""
+    scorer = compiled(fitted(CountVectorizer(lowercase=True), logistic()))
+    text = "\U0001f600 Film, \u0130 FILM"
+    (part,) = scorer.explain(text).contributions
+    assert [text[begin:end] for begin, end in part.spans] == ["Film", "FILM"]
+
+
+def test_rounding_never_decides() -> None:
+    """Weights that cancel out to the last bit, or nearly, are added up in scikit-learn's order."""
+    pipeline = fitted(CountVectorizer(ngram_range=(1, 2)), logistic())
+    chance = np.random.default_rng(0)
+    vocabulary = list(pipeline[0].vocabulary_)
+    texts = [" ".join(chance.choice(vocabulary, 12)) for _ in range(300)]
+    for scale in (1.0, 1e-3, 1e-17):
+        weights = chance.choice([0.1, -0.1, 0.3, -0.3, 0.7, -0.7], len(vocabulary))
+        pipeline[-1].coef_[0] = weights * scale
+        pipeline[-1].intercept_[0] = 0
+        log_odds = pipeline.decision_function(texts)
+        assert np.any(np.abs(log_odds) < 1e-15)
+        explained = [compiled(pipeline).explain(text).log_odds for text in texts]
+        np.testing.assert_array_equal(np.sign(explained), np.sign(log_odds))
+
+
+def test_a_changed_weight_is_noticed() -> None:
+    """The comparison that the other tests rely on fails where one weight is off by a millionth."""
+    pipeline = PIPELINES["ours"]()
+    table = compile_table(read(pipeline))
+    table.weights[:, :2] *= 1 + 1e-6
+    texts = [*TRAINING, ""]
+    off = CompiledScorer(table).score(texts) - pipeline.predict_proba(texts)[:, 1]
+    assert np.abs(off).max() > 1e-9
+
+
+def test_long_texts_and_many_of_them() -> None:
+    """A text beyond the scratch, an empty batch, and a batch of thousands, are like any other."""
+    pipeline = PIPELINES["ours"]()
+    scorer = compiled(pipeline)
+    texts = ["good film " * ROOM_BYTES, "", *TRAINING * 50, "not " * 5000]
+    np.testing.assert_allclose(
+        scorer.score(texts), pipeline.predict_proba(texts)[:, 1], rtol=0, atol=1e-9
+    )
+    assert scorer.score([]).shape == (0,)
+
+
+def test_threads_share_a_scorer_and_it_does_not_grow() -> None:
+    """Eight threads at once get the answers of one, and leave no more scratch than threads."""
+    scorer = compiled(PIPELINES["ours"]())
+    expected = scorer.score(TRAINING)
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(200):
+            mine = TRAINING[number:] + TRAINING[:number]
+            if not np.array_equal(scorer.score(mine), np.roll(expected, -number)):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert scorer.rooms <= len(threads)
+
+
+def test_texts_that_python_lower_cases_are_counted() -> None:
+    """The slower way is exact, and a metric says how often it was taken."""
+    pipeline = PIPELINES["ours"]()
+    before = metrics.SLOW_TEXTS._value.get()  # noqa: SLF001 - the client has no other way
+    texts = ["\u039f\u0394\u039f\u03a3 good", "a good film", "\u0130 bad"]
+    scores = compiled(pipeline).score(texts)
+    np.testing.assert_allclose(scores, pipeline.predict_proba(texts)[:, 1], rtol=0, atol=1e-9)
+    assert metrics.SLOW_TEXTS._value.get() == before + 2  # noqa: SLF001 - same
+
+
+def test_utf8_is_scored_as_its_text() -> None:
+    """Bytes give the answers of the strings that they are."""
+    scorer = compiled(PIPELINES["ours"]())
+    texts = [*TRAINING, "caf\u00e9 \U0001f600 good", "\u03a3 film"]
+    encoded = [text.encode() for text in texts]
+    np.testing.assert_array_equal(scorer.score_utf8(encoded), scorer.score(texts))
+
+
+class Shouting(CountVectorizer):  # type: ignore[misc] # sklearn has no types
+    """A vectoriser that does something else under the same roof."""
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        (lambda: fitted(HashingVectorizer(), logistic()), "HashingVectorizer"),
+        (lambda: fitted(Shouting(), logistic()), "Shouting"),
+        (lambda: fitted(CountVectorizer(analyzer="char"), logistic()), "analyzer"),
+        (lambda: fitted(CountVectorizer(token_pattern=r"\w+"), logistic()), "token_pattern"),
+        (lambda: fitted(CountVectorizer(tokenizer=str.split, token_pattern=None), logistic()),
+         "tokenizer"),
+        (lambda: fitted(CountVectorizer(preprocessor=str.upper), logistic()), "preprocessor"),
+        (lambda: fitted(CountVectorizer(strip_accents="unicode"), logistic()), "strip_accents"),
+        (lambda: fitted(CountVectorizer(ngram_range=(1, 6)), logistic()), "longer than 5"),
+        (lambda: fitted(CountVectorizer(vocabulary=["good", "a", "film"]), logistic()), "never finds"),
+        (lambda: fitted(TfidfVectorizer(dtype=np.float32), logistic()), "float64"),
+        (lambda: fitted(CountVectorizer(), MaxAbsScaler(), logistic()), "MaxAbsScaler"),
+        (lambda: fitted(CountVectorizer(), Normalizer("max"), logistic()), "norm"),
+        (lambda: fitted(CountVectorizer(), Normalizer(), Normalizer(), logistic()), "goes on scaling"),
+        (lambda: fitted(CountVectorizer(), MultinomialNB()), "MultinomialNB"),
+        (lambda: fitted(CountVectorizer(), SGDClassifier(loss="modified_huber")), "another loss"),
+        (lambda: make_pipeline(CountVectorizer(), logistic()).fit(TRAINING, ["a", "b"] * (len(TRAINING) // 2)),
+         "classes"),
+        (lambda: logistic(), "no pipeline"),
+    ],
+)  # fmt: skip
+def test_refuses_what_it_does_not_know(pipeline: Callable[[], Any], reason: str) -> None:
+    """A pipeline that computes anything else is refused, and the reason says what."""
+    with pytest.raises(NotCompilableError, match=reason):
+        read(pipeline())
+
+
+def test_equal_keys_are_found_when_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known n-grams never share a key: another seed is taken, and without one there is an error."""
+    linear = read(PIPELINES["ours"]())
+    keys_of = building._keys  # noqa: SLF001 - the fault can't be made otherwise
+
+    def colliding(bad: int) -> Callable[..., Any]:
+        def keys(model: Any, seed: np.uint64) -> Any:  # noqa: ANN401 - see above
+            found = keys_of(model, seed)
+            if seed in building.SEEDS[:bad]:
+                found[0] = found[1]
+            return found
+
+        return keys
+
+    monkeypatch.setattr(building, "_keys", colliding(1))
+    table = compile_table(linear)
+    assert np.uint64(table.options[1].astype(np.uint64)) == np.uint64(building.SEEDS[1])
+    monkeypatch.setattr(building, "_keys", colliding(len(building.SEEDS)))
+    with pytest.raises(SentimentError, match="same key"):
+        compile_table(linear)

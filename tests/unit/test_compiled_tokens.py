@@ -1,0 +1,150 @@
+"""Claims about the tokens that the native loop finds."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+from sentiment.compiled import build, linear, scorer
+from sentiment.compiled.characters import CONTEXTUAL, characters
+from sentiment.compiled.table import Table
+from sentiment.compiled.tokenise import (
+    NEGATOR,
+    OURS,
+    SKLEARN,
+    STOP_WORD,
+    our_tokens,
+    sklearn_tokens,
+)
+from sentiment.compiled.words import IN_CONTEXT, decode
+from sentiment.text import NEGATORS, SCOPE, tokens
+from tests.unit.texts import TEXTS
+
+SEED = np.uint64(build.SEEDS[0])
+STOP_WORDS = {"the": STOP_WORD, "film": STOP_WORD}
+
+
+def hashed(words: list[str]) -> list[int]:
+    """The hashes of tokens as the table holds them."""
+    hashes: NDArray[np.uint64] = build.token_hashes(words, SEED)
+    listed: list[int] = hashes.tolist()
+    return listed
+
+
+def table(rules: int) -> Table:
+    """The table of an empty model, for its characters and special words."""
+    special = dict.fromkeys(NEGATORS, NEGATOR) if rules == OURS else STOP_WORDS
+    grams = [(np.array([0]), np.array([[0]]))]
+    return build.build(
+        linear.Linear(
+            ["x"], grams, np.ones(1), rules, 1, special=special, short=np.ones(1), long=np.ones(1)
+        )
+    )
+
+
+OUR_TABLE, SKLEARN_TABLE = table(OURS), table(SKLEARN)
+
+
+def native(
+    encoded: bytes, rules: int = OURS, *, lowers: bool = True
+) -> tuple[list[int], list[bytes]]:
+    """What the loop finds in a text: hashes, and the bytes that each stands for."""
+    room = scorer.new_room(len(encoded) + 1, 1, explains=True)
+    data = scorer.padded(encoded)
+    made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
+    if rules == OURS:
+        count = our_tokens(
+            data, 0, len(encoded), made.pages, made.entries, made.words, SEED, SCOPE,
+            room.keys, room.spans,
+        )  # fmt: skip
+    else:
+        count = sklearn_tokens(
+            data, 0, len(encoded), made.pages, made.entries, made.words, SEED, lowers,
+            room.keys, room.spans,
+        )  # fmt: skip
+    if count == IN_CONTEXT:
+        raise AssertionError("a letter's case hangs on context")
+    spans = room.spans[:count].tolist()
+    return room.keys[:count].tolist(), [encoded[begin:end] for begin, end in spans]
+
+
+def utf8(text: str) -> bytes:
+    """UTF-8, halves of surrogate pairs as they are."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+@settings(max_examples=1500, deadline=None)
+@given(TEXTS)
+def test_finds_the_tokens_of_the_rules(text: str) -> None:
+    """Whatever the text, the loop's tokens are those of `sentiment.text`, in their order."""
+    if not set(CONTEXTUAL).isdisjoint(text):
+        with pytest.raises(AssertionError, match="context"):
+            # Only where it hangs on a neighbour, which is never seen too late.
+            native(utf8(text))
+        text = text.lower()
+    assert native(utf8(text))[0] == hashed(tokens(text))
+
+
+@pytest.mark.parametrize("before", ["", "a", "not ", "it 's ", "\u2019", "<b", "@", "!", "x'"])
+def test_every_character_counts_as_the_rules_say(before: str) -> None:
+    """All code points of Unicode, after and before each kind of neighbour."""
+    for code in range(sys.maxunicode + 1):
+        text = f"{before}{chr(code)}a"
+        if chr(code) not in CONTEXTUAL and (code < 0x3000 or code % 53 == 0):
+            assert native(utf8(text))[0] == hashed(tokens(text)), hex(code)
+
+
+@settings(max_examples=800, deadline=None)
+@given(TEXTS, st.booleans())
+def test_finds_the_tokens_of_sklearn(text: str, lowers: bool) -> None:  # noqa: FBT001 - drawn
+    """With scikit-learn's rules the tokens are its own, lower-cased or not, less stop words."""
+    if lowers:
+        text = text.lower()
+    expected = [t for t in re.findall(r"(?u)\b\w\w+\b", text) if t not in STOP_WORDS]
+    assert native(utf8(text), SKLEARN, lowers=lowers)[0] == hashed(expected)
+
+
+@given(st.binary(max_size=40))
+def test_bad_bytes_are_what_python_replaces_them_by(encoded: bytes) -> None:
+    """Bytes that are no UTF-8 count as Python's `replace` has it, and none is read beyond."""
+    text = encoded.decode("utf-8", "replace")
+    if set(CONTEXTUAL).isdisjoint(text) and b"\xed" not in encoded:
+        assert native(encoded)[0] == hashed(tokens(text))
+    data, at, codes = scorer.padded(encoded), 0, []
+    while at < len(encoded):
+        code, size = decode(data, at, len(encoded))
+        codes.append(code)
+        at += size
+    assert at == len(encoded)
+    if b"\xed" not in encoded:
+        assert "".join(map(chr, codes)).replace("\ufffd", "") == text.replace("\ufffd", "")
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_spans_hold_the_tokens(text: str) -> None:
+    """A token's span, read by the rules alone, is that token."""
+    text = text.lower()
+    for code, found in zip(*native(utf8(text)), strict=True):
+        alone = found.decode("utf-8", "surrogatepass")
+        assert code in hashed([*tokens(alone), *(f"~{token}" for token in tokens(alone))])
+
+
+def test_lower_case_hangs_on_context_for_two_letters_only() -> None:
+    """Every other code point has one lower-case form of its own, and lowering twice is lowering."""
+    for code in range(sys.maxunicode + 1):
+        letter = chr(code)
+        if letter not in CONTEXTUAL:
+            assert len(letter.lower()) == 1
+            assert f"a{letter}".lower() == f"a{letter.lower()}"
+            assert letter.lower().lower() == letter.lower()
+
+
+def test_the_table_of_characters_is_small() -> None:
+    """Like pages are kept once: a quarter of a megabyte, which stays in the processor's cache."""
+    pages, entries = characters()
+    assert len(pages) == 4352
+    assert entries.nbytes < 256 * 1024
