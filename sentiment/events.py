@@ -190,6 +190,27 @@ def decode_event(value: bytes) -> TextEvent:
     return event
 
 
+def convert_event(fields: dict[str, Any]) -> TextEvent:
+    """The same for the fields of a row of a table, where None is a field that is not there.
+
+    Raises:
+        EventError: They make no valid event.
+    """
+    try:
+        event = msgspec.convert(fields, TextEvent)
+    except msgspec.ValidationError as error:
+        text = fields.get("text")
+        if text is None:
+            raise EventError("missing_text", "the row has no text") from None
+        if not isinstance(text, str):
+            name = type(text).__name__
+            raise EventError("text_not_string", f"the text is of type {name}") from None
+        raise EventError("invalid_field", str(error)) from None
+    if not event.text or event.text.isspace():
+        raise EventError("empty_text", "the text is empty or only white space")
+    return event
+
+
 def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - one line a code
     """Name what is wrong with a value that didn't decode. Slower than decoding, and that is fine.
 

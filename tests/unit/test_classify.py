@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 
 from sentiment.artifact import open_model
 from sentiment.cli import cli
-from sentiment.commands.classify import read_lines
+from sentiment.commands.inputs import read_lines
 from sentiment.errors import SentimentError
 from sentiment.publish import bundled_model, ensure_published
 
