@@ -1,9 +1,16 @@
 """Publish a saved model directory to an MLflow registry, under a name and an alias.
 
-Uses nothing but MLflow's client, so that it works with the small `mlflow-skinny`, and against
-servers of MLflow 2 as well: the files are artifacts of a run, and the version points to them.
+Uses nothing but MLflow's client, so that it works with the small `mlflow-skinny`. On a server of
+MLflow 3 the files belong to a logged model, which stands under Models with its parameters and
+metrics. A server of MLflow 2, such as DagsHub's, knows no logged models: there the files are
+artifacts of the run. The version points to either, and is loaded in the same way.
 """
 
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +22,7 @@ from sentiment.tracking import connect, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Run
 
 NAME = "sentiment"
 ALIAS = "champion"
@@ -27,6 +35,15 @@ BUNDLED_TAG = "sentiment.bundled"
 
 # Where the model stands among the artifacts of its run.
 _ARTIFACT_PATH = "model"
+
+# Longest value of a tag, in characters, that MLflow 2 takes (5,000), with some room.
+MAX_TAG = 4500
+# MLflow 2 cuts or refuses longer values of parameters.
+_MAX_PARAM = 500
+# MLflow's own tag of a logged model, in which it notes the versions made of it.
+_VERSIONS_TAG = "mlflow.modelVersions"
+# How a server says that it knows no such call; MLflow 2.7 answers 404.
+_UNKNOWN_CALL = {404, 405, 501}
 
 
 def bundled_model() -> Path:
@@ -71,7 +88,7 @@ def publish(
     """Publish a model directory as a new version, and point the alias to it.
 
     Args:
-        directory: Made by `sentiment train`; checked as the worker will check it.
+        directory: Made by `sentiment release`; checked as the worker will check it.
         tracking_uri: The registry; None: what MLflow finds in the environment.
         name: Name of the registered model; made if missing.
         alias: The alias to set; empty: none.
@@ -87,31 +104,121 @@ def publish(
     if not (directory / "MLmodel").is_file():
         raise InputError(
             f"{directory} is no model directory: it has no MLmodel file.",
-            "`sentiment train` makes one.",
+            "`sentiment release` makes one.",
         )
     open_model(directory)
     tags = {f"sentiment.{key}": value for key, value in metadata(directory).items()}
     tags[DIGEST_TAG] = digest(checksums(directory))
     if directory == bundled_model():
         tags[BUNDLED_TAG] = "true"
-    with connect(TIMEOUT_S, tracking_uri) as client:
-        _ensure_registered(client, name)
-        run = client.create_run(
-            experiment_id(client, tracking_uri, name), run_name=f"publish {name}"
+    with connect(TIMEOUT_S, tracking_uri) as client, start_run(client, tracking_uri, name) as run:
+        version = add_version(client, run, name, directory, tags=tags)
+        if alias:
+            client.set_registered_model_alias(name, alias, version)
+    return version
+
+
+@contextmanager
+def start_run(client: "MlflowClient", tracking_uri: str | None, name: str) -> "Iterator[Run]":
+    """A run in the experiment of a model's name; marked as failed if the block fails."""
+    experiment = experiment_id(client, tracking_uri, name)
+    run = client.create_run(experiment, run_name=f"publish {name}")
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run.info.run_id, status)
+
+
+def add_version(  # noqa: PLR0913 - what a version is made of
+    client: "MlflowClient",
+    run: "Run",
+    name: str,
+    directory: Path,
+    *,
+    tags: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> str:
+    """Store a model directory and make a version of it.
+
+    Args:
+        client: Of `connect`.
+        run: The run that the version comes from.
+        name: Name of the registered model; made if missing.
+        directory: Holds `MLmodel` and what it names; stored whole.
+        tags: Of the version; values are cut to `MAX_TAG` characters.
+        params: Noted with the run and the logged model.
+        metrics: The same.
+
+    Returns:
+        The new version.
+    """
+    from mlflow.entities import Metric, Param
+
+    run_id = run.info.run_id
+    params = {key: value[:_MAX_PARAM] for key, value in (params or {}).items()}
+    model = _logged_model(client, run, name, params)
+    model_id = model.model_id if model else None
+    try:
+        now = int(time.time() * 1000)
+        client.log_batch(
+            run_id,
+            [Metric(k, v, now, 0, model_id, run_id=run_id) for k, v in (metrics or {}).items()],
+            [Param(key, value) for key, value in params.items()],
         )
-        status = "FAILED"
-        try:
-            client.log_artifacts(run.info.run_id, str(directory), _ARTIFACT_PATH)
+        if model:
+            client.log_model_artifacts(model.model_id, str(directory))
+            source = model.artifact_location
+            client.finalize_logged_model(model.model_id, "READY")
+        else:
+            client.log_artifacts(run_id, str(directory), _ARTIFACT_PATH)
             source = f"{run.info.artifact_uri}/{_ARTIFACT_PATH}"
-            made = client.create_model_version(
-                name, source, run.info.run_id, tags=tags, await_creation_for=int(TIMEOUT_S)
-            )
-            if alias:
-                client.set_registered_model_alias(name, alias, made.version)
-            status = "FINISHED"
-        finally:
-            client.set_terminated(run.info.run_id, status)
+        _ensure_registered(client, name)
+        made = client.create_model_version(
+            name,
+            source,
+            run_id,
+            tags={key: value[:MAX_TAG] for key, value in tags.items()},
+            await_creation_for=int(TIMEOUT_S),
+            model_id=model_id,
+        )
+    except BaseException:
+        if model:
+            with suppress(Exception):
+                # The first failure is the one to tell.
+                client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+    if model:
+        # A server notes it too; a store without a server does not.
+        link = json.dumps([{"name": name, "version": made.version}])
+        client.set_logged_model_tags(model.model_id, {_VERSIONS_TAG: link})
     return str(made.version)
+
+
+def _logged_model(
+    client: "MlflowClient", run: "Run", name: str, params: dict[str, str]
+) -> "LoggedModel | None":
+    """A new logged model as the run's output; None where the server knows none."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.create_logged_model(
+            run.info.experiment_id,
+            # Names of logged models may hold less than names of registered ones.
+            re.sub(r"[/:.%\"']", "_", name),
+            run.info.run_id,
+            params=params,
+        )
+    except MlflowException as error:
+        status = error.get_http_status_code()  # type: ignore[no-untyped-call] # MLflow's own
+        if status in _UNKNOWN_CALL:
+            return None
+        raise
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
+    return model
 
 
 def _ensure_registered(client: "MlflowClient", name: str) -> None:

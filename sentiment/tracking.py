@@ -1,7 +1,8 @@
 """A client of the MLflow registry whose calls end in time and whose errors are ours.
 
 The registry is the one that `MLFLOW_TRACKING_URI` (or `MLFLOW_REGISTRY_URI`) names, with the user,
-password and token that MLflow itself reads from the environment.
+password and token that MLflow itself reads from the environment; or DagsHub's, see
+`sentiment.dagshub`.
 """
 
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sentiment import dagshub
 from sentiment.errors import ModelNotFoundError, RegistryUnavailableError, SentimentError
 
 if TYPE_CHECKING:
@@ -33,12 +35,15 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
     Raises:
         ModelNotFoundError: A call asked for a model, alias or version that isn't there.
         RegistryUnavailableError: A call had no answer in time, or was refused.
+        SettingsError: The environment names no usable repository on DagsHub.
     """
     options = {
         # One retry rides out a dropped connection, and two tries of half the time fill it.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(timeout_s / 2))),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # Standard output is our commands' own.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Its messages go through our handlers, which leave its small talk out.
         "MLFLOW_CONFIGURE_LOGGING": "false",
         # MLflow looks for Git when it is imported, and warns where there is none.
@@ -46,6 +51,7 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
     }
     # MLflow reads the environment at each request; what the user has set stays.
     os.environ.update({name: v for name, v in options.items() if name not in _SET_BY_USER})
+    dagshub.apply(tracking_uri)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -56,8 +62,9 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
     except MlflowException as error:
         if error.error_code in _NOT_FOUND:
             raise ModelNotFoundError(
-                f"The registry says: {error.message}",
-                "`sentiment register` publishes the bundled model.",
+                f"The registry says: {dagshub.without_secrets(error.message)}",
+                "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
+                " bundled model.",
             ) from error
         raise _unavailable(error) from error
     except Exception as error:
@@ -67,6 +74,7 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
 
 def registry_id() -> str:
     """Names the registry without importing MLflow: the same address gives the same name."""
+    dagshub.apply()
     address = os.environ.get("MLFLOW_REGISTRY_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
     # A relative address, or none, means another registry in another directory.
     if "://" not in address or re.match("sqlite:///[^/]", address):
@@ -94,9 +102,8 @@ def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -
 
 
 def _unavailable(error: Exception) -> RegistryUnavailableError:
-    # The address may hold a user and a password.
-    reason = re.sub(r"//[^/@\s]+@", "//***@", str(error))
     return RegistryUnavailableError(
-        f"The model registry does not answer: {reason}",
-        "Look at MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+        f"The model registry does not answer: {dagshub.without_secrets(str(error))}",
+        "Look at MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or at"
+        " DAGSHUB_REPO and DAGSHUB_USER_TOKEN.",
     )

@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,19 @@ _OF_THE_RUN = ("model_id", "model_uuid", "utc_time_created", "run_id", "artifact
 def save(
     pipeline: Any,  # noqa: ANN401 - sklearn has no types
     target: Path,
-    card: str,
-    metadata: dict[str, str],
+    *,
+    trusted: Sequence[str] = (),
+    metadata: Mapping[str, str] | None = None,
+    add: Callable[[Path], None] = lambda _: None,
 ) -> None:
     """Write a model directory, whole or not at all.
 
     Args:
         pipeline: Fitted; texts in, classes 0 and 1 out.
         target: The directory; one that is there is replaced.
-        card: The text of its `MODEL_CARD.md`.
+        trusted: Qualified names of types in it that are neither ours nor scikit-learn's.
         metadata: Facts that stand in its MLmodel; publishing makes tags of them.
+        add: Writes further files into the directory that it is given.
 
     Raises:
         OSError: The target can't be written.
@@ -52,10 +56,10 @@ def save(
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         made = work / "model"
-        _save_with_mlflow(pipeline, made, metadata)
-        (made / "MODEL_CARD.md").write_text(card, encoding="utf-8")
+        _save_with_mlflow(pipeline, made, [*TRUSTED_TYPES, *trusted], dict(metadata or {}))
         _settle_skops(made / "model.skops")
         _settle_mlmodel(made)
+        add(made)
         _put_in_place(made, target, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -95,6 +99,7 @@ def _put_in_place(made: Path, target: Path, old: Path) -> None:
 def _save_with_mlflow(
     pipeline: Any,  # noqa: ANN401 - as above
     directory: Path,
+    trusted: list[str],
     metadata: dict[str, str],
 ) -> None:
     # MLflow looks for Git when it is imported, and warns where there is none.
@@ -107,7 +112,7 @@ def _save_with_mlflow(
         pipeline,
         str(directory),
         serialization_format=sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=list(TRUSTED_TYPES),
+        skops_trusted_types=trusted,
         signature=ModelSignature(
             Schema([ColSpec(DataType.string)]), Schema([ColSpec(DataType.long)])
         ),

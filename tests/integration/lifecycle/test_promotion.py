@@ -1,0 +1,165 @@
+"""Claims about promotion: what moves the alias, what not, and what is written down."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from sentiment.errors import ModelNotFoundError
+from sentiment.registry import Registry
+from sentiment.settings import ModelSettings
+from tests.integration.lifecycle.steps import (
+    BETTER,
+    TEST,
+    WORSE,
+    champion,
+    judged,
+    run,
+    tags,
+)
+from tests.integration.releases import scores
+from trainer import audit
+from trainer.commands.promote import (
+    promote as promote_command,
+)
+from trainer.rollback import rollback
+
+# MLflow's own, when it is first imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
+
+
+def test_first_champion_needs_the_least_figure(
+    client: MlflowClient, registered: Callable[..., str]
+) -> None:
+    """Without a champion the main metric must reach its least; comparisons are said to be skipped,
+    and no test table is needed.
+    """  # noqa: D205 - one claim
+    poor = registered(scores(TEST, film=0.7, tweets=0.6))
+    decision = judged(test=None)
+    assert not decision.promoted
+    assert decision.reasons == [
+        "metric: macro_accuracy is 0.6500; the first champion needs at least 0.8"
+    ]
+    with pytest.raises(ModelNotFoundError):
+        champion()
+    assert tags(client, poor)["sentiment.decision"].startswith("refused: metric: macro_accuracy")
+    good = registered()
+    decision = judged(test=None)
+    assert decision.promoted
+    assert [check.gate for check in decision.checks if check.skipped] == [
+        "domains", "behaviours", "speed",
+    ]  # fmt: skip
+    assert champion() == good
+
+
+def test_life_of_a_champion(
+    client: MlflowClient, registered: Callable[..., str], tmp_path: Path
+) -> None:
+    """A better challenger takes over and workers follow; one command takes it back; the trail tells
+    who, when and why.
+    """  # noqa: D205 - one claim
+    worker = Registry(ModelSettings(cache_dir=tmp_path / "cache"))
+    judged(registered())
+    assert worker.load_champion().version == "1"
+    registered(BETTER)
+    decision = judged()
+    assert decision.promoted
+    assert decision.champion == "1"
+    assert not [check for check in decision.checks if check.skipped]
+    assert worker.load_champion().version == "2"
+    told = tags(client, "2")
+    assert told["sentiment.promoted_from"] == "1"
+    assert told["sentiment.promoted_at"].endswith("+00:00")
+    assert told["sentiment.promoted_by"] == audit.who()
+    assert "metric: gain in macro_accuracy +0.1500" in told["sentiment.decision"]
+
+    undone = rollback()
+    assert (undone.version, undone.replaced) == ("1", "2")
+    assert worker.load_champion().version == "1"
+    assert "sentiment.rolled_back_at" in tags(client, "2")
+    moves = audit.history(client, "sentiment")
+    assert [(move.action, move.origin, move.target) for move in moves] == [
+        ("promote", None, "1"), ("promote", "1", "2"), ("rollback", "2", "1"),
+    ]  # fmt: skip
+
+
+def test_refusal_gives_every_reason_and_changes_nothing(
+    client: MlflowClient, registered: Callable[..., str], tmp_path: Path
+) -> None:
+    """Each gate that says no is told with its figures; the exit code is 1; the champion stays."""
+    judged(registered())
+    worse = registered(WORSE, compiled_difference=None, not_compiled="an unknown step")
+    tables_folder = tmp_path / "prepared"
+    tables_folder.mkdir()
+    TEST.to_parquet(tables_folder / "test.parquet")
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "ingest": {"sources": [{"name": "made", "uri": "made.csv"}]},
+                "candidates": {"champion": {"kind": "a:B"}},
+                "release": "champion",
+                "evaluate": {"bootstrap": 200},
+                "promote": {"max_size_mb": 0.001},
+            }
+        )
+    )
+    arguments = ("--params", file, "--data", tables_folder)
+    before = tags(client, worse)
+    looked = run(promote_command, *arguments, "--dry-run")
+    assert looked.exit_code == 1
+    assert tags(client, worse) == before
+    result = run(promote_command, *arguments)
+    assert result.exit_code == 1, result.output
+    lines = result.stdout.splitlines()
+    failed = {line.split()[1]: line for line in lines if line.startswith("FAIL")}
+    assert set(failed) == {"metric", "domains", "compiled", "size"}
+    assert "gain in macro_accuracy -0.0500" in failed["metric"]
+    assert "film 0.9000 to 0.6000" in failed["domains"]
+    assert "tweets" not in failed["domains"]
+    assert "an unknown step" in failed["compiled"]
+    assert "allowed are 0.001" in failed["size"]
+    assert "version 1 stays: 4 of" in lines[-1]
+    assert champion() == "1"
+    assert "film 0.9000 to 0.6000" in tags(client, worse)["sentiment.decision"]
+    assert len(audit.history(client, "sentiment")) == 1
+
+    told = run(promote_command, *arguments, "--json")
+    assert told.exit_code == 1
+    document = json.loads(told.stdout)
+    assert (document["passed"], document["promoted"], document["champion"]) == (False, False, "1")
+    assert len([check for check in document["checks"] if not check["passed"]]) == 4
+
+    forced = run(promote_command, *arguments, "--force", "films are out of use")
+    assert forced.exit_code == 0, forced.output
+    assert champion() == worse
+    (*_, last) = audit.history(client, "sentiment")
+    assert (last.action, last.reason) == ("force", "films are out of use")
+    decided = tags(client, worse)["sentiment.decision"]
+    assert decided.startswith("forced: films are out of use (refused: metric")
+
+
+def test_dry_run_of_a_good_challenger_changes_nothing(
+    client: MlflowClient, registered: Callable[..., str]
+) -> None:
+    """A dry run says that it would pass, and neither alias nor tags change."""
+    version = registered()
+    before = tags(client, version)
+    decision = judged(dry_run=True)
+    assert decision.passed
+    assert not decision.promoted
+    with pytest.raises(ModelNotFoundError):
+        champion()
+    assert tags(client, version) == before
+
+
+def test_same_model_is_no_gain(registered: Callable[..., str]) -> None:
+    """A challenger that is as good as the champion on every text is refused."""
+    judged(registered())
+    registered()
+    (reason,) = judged().reasons
+    assert reason.startswith("metric: gain in macro_accuracy +0.0000")
+    assert champion() == "1"

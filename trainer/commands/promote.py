@@ -1,0 +1,207 @@
+"""The commands `sentiment promote`, `rollback` and `models`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from trainer.gates import Check
+    from trainer.promote import Decision
+    from trainer.versions import Version
+
+# Of a digest, as Git shows a commit; enough to tell data sets apart.
+_SHORT = 12
+
+
+@click.command()
+@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@click.option(
+    "--version",
+    default="challenger",
+    show_default=True,
+    help="The version to promote, or an alias of it.",
+)
+@click.option(
+    "--params",
+    "file",
+    type=click.Path(path_type=Path),
+    default=Path("params.yaml"),
+    show_default=True,
+    help="The file with the knobs; of them, `promote` and `evaluate` are used.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("data/prepared"),
+    show_default=True,
+    help="Folder with the test.parquet that the version was evaluated on.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what the gates find; change nothing.")
+@click.option(
+    "--force",
+    metavar="REASON",
+    default="",
+    help="Promote whatever the gates say, but for what workers refuse; the reason is kept.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
+def promote(
+    *,
+    name: str,
+    version: str,
+    file: Path,
+    data: Path,
+    dry_run: bool,
+    force: str,
+    as_json: bool,
+) -> None:
+    """Make a version the champion, if it passes every gate.
+
+    On the same test texts its main metric must be better than the champion's within the interval,
+    no domain and no behaviour much worse, its compiled form equal to scikit-learn, its size and
+    speed within bounds, and the worker's own check passed. Running workers take a new champion over
+    within seconds. What was decided, by whom and why stays in the registry's tags.
+
+    Exits with 1 if a gate says no, and says what each of them found; the champion stays.
+
+    \b
+    Examples:
+      sentiment promote --dry-run
+      sentiment promote
+      sentiment promote --version 7 --force "the champion leaks a customer's name"
+    """  # noqa: D301 - click wants the backslash
+    from trainer import params, tables
+    from trainer.promote import promote as run
+
+    knobs = params.read(file)
+    table = data / "test.parquet"
+    decision = run(
+        name,
+        version,
+        params=knobs.promote,
+        evaluate=knobs.evaluate,
+        test=tables.read(table, "preprocess") if table.exists() else None,
+        dry_run=dry_run,
+        force=force,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if as_json:
+        import msgspec
+
+        click.echo(
+            msgspec.json.encode({**msgspec.structs.asdict(decision), "passed": decision.passed})
+        )
+    else:
+        for check in decision.checks:
+            click.echo(f"{_mark(check):<5} {check.gate:<11} {check.reason}")
+        click.echo(_told(decision))
+    if not decision.promoted and not (dry_run and decision.passed):
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@click.option("--to", metavar="VERSION", help="Another version that was champion once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rollback(*, name: str, to: str | None, as_json: bool) -> None:
+    """Make the version before the champion again, by the audit trail.
+
+    Once more, and it is the version before that: the trail is a stack of promotions. The version is
+    checked as a worker will check it; workers take it over within seconds. To go forward again,
+    name the version with --to.
+
+    \b
+    Examples:
+      sentiment rollback
+      sentiment rollback --to 3
+    """  # noqa: D301 - click wants the backslash
+    import msgspec
+
+    from trainer.rollback import rollback as run
+
+    done = run(name, to, say=lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(msgspec.json.encode(done))
+    else:
+        click.echo(f"{name} version {done.version} is {name}@champion again (was: {done.replaced})")
+
+
+@click.command()
+@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def models(*, name: str, as_json: bool) -> None:
+    """List the versions of a model in the registry, newest first.
+
+    \b
+    Examples:
+      sentiment models
+      sentiment models --json | jq '.[] | select(.aliases | index("champion"))'
+    """  # noqa: D301 - click wants the backslash
+    import msgspec
+
+    from trainer.versions import models as run
+
+    found = run(name)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    rows = [
+        [
+            "version",
+            "aliases",
+            "accuracy",
+            "macro",
+            "data",
+            "registered",
+            "champion",
+            "rolled back",
+        ],
+        *(_row(version) for version in found),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _mark(check: "Check") -> str:
+    if check.skipped:
+        return "skip"
+    return "ok" if check.passed else "FAIL"
+
+
+def _told(decision: "Decision") -> str:
+    name, version = decision.name, decision.challenger
+    failed = len(decision.reasons)
+    if decision.promoted:
+        before = f" (was: {decision.champion})" if decision.champion else ""
+        forced = f", by force over {failed} gates: {decision.forced}" if decision.forced else ""
+        return f"{name} version {version} is now {name}@champion{before}{forced}"
+    if decision.dry_run and decision.passed:
+        return f"{name} version {version} would become {name}@champion"
+    kept = f"version {decision.champion} stays" if decision.champion else "there is still none"
+    return (
+        f"{name} version {version} does not become {name}@champion, {kept}: {failed} of"
+        f" {len(decision.checks)} gates say no"
+    )
+
+
+def _row(version: "Version") -> list[str]:
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.4f}"
+
+    return [
+        version.version,
+        ",".join(version.aliases),
+        number(version.accuracy),
+        number(version.macro_accuracy),
+        (version.train_sha256 or "")[:_SHORT],
+        datetime.fromtimestamp(version.created_at, UTC).strftime("%Y-%m-%d %H:%M"),
+        _minute(version.promoted_at),
+        _minute(version.rolled_back_at),
+    ]
+
+
+def _minute(written: str | None) -> str:
+    return (written or "")[:16].replace("T", " ")

@@ -1,0 +1,33 @@
+"""What Git says of the project that we run in; nothing where it is not there."""
+
+import shutil
+import subprocess
+
+# Far above what a local command takes, even in a large repository on a cold disk.
+_PATIENCE_S = 20.0
+
+
+def code_version() -> str:
+    """The commit of the current directory, `-dirty` where files differ from it; else `unknown`."""
+    commit = ask("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    return f"{commit}-dirty" if ask("status", "--porcelain") else commit
+
+
+def ask(*arguments: str) -> str:
+    """What a Git command prints, without its last newline; empty if it fails."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    try:
+        asked = subprocess.run(  # noqa: S603 - arguments are our own
+            [git, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+    return asked.stdout.strip()
