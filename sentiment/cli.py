@@ -72,6 +72,7 @@ def cli() -> None:
     Try it:    sentiment demo
     Run parts: sentiment kafka, topics, worker, web
     Use it:    sentiment produce, results, classify
+    Models:    sentiment ingest, preprocess, train, evaluate, release, register, promote
 
     Settings come from the environment; docs/operations.md lists each one.
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it

@@ -36,8 +36,8 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
     Attributes:
         words_: The known words in UTF-8, those in most texts first, one after the other; uint8.
         word_ends_: Where each word ends in `words_`; shape (words,), int64.
-        prefixes_: For n = 2, 3, …: the number of the (n-1)-gram that each n-gram begins with;
-            sorted, int32.
+        prefixes_: For n = 2, 3, …: the number of the (n-1)-gram that each n-gram begins with; those
+            in most texts first, int32.
         lasts_: For n = 2, 3, …: the number of each n-gram's last word; int32.
     """
 
@@ -91,11 +91,13 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
             known, numbers = np.unique(keys, return_inverse=True)
             here = counts[starts]
             frequent = _document_frequency(numbers[here], rows[starts[here]], len(known))
-            known = known[frequent >= least[n - 1]]
+            known, frequent = known[frequent >= least[n - 1]], frequent[frequent >= least[n - 1]]
+            # Numbered like the words; in order of their keys where as many texts have them.
+            known = known[np.argsort(-frequent, kind="stable")]
             prefixes, lasts = np.divmod(known, len(words))
             self.prefixes_.append(prefixes.astype(np.int32))
             self.lasts_.append(lasts.astype(np.int32))
-            grams = _find(known, keys)
+            grams = _find(*_sorted(known), keys)
         self.__dict__.pop("_numbers", None)
         self.__dict__.pop("_keys", None)
         return self
@@ -159,10 +161,10 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
         return {blob[a:b].decode(): number for number, (a, b) in enumerate(pairwise(ends))}
 
     @cached_property
-    def _keys(self) -> list[Integers]:
-        """For n = 2, 3, …: prefix and last word as one number, sorted."""
+    def _keys(self) -> list[tuple[Integers, Integers]]:
+        """For n = 2, 3, …: prefix and last word as one number, see `_sorted`."""
         return [
-            prefixes.astype(np.int64) * len(self.word_ends_) + lasts
+            _sorted(prefixes.astype(np.int64) * len(self.word_ends_) + lasts)
             for prefixes, lasts in zip(self.prefixes_, self.lasts_, strict=True)
         ]
 
@@ -173,7 +175,7 @@ class NgramVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc] # 
         yield starts[grams != UNKNOWN], grams[grams != UNKNOWN]
         for n, keys in enumerate(self._keys, start=2):
             wanted, starts = _extend(grams, starts, ids, rows, n, sizes[0])
-            grams = _find(keys, wanted)
+            grams = _find(*keys, wanted)
             starts, grams = starts[grams != UNKNOWN], grams[grams != UNKNOWN]
             yield starts, grams + sum(sizes[: n - 1])
 
@@ -225,12 +227,18 @@ def _extend(  # noqa: PLR0913, PLR0917 - one step of a loop, shared by fitting a
     return grams[keep] * words + ids[lasts[keep]], starts[keep]
 
 
-def _find(known: Integers, wanted: Integers) -> Integers:
-    """Where each wanted key stands among the known ones, which are sorted; `UNKNOWN` if not."""
+def _sorted(keys: Integers) -> tuple[Integers, Integers]:
+    """The keys of n-grams in their order, and the number of each."""
+    numbers = np.argsort(keys)
+    return keys[numbers], numbers
+
+
+def _find(known: Integers, numbers: Integers, wanted: Integers) -> Integers:
+    """The numbers of the wanted keys among the known ones, which are sorted; or `UNKNOWN`."""
     if not len(known):
         return np.full(len(wanted), UNKNOWN, np.int64)
     at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.where(known[at] == wanted, at, UNKNOWN)
+    return np.where(known[at] == wanted, numbers[at], UNKNOWN)
 
 
 def _document_frequency(ids: Integers, rows: Integers, size: int) -> Integers:

@@ -4,132 +4,161 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.native import jit, step
+from sentiment.compiled.native import jit, prefetch, step, trailing_zeros
 from sentiment.compiled.tokenise import SKLEARN, our_tokens, sklearn_tokens
-from sentiment.compiled.words import IN_CONTEXT, extend
+from sentiment.compiled.words import GOLDEN, IN_CONTEXT, extend
 
 # Places in the table of whole numbers that describes a model.
-RULES, SEED, SCOPE, FOLD, LONGEST, SHIFT, BITS, COUNTING, NORM = range(9)
+RULES, SEED, SCOPE, FOLD, LONGEST, BITS, COUNTING, NORM = range(8)
 # How often a token counts: whether it is there, how often, or 1 + ln of how often.
 BINARY, COUNT, SUBLINEAR = range(3)
 NO_NORM, L1, L2 = range(3)
 # Places in the table of fractions.
 INTERCEPT_SHORT, INTERCEPT_LONG, SHORT, LONG = range(4)
-# Columns of the weights; the fourth fills a row up to half a cache line.
-WEIGHT_SHORT, WEIGHT_LONG, SCALE, WEIGHT_COLUMNS = 0, 1, 2, 4
+# Columns of the rows; the last one is the n-gram's column in the pipeline.
+WEIGHT_SHORT, WEIGHT_LONG, SCALE, COLUMN = range(4)
 
 # Log-odds nearer to zero are worked out again in scikit-learn's own order of operations, so that
 # rounding never decides. A million times above the rounding of a sum of a thousand terms.
 NEAR_TIE = 1e-6
 
-# Of an entry in the set of n-grams seen: which text it is about above, the n-gram's place below.
-EPOCH_SHIFT = np.uint64(28)
-PLACE_MASK = np.uint64((1 << 28) - 1)
-LAST_EPOCH = np.uint64((1 << 36) - 1)
-
-_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @jit
 def look_up(
-    count: int, longest: int, slots: Any, shift: Any, bits: Any, keys: Any, entries: Any,
-    found: Any, where: Any,
+    count: int, hot: Any, slots: Any, rows: Any, options: Any, keys: Any, entries: Any, found: Any,
+    where: Any,
 ) -> int:  # fmt: skip
     """Find the known n-grams of a text.
 
     Args:
         count: How many tokens it has.
-        longest: Longest n-gram.
-        slots: See `table.Table`.
-        shift: Upper bits of a key that are no part of a place.
-        bits: Lower bits of a slot that are a feature's number.
+        hot: See `table.Table`.
+        slots: Same.
+        rows: Same.
+        options: Same.
         keys: Begins with the tokens' hashes, and has room for all n-grams; uint64.
-        entries: As much room; uint64.
-        found: Gets the features, as often as they stand there; int32.
-        where: Gets the place of the first token and the length of each; shape (as long, 2), int32,
-            or no rows: not wanted.
+        entries: As much room for what the slots hold; uint64.
+        found: Gets the rows, as often as their n-grams stand there; int32.
+        where: Gets in its first row which n-gram each is, counted by length and then by place;
+            shape (2, as many), int32, or no columns: not wanted.
 
     Returns:
         How many were found.
     """
-    asked = count
-    begin = 0
-    for length in range(2, longest + 1):
+    bits, hot_shift, shift = np.uint64(options[BITS]), shift_of(hot), shift_of(slots)
+    last = (_ONE << bits) - _ONE
+    with_places = where.shape[1] > 0
+    total, begin = count, 0
+    for length in range(2, options[LONGEST] + 1):
         for i in range(count - length + 1):
-            keys[asked + i] = extend(keys[begin + i], keys[i + length - 1])
-        begin = asked
-        asked += max(count - length + 1, 0)
-    # All loads without a branch between them: the table is larger than the processor's caches, and
-    # a dozen are under way at once.
-    for i in range(asked):
-        entries[i] = slots[keys[i] >> shift]
-    mask = np.uint64(len(slots) - 1)
-    features = (_ONE << bits) - _ONE
-    with_places = len(where) > 0
-    length, end = 1, count
+            keys[total + i] = extend(keys[begin + i], keys[i + length - 1])
+        begin = total
+        total += max(count - length + 1, 0)
+    # Loads without a branch between them, so that many are under way at once: the tables are larger
+    # than the processor's caches.
+    for i in range(total):
+        entries[i] = hot[keys[i] >> hot_shift]
     hits: Any = 0
-    begin = 0
-    for i in range(asked):
-        if with_places and i == end:
-            begin, length = end, length + 1
-            end += count - length + 1
-        entry, tag = entries[i], keys[i] << bits
-        # 1 to `features` where the slot is the key's: the feature's number and one more.
-        feature = entry ^ tag
-        if entry != _ZERO and feature > features:
-            place = keys[i] >> shift
-            while entry != _ZERO and feature > features:
-                place = (place + _ONE) & mask
-                entry = slots[place]
-                feature = entry ^ tag
-        # Written in any case and kept or not: whether a key is known can't be foreseen.
-        found[hits] = np.int64(feature) - 1
+    left: Any = 0
+    for i in range(total):
+        key = keys[i]
+        # 1 to `last` where the slot is the key's: the row's number and one more.
+        row = entries[i] ^ key << bits
+        known = row - _ONE < last
+        # Written in any case and kept or not: what is known can't be foreseen.
+        found[hits] = np.int64(row - _ONE if known else _ZERO)
         if with_places:
-            where[hits, 0], where[hits, 1] = i - begin, length
-        hits += np.int64(feature - _ONE < features)
+            where[0, hits], where[1, left] = i, i
+        hits += np.int64(known)
+        keys[left] = key
+        left += np.int64(not known)
+    for i in range(left):
+        entries[i] = slots[keys[i] >> shift]
+    for i in range(left):
+        entry, key = entries[i], keys[i]
+        row = entry ^ key << bits
+        # One branch, and a rare one.
+        if (entry != _ZERO) & (row > last):
+            row = probe(slots, key, shift, bits)
+        known = row - _ONE < last
+        row = row - _ONE if known else _ZERO
+        prefetch(rows, row << _TWO)
+        found[hits] = np.int64(row)
+        if with_places:
+            where[0, hits] = where[1, i]
+        hits += np.int64(known)
     return hits
 
 
+@step
+def shift_of(slots: Any) -> Any:
+    """By how much a key is shifted to get its slot: the upper bits are the slot's number."""
+    return np.uint64(64) - trailing_zeros(np.uint64(len(slots)))
+
+
+@step
+def probe(slots: Any, key: Any, shift: Any, bits: Any) -> Any:
+    """A key's slot less the key, where its first slot is another's; beyond all rows if none."""
+    mask = np.uint64(len(slots) - 1)
+    place = key >> shift
+    while True:
+        place = (place + _ONE) & mask
+        row = slots[place] ^ key << bits
+        if slots[place] == _ZERO:
+            return ~_ZERO
+        if row < _ONE << bits:
+            return row
+
+
 @jit
-def distinct(found: Any, hits: int, counts: Any, seen: Any, epoch: Any) -> int:
-    """Keep each feature once, in the order of first sight, and count it.
+def distinct(found: Any, hits: int, counts: Any, seen: Any) -> int:
+    """Keep each n-gram once, in the order of first sight, and count it.
 
     Args:
-        found: Features; afterwards the different ones come first.
+        found: Rows; afterwards the different ones come first.
         hits: How many there are.
         counts: Gets how often each stands there; int32.
-        seen: A hash set that is never emptied: entries of other epochs count as empty; uint64.
-        epoch: The number of this text; shape (1,), uint64.
+        seen: Room for a hash set of them; a power of two, at least four times as many, int32.
 
     Returns:
-        The number of different features.
+        The number of different rows.
     """
-    epoch[0] += _ONE
-    if epoch[0] == LAST_EPOCH:
-        seen[:] = 0
-        epoch[0] = _ONE
     # As small a part as serves, so that it stays in the first cache.
     size = 64
-    while size < 2 * hits:
+    while size < 4 * hits:
         size *= 2
-    mask = np.uint64(size - 1)
-    kept = 0
+    seen[:size] = 0
+    shift = np.uint64(64) - trailing_zeros(np.uint64(size))
+    kept: Any = 0
     for i in range(hits):
-        feature = found[i]
-        place = np.uint64(feature) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32) & mask
-        while True:
+        row = np.int64(found[i])
+        place = np.uint64(row) * GOLDEN >> shift
+        entry = seen[place]
+        if (entry != 0) & (found[entry - 1] != row):
+            place = free_or_same(seen, size, place, found, row)
             entry = seen[place]
-            if entry >> EPOCH_SHIFT != epoch[0]:
-                seen[place] = epoch[0] << EPOCH_SHIFT | np.uint64(kept)
-                found[kept], counts[kept] = feature, 1
-                kept += 1
-                break
-            other = entry & PLACE_MASK
-            if found[other] == feature:
-                counts[other] += 1
-                break
-            place = (place + _ONE) & mask
+        # Whether it is new can't be foreseen: all is written in any case.
+        new = entry == 0
+        other = kept if new else np.int64(entry) - 1
+        seen[place] = other + 1
+        found[kept] = row
+        counts[kept] = 0
+        counts[other] += 1
+        kept += np.int64(new)
     return kept
+
+
+@step
+def free_or_same(seen: Any, size: int, place: Any, found: Any, row: Any) -> Any:
+    """The place of a row in the set after one that is another's."""
+    mask = np.uint64(size - 1)
+    while True:
+        place = (place + _ONE) & mask
+        entry = seen[place]
+        if entry == 0 or found[entry - 1] == row:
+            return place
 
 
 @step
@@ -159,51 +188,49 @@ def share_long(kept: int, fractions: Any) -> float:
 
 
 @jit
-def measure(found: Any, counts: Any, kept: int, weights: Any, options: Any) -> float:
+def measure(found: Any, counts: Any, kept: int, rows: Any, options: Any) -> float:
     """What the row is divided by."""
     length = 0.0
     for i in range(kept):
-        v = value(counts[i], options[COUNTING], weights[found[i], SCALE])
+        v = value(counts[i], options[COUNTING], np.float64(rows[found[i], SCALE]))
         length += v * v if options[NORM] == L2 else abs(v)
     return root(length, options[NORM])
 
 
 @jit
-def log_odds(
-    found: Any, counts: Any, kept: int, weights: Any, options: Any, fractions: Any
-) -> float:
-    """The log-odds of a text from its different features, in one pass over them."""
+def log_odds(found: Any, counts: Any, kept: int, rows: Any, options: Any, fractions: Any) -> float:
+    """The log-odds of a text from its different n-grams, in one pass over them."""
     counting, squares = options[COUNTING], options[NORM] == L2
     for_short = for_long = length = 0.0
     for i in range(kept):
         row = found[i]
-        v = value(counts[i], counting, weights[row, SCALE])
-        for_short += v * weights[row, WEIGHT_SHORT]
-        for_long += v * weights[row, WEIGHT_LONG]
+        v = value(counts[i], counting, rows[row, SCALE])
+        for_short += v * rows[row, WEIGHT_SHORT]
+        for_long += v * rows[row, WEIGHT_LONG]
         length += v * v if squares else abs(v)
     length = root(length, options[NORM])
     far = share_long(kept, fractions)
     z = (1.0 - far) * (for_short / length + fractions[INTERCEPT_SHORT])
     z += far * (for_long / length + fractions[INTERCEPT_LONG])
     if abs(z) < NEAR_TIE:
-        return exact_log_odds(found, counts, kept, weights, options, fractions)
+        return exact_log_odds(found, counts, kept, rows, options, fractions)
     return z
 
 
 @jit
 def exact_log_odds(
-    found: Any, counts: Any, kept: int, weights: Any, options: Any, fractions: Any
+    found: Any, counts: Any, kept: int, rows: Any, options: Any, fractions: Any
 ) -> float:
     """The same to the last bit: scikit-learn divides each column, and adds them in their order."""
-    order = np.argsort(found[:kept])
+    order = np.argsort(np.array([rows[found[i], COLUMN] for i in range(kept)]))
     found, counts = found[order], counts[order]
-    length = measure(found, counts, kept, weights, options)
+    length = measure(found, counts, kept, rows, options)
     for_short = for_long = 0.0
     for i in range(kept):
         row = found[i]
-        v = value(counts[i], options[COUNTING], weights[row, SCALE]) / length
-        for_short += v * weights[row, WEIGHT_SHORT]
-        for_long += v * weights[row, WEIGHT_LONG]
+        v = value(counts[i], options[COUNTING], rows[row, SCALE]) / length
+        for_short += v * rows[row, WEIGHT_SHORT]
+        for_long += v * rows[row, WEIGHT_LONG]
     far = share_long(kept, fractions)
     z = (1.0 - far) * (for_short + fractions[INTERCEPT_SHORT])
     return z + far * (for_long + fractions[INTERCEPT_LONG])
@@ -211,11 +238,11 @@ def exact_log_odds(
 
 @jit
 def find(
-    text: Any, begin: int, end: int, model: Any, keys: Any, entries: Any, spans: Any, found: Any,
-    where: Any,
+    text: Any, begin: int, end: int, model: Any, cuts: Any, keys: Any, entries: Any, spans: Any,
+    found: Any, where: Any,
 ) -> tuple[int, int]:  # fmt: skip
     """Tokens and known n-grams of one text: how many there are of each; see `look_up`."""
-    pages, characters, words, slots, _, options, _ = model
+    pages, characters, words, hot, slots, rows, options, _ = model
     seed = np.uint64(options[SEED])
     if options[RULES] == SKLEARN:
         count = sklearn_tokens(
@@ -223,46 +250,50 @@ def find(
         )
     else:
         count = our_tokens(
-            text, begin, end, pages, characters, words, seed, options[SCOPE], keys, spans
+            text, begin, end, pages, characters, words, seed, options[SCOPE], cuts, keys, spans
         )
     if count == IN_CONTEXT:
         return IN_CONTEXT, 0
-    hits = look_up(
-        count, options[LONGEST], slots, np.uint64(options[SHIFT]), np.uint64(options[BITS]),
-        keys, entries, found, where,
-    )  # fmt: skip
+    hits = look_up(count, hot, slots, rows, options, keys, entries, found, where)
     return count, hits
 
 
 @jit
-def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> None:
+def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
     """P(positive) of each text of a batch.
 
     Args:
         text: The texts in UTF-8, see `tokenise.our_tokens`; uint8.
         sizes: How many bytes each has; int64.
-        model: Pages, entries, special words, slots, weights, options, fractions; see `table.Table`.
+        model: Pages, entries, special words, slots, rows, options, fractions; see `table.Table`.
         room: Scratch for the longest text; see `scorer.Room`.
         out: Gets the probabilities; NaN where Python has to lower-case a text first.
+
+    Returns:
+        How many such texts there are.
     """
-    keys, entries, found, counts, seen, epoch, spans, where = room
-    weights, options, fractions = model[4], model[5], model[6]
-    begin = 0
+    cuts, keys, entries, found, counts, seen, spans, where = room
+    rows, options, fractions = model[5:]
+    begin = left = 0
     for number in range(len(sizes)):
         end = begin + sizes[number]
-        count, hits = find(text, begin, end, model, keys, entries, spans, found, where)
+        count, hits = find(text, begin, end, model, cuts, keys, entries, spans, found, where)
         if count == IN_CONTEXT:
             out[number] = np.nan
+            left += 1
         else:
-            kept = distinct(found, hits, counts, seen, epoch)
-            z = log_odds(found, counts, kept, weights, options, fractions)
+            kept = distinct(found, hits, counts, seen)
+            z = log_odds(found, counts, kept, rows, options, fractions)
             out[number] = 1.0 / (1.0 + np.exp(-z))
         # Between two texts is a line feed.
         begin = end + 1
+    return left
 
 
 @jit
-def explain(text: Any, end: int, model: Any, room: Any, parts: Any) -> tuple[int, float, float]:
+def explain(
+    text: Any, end: int, model: Any, room: Any, parts: Any
+) -> tuple[int, int, float, float]:
     """Contributions of the known n-grams of one text.
 
     Args:
@@ -270,29 +301,29 @@ def explain(text: Any, end: int, model: Any, room: Any, parts: Any) -> tuple[int
         end: Where it ends.
         model: As in `score`.
         room: As in `score`, with room for spans and places.
-        parts: Gets what the feature of each hit adds to the log-odds, as often as it stands there.
+        parts: Gets what the n-gram of each hit adds to the log-odds, as often as it stands there.
 
     Returns:
-        How many hits there are, the log-odds, and the intercept; `IN_CONTEXT` as the first, see
-        there.
+        How many tokens there are, or `IN_CONTEXT`; how many hits; the log-odds; the intercept.
     """
-    keys, entries, found, counts, seen, epoch, spans, where = room
-    weights, options, fractions = model[4], model[5], model[6]
-    count, hits = find(text, 0, end, model, keys, entries, spans, found, where)
+    cuts, keys, entries, found, counts, seen, spans, where = room
+    rows, options, fractions = model[5:]
+    count, hits = find(text, 0, end, model, cuts, keys, entries, spans, found, where)
     if count == IN_CONTEXT:
-        return IN_CONTEXT, 0.0, 0.0
+        return IN_CONTEXT, 0, 0.0, 0.0
     every = found[:hits].copy()
-    kept = distinct(found, hits, counts, seen, epoch)
-    length = measure(found, counts, kept, weights, options)
+    kept = distinct(found, hits, counts, seen)
+    length = measure(found, counts, kept, rows, options)
     far = share_long(kept, fractions)
     order = np.argsort(found[:kept])
     ordered = found[order]
     for i in range(hits):
         row = every[i]
         times = counts[order[np.searchsorted(ordered, row)]]
-        v = value(times, options[COUNTING], weights[row, SCALE]) / length
-        parts[i] = v * ((1.0 - far) * weights[row, WEIGHT_SHORT] + far * weights[row, WEIGHT_LONG])
+        v = value(times, options[COUNTING], rows[row, SCALE]) / length
+        parts[i] = v * (1.0 - far) * rows[row, WEIGHT_SHORT]
+        parts[i] += v * far * rows[row, WEIGHT_LONG]
     intercept = (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG]
-    z = log_odds(found, counts, kept, weights, options, fractions)
+    z = log_odds(found, counts, kept, rows, options, fractions)
     found[:hits] = every
-    return hits, z, intercept
+    return count, hits, z, intercept

@@ -4,8 +4,11 @@ Numba keeps compiled code beside the hash of the one file that a function stands
 other across files, so each state of this package gets a directory of its own.
 """
 
+import atexit
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,10 +31,29 @@ def _state() -> str:
 
 STATE = _state()
 
-# Where `NUMBA_CACHE_DIR` says, else in the user's own cache.
-_given = os.environ.get("NUMBA_CACHE_DIR")
-_home = Path(_given) if _given else Path.home() / ".cache" / "sentiment-stream" / "native"
-config.CACHE_DIR = str(_home / STATE)  # type: ignore[attr-defined]  # made at run time
+
+def _cache_directory() -> str:
+    """Where compiled code is kept: below `NUMBA_CACHE_DIR`, else in the user's own cache.
+
+    Numba wants to write there. Where that is not allowed, as in an image whose code was compiled
+    when it was built, a copy serves for as long as the process lives.
+    """
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    home = Path(given) if given else Path.home() / ".cache" / "sentiment-stream" / "native"
+    directory = home / STATE
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError:
+        copy = Path(tempfile.mkdtemp(prefix="sentiment-native-"))
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        if directory.is_dir():
+            shutil.copytree(directory, copy, dirs_exist_ok=True)
+        return str(copy)
+    return str(directory)
+
+
+config.CACHE_DIR = _cache_directory()  # type: ignore[attr-defined]  # made at run time
 
 
 def jit(function: Function) -> Function:
@@ -71,6 +93,24 @@ def _trailing_zeros(typing: Any, number: Any) -> Any:
     return types.uint64(number), generate
 
 
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Have an item of an array brought to the processor's cache, without waiting for it."""
+    del typing
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(view.data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        # To be read, kept in all caches, data.
+        builder.call(call, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
 # As native code calls them: without the first argument.
 load8: Any = intrinsic(_load8)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
+prefetch: Any = intrinsic(_prefetch)

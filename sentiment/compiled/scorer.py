@@ -1,6 +1,6 @@
 """Answers with a compiled model: texts in, probabilities or explanations out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Literal, NamedTuple
 
@@ -17,15 +17,19 @@ from sentiment.compiled.words import IN_CONTEXT
 ROOM_BYTES = 65536
 
 
+# The loop reads 64 bytes at a time.
+_PADDING = b"\n" * 64
+
+
 class Room(NamedTuple):
     """Scratch of one call; what each is for, see `loop`."""
 
+    cuts: NDArray[np.int32]
     keys: NDArray[np.uint64]
     entries: NDArray[np.uint64]
     found: NDArray[np.int32]
     counts: NDArray[np.int32]
-    seen: NDArray[np.uint64]
-    epoch: NDArray[np.uint64]
+    seen: NDArray[np.int32]
     spans: NDArray[np.int32]
     where: NDArray[np.int32]
 
@@ -72,69 +76,46 @@ class CompiledScorer:
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """P(positive) of each text; shape (texts,)."""
-        joined = "\n".join(texts)
-        if joined.isascii():
-            return self._score(joined.encode(), map(len, texts), texts)
-        return self.score_utf8([text.encode("utf-8", "surrogatepass") for text in texts])
+        return self.score_utf8(_encoded(texts))
 
     def score_utf8(self, texts: Sequence[bytes]) -> NDArray[np.float64]:
         """The same for texts in UTF-8; what is none counts as U+FFFD."""
-        return self._score(b"\n".join(texts), map(len, texts), texts)
+        out = np.empty(len(texts))
+        if not texts:
+            return out
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        longest = int(sizes.max())
+        room = self._take() if longest <= ROOM_BYTES else new_room(longest, self._longest)
+        left = loop.score(padded(texts), sizes, self.table, room, out)
+        if longest <= ROOM_BYTES:
+            self._rooms.append(room)
+        if left:
+            metrics.SLOW_TEXTS.inc(left)
+            numbers = np.flatnonzero(np.isnan(out)).tolist()
+            out[numbers] = self.score([_lowered(texts[number]) for number in numbers])
+        return out
 
     def explain(self, text: str) -> Explanation:
         """Say which n-grams moved the score of a text, and by how much."""
-        encoded = text.encode("utf-8", "surrogatepass")
+        (encoded,) = _encoded([text])
         room = new_room(max(len(encoded), 1), self._longest, explains=True)
         parts = np.empty(len(room.found))
-        data = padded(encoded)
-        hits, log_odds, intercept = loop.explain(data, len(encoded), self.table, room, parts)
-        if hits == IN_CONTEXT:
+        data = padded([encoded])
+        count, hits, log_odds, intercept = loop.explain(data, len(encoded), self.table, room, parts)
+        if count == IN_CONTEXT:
             return _moved(self.explain(text.lower()), text)
         begins, ends = room.spans[:, 0], room.spans[:, 1]
-        first, length = room.where[:hits].T
-        spans = np.column_stack([begins[first], ends[first + length - 1]])
+        first, last = _tokens_of(room.where[0, :hits], count, self._longest)
+        spans = np.column_stack([begins[first], ends[last]])
         if not text.isascii():
             characters = np.cumsum(data & 0xC0 != 0x80)
             spans = np.column_stack([characters[spans[:, 0]] - 1, characters[spans[:, 1] - 1]])
         found: dict[int, Contribution] = {}
-        for feature, part, (begin, end) in zip(
+        for row, part, (begin, end) in zip(
             room.found[:hits].tolist(), parts[:hits].tolist(), spans.tolist(), strict=True
         ):
-            found.setdefault(feature, Contribution(part, [])).spans.append((begin, end))
+            found.setdefault(row, Contribution(part, [])).spans.append((begin, end))
         return Explanation(log_odds, intercept, list(found.values()))
-
-    def _score(
-        self, data: bytes, lengths: Iterable[int], texts: Sequence[str] | Sequence[bytes]
-    ) -> NDArray[np.float64]:
-        sizes = np.fromiter(lengths, np.int64, len(texts))
-        out = np.empty(len(texts))
-        if not len(texts):
-            return out
-        longest = int(sizes.max())
-        room = self._take() if longest <= ROOM_BYTES else new_room(longest, self._longest)
-        loop.score(padded(data), sizes, self.table, room, out)
-        if longest <= ROOM_BYTES:
-            self._rooms.append(room)
-        if np.isnan(out[-1]) or np.isnan(out.sum()):
-            self._score_in_context(texts, out)
-        return out
-
-    def _score_in_context(
-        self, texts: Sequence[str] | Sequence[bytes], out: NDArray[np.float64]
-    ) -> None:
-        """Score the texts whose lower case the loop left to Python."""
-        left = np.flatnonzero(np.isnan(out)).tolist()
-        metrics.SLOW_TEXTS.inc(len(left))
-        lowered = [
-            (text if isinstance(text, str) else text.decode("utf-8", "surrogatepass")).lower()
-            for text in (texts[number] for number in left)
-        ]
-        encoded = [text.encode("utf-8", "surrogatepass") for text in lowered]
-        again = np.empty(len(left))
-        sizes = np.fromiter(map(len, encoded), np.int64, len(left))
-        room = new_room(int(sizes.max()), self._longest)
-        loop.score(padded(b"\n".join(encoded)), sizes, self.table, room, again)
-        out[left] = again
 
     def _take(self) -> Room:
         try:
@@ -143,9 +124,22 @@ class CompiledScorer:
             return new_room(ROOM_BYTES, self._longest)
 
 
-def padded(data: bytes) -> NDArray[np.uint8]:
-    """Texts with line feeds between, and with what the loop may read beyond their end."""
-    return np.frombuffer(data + b"\n" * 9, np.uint8)
+def _encoded(texts: Sequence[str]) -> list[bytes]:
+    try:
+        return list(map(str.encode, texts))
+    except UnicodeEncodeError:
+        # Halves of surrogate pairs are no characters, but Python's strings may hold them.
+        return [text.encode("utf-8", "surrogatepass") for text in texts]
+
+
+def _lowered(text: bytes) -> str:
+    """In lower case, which needs no more context; what is no UTF-8 is part of no token."""
+    return text.decode("utf-8", "replace").lower()
+
+
+def padded(texts: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Texts with a line feed after each, and with what the loop may read beyond the last one."""
+    return np.frombuffer(b"\n".join((*texts, _PADDING)), np.uint8)
 
 
 def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
@@ -156,16 +150,27 @@ def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
     grams = size * longest
     rows = (size, grams) if explains else (0, 0)
     return Room(
+        np.empty(size + 2, np.int32),
         np.empty(grams, np.uint64),
         np.empty(grams, np.uint64),
         # One more: a hit is written before it is known to be one.
         np.empty(grams + 1, np.int32),
-        np.empty(grams, np.int32),
-        np.zeros(max(64, 1 << (2 * grams).bit_length()), np.uint64),
-        np.zeros(1, np.uint64),
+        np.empty(grams + 1, np.int32),
+        np.empty(max(64, 1 << (4 * grams).bit_length()), np.int32),
         np.empty((rows[0], 2), np.int32),
-        np.empty((rows[1] + explains, 2), np.int32),
+        np.empty((2, rows[1] + explains), np.int32),
     )
+
+
+def _tokens_of(
+    numbers: NDArray[np.int32], tokens: int, longest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first and the last token of n-grams by their numbers: see `loop.look_up`."""
+    of_length = [max(tokens - length, 0) for length in range(longest)]
+    begins = np.cumsum([0, *of_length])
+    shorter = np.searchsorted(begins, numbers, side="right") - 1
+    first = numbers - begins[shorter]
+    return first, first + shorter
 
 
 def _moved(explanation: Explanation, text: str) -> Explanation:

@@ -14,9 +14,11 @@ class Table(NamedTuple):
     Attributes:
         pages: See `characters.Characters`.
         entries: Same.
-        words: Hash and kind of special words; shape (a power of two, 2), uint64.
-        slots: A power of two of them; uint64, 0 where empty.
-        weights: Per feature: weight in short and in long texts, scale, nothing; float64.
+        words: Special words, see `tokenise.special`; uint64.
+        hot: Slots of the usual n-grams; a power of two of them, uint64, 0 where empty.
+        slots: Those of all others; the same.
+        rows: Per n-gram: weight in short and in long texts, scale, and its column in the pipeline;
+            the usual n-grams first; shape (n-grams, 4), float64.
         options: Whole numbers, see `loop.RULES` and those after it; int64.
         fractions: See `loop.INTERCEPT_SHORT` and those after it; float64.
     """
@@ -24,8 +26,9 @@ class Table(NamedTuple):
     pages: NDArray[np.uint16]
     entries: NDArray[np.uint32]
     words: NDArray[np.uint64]
+    hot: NDArray[np.uint64]
     slots: NDArray[np.uint64]
-    weights: NDArray[np.float64]
+    rows: NDArray[np.float64]
     options: NDArray[np.int64]
     fractions: NDArray[np.float64]
 

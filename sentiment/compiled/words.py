@@ -32,14 +32,16 @@ _BLANK, _QUOTE, _GRAVE, _LINE = map(ord, " '`_")
 
 _REPLACEMENT = 0xFFFD
 _0, _1, _8 = np.uint64(0), np.uint64(1), np.uint64(8)
+_7, _56, _63 = np.uint64(7), np.uint64(56), np.uint64(63)
 _U29, _U32 = np.uint64(29), np.uint64(32)
+# Multiplied by it, the lowest bits of eight bytes meet in the top byte, in their order.
+_GATHER = np.uint64(0x0102040810204080)
 
 # The same byte eight times: arithmetic on them is arithmetic on eight bytes at once (SWAR).
 _TOP = np.uint64(0x8080808080808080)
 _LOW_7 = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONES = np.uint64(0x0101010101010101)
 _CASE = np.uint64(0x2020202020202020)
-_QUOTES = np.uint64(0x2727272727272727)
 # Added to a byte below 128, the first sets its top bit from "a" on, the second after "z".
 _FROM_A, _AFTER_Z = np.uint64(0x1F1F1F1F1F1F1F1F), np.uint64(0x0505050505050505)
 _FROM_0, _AFTER_9 = np.uint64(0x5050505050505050), np.uint64(0x4646464646464646)
@@ -175,6 +177,46 @@ def any_word(text: Any, at: int, end: int, pages: Any, entries: Any, seed: Any) 
             return (fold(h, chunk) if bits != _0 else h), at
 
 
+@jit
+def cut(text: Any, begin: int, end: int, cuts: Any) -> int:
+    """Find the runs of ASCII letters and digits, 64 bytes at a time.
+
+    Args:
+        text: See `tokenise.our_tokens`; 64 bytes may be read beyond the end.
+        begin: Where the text begins.
+        end: Where it ends.
+        cuts: Gets where each run begins and ends; int32, two more than the text has bytes.
+
+    Returns:
+        How many runs there are.
+    """
+    count: Any = 0
+    before = _0
+    for block in range(begin, end, 64):
+        inside = _0
+        for part in range(8):
+            chunk = load8(text, block + 8 * part)
+            seven = chunk & _LOW_7
+            lower = seven | _CASE
+            letters = (lower + _FROM_A) & ~(lower + _AFTER_Z)
+            digits = (seven + _FROM_0) & ~(seven + _AFTER_9)
+            word = (letters | digits) & ~chunk & _TOP
+            # The eight top bits side by side.
+            inside |= ((word >> _7) * _GATHER >> _56) << np.uint64(8 * part)
+        if end - block < 64:
+            inside &= (_1 << np.uint64(end - block)) - _1
+        changes = inside ^ (inside << _1 | before)
+        before = inside >> _63
+        while changes != _0:
+            cuts[count] = block + np.int64(trailing_zeros(changes))
+            count += 1
+            changes &= changes - _1
+    if count & 1:
+        cuts[count] = end
+        count += 1
+    return count // 2
+
+
 @step
 def is_tripled(chunk: Any) -> bool:
     """Whether three bytes in a row are the same; now and then also where none are."""
@@ -184,43 +226,30 @@ def is_tripled(chunk: Any) -> bool:
 
 
 @step
-def word(text: Any, at: int, end: int, pages: Any, entries: Any, seed: Any) -> tuple[Any, int]:
-    """The same as `any_word`, eight bytes at a time where a word is as most words are.
+def is_plain(text: Any, at: Any, stop: Any) -> bool:
+    """Whether the run of letters and digits from `at` to `stop` surely is a word by itself.
 
-    Up to 16 letters and digits of ASCII, perhaps with an apostrophe; at least nine bytes that may
-    be read must follow the end of the text.
+    Up to 16 bytes, no elongation, and nothing after it that may belong to it. All is worked out
+    without a branch: words are long or short as they like, and guessing wrong costs most.
     """
-    h, start = seed, at
-    for _ in range(2):
-        chunk = load8(text, at)
-        seven = chunk & _LOW_7
-        lower = seven | _CASE
-        letters = (lower + _FROM_A) & ~(lower + _AFTER_Z)
-        digits = (seven + _FROM_0) & ~(seven + _AFTER_9)
-        quotes = ~((seven ^ _QUOTES) + _LOW_7)
-        inside = (letters | digits) & ~chunk & _TOP
-        inside |= quotes & ~chunk & inside << _8 & inside >> _8
-        outside = ~inside & _TOP
-        if is_tripled(lower):
-            break
-        if outside != _0:
-            # The top bit of the first byte outside; the bytes below it are the word's.
-            bits = trailing_zeros(outside) & ~np.uint64(7)
-            if bits != _0:
-                h = fold(h, lower & ((_1 << bits) - _1))
-            at += np.int64(bits >> np.uint64(3))
-            byte, after = text[at], text[at + 1]
-            if byte >= 0x80 or byte == _QUOTE or byte == _GRAVE or byte == _LINE:
-                break
-            if (
-                byte == _BLANK
-                and (after >= 0x80 or after == _QUOTE or after == _GRAVE or after | 0x20 == _N)
-                and joins(text, at + 1, end, pages, entries)
-            ):
-                break
-            return h, at
-        h = fold(h, chunk | _CASE)
-        at += 8
-        if is_tripled(load8(text, at - 2) | _CASE):
-            break
-    return any_word(text, start, end, pages, entries, seed)
+    size, byte, after, third = stop - at, text[stop], text[stop + 1], text[stop + 2]
+    odd = (size > 16) | (byte >= 0x80) | (byte == _QUOTE) | (byte == _GRAVE) | (byte == _LINE)
+    # Before an apostrophe of any kind, perhaps with an "n" between, it may be a split contraction.
+    after = third if after | 0x20 == _N else after
+    odd |= (byte == _BLANK) & ((after >= 0x80) | (after == _QUOTE) | (after == _GRAVE))
+    odd |= is_tripled(load8(text, at) | _CASE)
+    beyond = is_tripled(load8(text, at + 6) | _CASE) | is_tripled(load8(text, at + 8) | _CASE)
+    return not odd | ((size > 8) & beyond)
+
+
+@step
+def plain_word(text: Any, at: Any, stop: Any, seed: Any) -> Any:
+    """What `any_word` finds, for a plain one, eight bytes at a time."""
+    size = stop - at
+    chunk = load8(text, at) | _CASE
+    if size > 8:
+        seed = fold(seed, chunk)
+        chunk = load8(text, at + 8) | _CASE
+        size -= 8
+    # Of the last bytes, those beyond the word are left out.
+    return fold(seed, chunk << np.uint64(64 - 8 * size) >> np.uint64(64 - 8 * size))

@@ -53,12 +53,12 @@ def native(
 ) -> tuple[list[int], list[bytes]]:
     """What the loop finds in a text: hashes, and the bytes that each stands for."""
     room = scorer.new_room(len(encoded) + 1, 1, explains=True)
-    data = scorer.padded(encoded)
+    data = scorer.padded([encoded])
     made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
     if rules == OURS:
         count = our_tokens(
             data, 0, len(encoded), made.pages, made.entries, made.words, SEED, SCOPE,
-            room.keys, room.spans,
+            room.cuts, room.keys, room.spans,
         )  # fmt: skip
     else:
         count = sklearn_tokens(
@@ -113,7 +113,7 @@ def test_bad_bytes_are_what_python_replaces_them_by(encoded: bytes) -> None:
     text = encoded.decode("utf-8", "replace")
     if set(CONTEXTUAL).isdisjoint(text) and b"\xed" not in encoded:
         assert native(encoded)[0] == hashed(tokens(text))
-    data, at, codes = scorer.padded(encoded), 0, []
+    data, at, codes = scorer.padded([encoded]), 0, []
     while at < len(encoded):
         code, size = decode(data, at, len(encoded))
         codes.append(code)

@@ -85,8 +85,8 @@ def test_fitting_again_forgets_the_first_vocabulary() -> None:
 
 def test_scaler_gives_the_log_count_ratio() -> None:
     """The ratio is that of Wang and Manning, worked out by hand for two features."""
-    marked = NgramVectorizer((1,)).fit_transform(["yes yes", "yes no", "no"])
-    scaler = NaiveBayesScaler(alpha=1.0).fit(marked, [1, 1, 0])
+    marked = NgramVectorizer((1,)).fit_transform(["yes yes", "no", "no yes"])
+    scaler = NaiveBayesScaler(alpha=1.0).fit(marked, [1, 0, 1])
     # Columns are "no" and "yes"; each text counts a word once.
     p, q = np.array([2.0, 3.0]), np.array([2.0, 1.0])
     np.testing.assert_allclose(scaler.ratio_, np.log(p / p.sum()) - np.log(q / q.sum()))
