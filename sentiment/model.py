@@ -10,17 +10,24 @@ short and for long texts, which share what they have in common.
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix, diags, hstack
+from scipy.sparse import csr_matrix, diags, hstack, issparse
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import ClassifierTags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    check_non_negative,
+    validate_data,
+)
 
 from sentiment.ngrams import NgramVectorizer
 
@@ -48,22 +55,45 @@ class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
 
     def fit(
         self,
-        X: csr_matrix,  # noqa: N803 - sklearn's name
+        X: Any,  # noqa: ANN401, N803 - sparse or dense; sklearn's name
         y: ArrayLike,
-        sample_weight: Fractions | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Count features by class; `y` holds 0 and 1, a text counts `sample_weight` times."""
-        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-        positive = np.asarray(y) == 1
+        """Count features by class: of the two, the last one in order is positive.
+
+        Args:
+            X: How often texts have features; shape (texts, features).
+            y: Their classes; shape (texts,).
+            sample_weight: How often each text counts; None: once.
+
+        Raises:
+            ValueError: X has negative numbers, or other than two classes are given.
+        """
+        X, y = validate_data(self, X, y, accept_sparse="csr")  # noqa: N806 - sklearn's name
+        check_non_negative(X, "NaiveBayesScaler.fit")
+        classes = _two_classes(y)
+        weight = _weights(sample_weight, X)
+        positive = y == classes[1]
         p = self.alpha + X.T @ (weight * positive)
         q = self.alpha + X.T @ (weight * ~positive)
         self.ratio_: Fractions = rounded(np.log(p / p.sum()) - np.log(q / q.sum()))
         return self
 
-    def transform(self, X: csr_matrix) -> csr_matrix:  # noqa: N803 - sklearn's name
-        """Scale the features; the matrix given stays as it is."""
+    def transform(self, X: Any) -> Any:  # noqa: ANN401, N803 - as above
+        """Scale the features; what is given stays as it is."""
         check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", reset=False)  # noqa: N806
+        if not issparse(X):
+            return X * self.ratio_
         return csr_matrix((X.data * self.ratio_[X.indices], X.indices, X.indptr), shape=X.shape)
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - sklearn has no types
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        return tags
 
 
 class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # see above
@@ -79,7 +109,7 @@ class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         C: Inverse strength of the L2 penalty.
 
     Attributes:
-        classes_: The labels 0 and 1.
+        classes_: The two classes.
         coef_: Weights in short and in long texts, rounded; shape (2, features), float64.
         intercept_: The same for the intercept; shape (2,), float64.
     """
@@ -91,45 +121,60 @@ class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     def fit(
         self,
-        X: csr_matrix,  # noqa: N803 - sklearn's name
+        X: Any,  # noqa: ANN401, N803 - sparse or dense; sklearn's name
         y: ArrayLike,
-        sample_weight: Fractions | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Fit on rows of length 1; `y` holds 0 and 1.
+        """Fit the weights.
+
+        Args:
+            X: Rows of length 1; shape (texts, features).
+            y: Their classes; shape (texts,).
+            sample_weight: How much each text counts; None: once.
 
         Raises:
-            ValueError: `short` is not below `long`, or a class is missing.
+            ValueError: `short` is not below `long`, or other than two classes are given.
         """
         if not 0 <= self.short < self.long:
             raise ValueError(f"short={self.short} must be below long={self.long}")
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)  # noqa: N806
+        self.classes_: NDArray[Any] = _two_classes(y)
+        X = csr_matrix(X)  # noqa: N806
         far = self._far(X)
         features = hstack([X, diags(1 - far) @ X, diags(far) @ X], format="csr")
         # The dual form is liblinear's quickest where features outnumber texts by far.
         inner = LogisticRegression(C=self.C, solver="liblinear", dual=True, random_state=0)
-        inner.fit(features, y, sample_weight)
-        self.classes_ = inner.classes_
+        inner.fit(features, y == self.classes_[1], _weights(sample_weight, X))
         shared, short, long = inner.coef_.reshape(3, -1)
         self.coef_: Fractions = rounded(np.stack([shared + short, shared + long]))
         self.intercept_: Fractions = np.repeat(inner.intercept_, 2)
         return self
 
-    def decision_function(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
-        """The log-odds of class 1; shape (rows,)."""
+    def decision_function(self, X: Any) -> Fractions:  # noqa: ANN401, N803 - as above
+        """The log-odds of the second class; shape (rows,)."""
         check_is_fitted(self)
+        X = csr_matrix(validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False))  # noqa: N806
         far = self._far(X)
         short, long = (X @ self.coef_.T + self.intercept_).T
         log_odds: Fractions = (1 - far) * short + far * long
         return log_odds
 
-    def predict_proba(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
-        """The probabilities of 0 and 1; shape (rows, 2)."""
+    def predict_proba(self, X: Any) -> Fractions:  # noqa: ANN401, N803 - as above
+        """The probabilities of both classes; shape (rows, 2)."""
         positive = expit(self.decision_function(X))
         return np.column_stack([1 - positive, positive])
 
-    def predict(self, X: csr_matrix) -> NDArray[np.int64]:  # noqa: N803 - sklearn's name
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: ANN401, N803 - as above
         """The likelier class of each row; shape (rows,)."""
-        labels: NDArray[np.int64] = self.classes_[(self.decision_function(X) >= 0).astype(int)]
+        check_is_fitted(self)
+        labels: NDArray[Any] = self.classes_[(self.decision_function(X) >= 0).astype(int)]
         return labels
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - sklearn has no types
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.classifier_tags.multi_class = False
+        return tags
 
     def _far(self, X: csr_matrix) -> Fractions:  # noqa: N803 - sklearn's name
         length = np.diff(X.indptr)
@@ -168,3 +213,23 @@ def rounded(values: Fractions, bits: int = WEIGHT_BITS) -> Fractions:
     mantissa, exponent = np.frexp(values)
     nearest: Fractions = np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
     return nearest
+
+
+def _two_classes(y: ArrayLike) -> NDArray[Any]:
+    check_classification_targets(y)
+    classes: NDArray[Any] = np.unique(y)
+    if len(classes) > 2:  # noqa: PLR2004 - positive and negative
+        raise ValueError(
+            "Only binary classification is supported. The type of the target is"
+            f" {type_of_target(y)}."
+        )
+    if len(classes) < 2:  # noqa: PLR2004 - as above
+        raise ValueError("Two classes are needed, and the data has one class only.")
+    return classes
+
+
+def _weights(sample_weight: ArrayLike | None, X: Any) -> Fractions:  # noqa: ANN401, N803 - as above
+    weights: Fractions = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("All sample weights are zero.")
+    return weights

@@ -1,5 +1,6 @@
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pandas as pd
 import pytest
 import skops.io
 from hypothesis import given, settings, strategies as st
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sentiment.artifact import TRUSTED_TYPES
-from sentiment.model import NaiveBayesScaler, build
+from sentiment.model import WEIGHT_BITS, LengthwiseClassifier, NaiveBayesScaler, build
 from sentiment.ngrams import NgramVectorizer
 from sentiment.text import tokens
 
@@ -85,11 +87,12 @@ def test_fitting_again_forgets_the_first_vocabulary() -> None:
 
 def test_scaler_gives_the_log_count_ratio() -> None:
     """The ratio is that of Wang and Manning, worked out by hand for two features."""
-    marked = NgramVectorizer((1,)).fit_transform(["yes yes", "no", "no yes"])
+    marked = NgramVectorizer((1,)).fit_transform(["warm warm", "cold", "cold warm"])
     scaler = NaiveBayesScaler(alpha=1.0).fit(marked, [1, 0, 1])
-    # Columns are "no" and "yes"; each text counts a word once.
+    # Columns are "cold" and "warm"; each text counts a word once.
     p, q = np.array([2.0, 3.0]), np.array([2.0, 1.0])
-    np.testing.assert_allclose(scaler.ratio_, np.log(p / p.sum()) - np.log(q / q.sum()))
+    expected = np.log(p / p.sum()) - np.log(q / q.sum())
+    np.testing.assert_allclose(scaler.ratio_, expected, rtol=2**-WEIGHT_BITS)
     np.testing.assert_allclose(scaler.transform(marked).toarray(), marked.toarray() * scaler.ratio_)
 
 
@@ -103,6 +106,28 @@ def test_behaves_as_sklearn_expects() -> None:
     for step in (NgramVectorizer(), NaiveBayesScaler()):
         with pytest.raises(NotFittedError):
             step.transform(TEXTS)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(  # type: ignore[untyped-decorator]  # sklearn has no types
+    [NaiveBayesScaler(), LengthwiseClassifier()],
+    expected_failed_checks=lambda estimator: (
+        dict.fromkeys(
+            (
+                "check_sample_weight_equivalence_on_dense_data",
+                "check_sample_weight_equivalence_on_sparse_data",
+            ),
+            "liblinear visits rows in an order that their number decides, and weights are rounded",
+        )
+        if isinstance(estimator, LengthwiseClassifier)
+        else {}
+    ),
+)
+def test_passes_sklearns_own_checks(
+    estimator: BaseEstimator, check: Callable[[BaseEstimator], None]
+) -> None:
+    """What scikit-learn asks of every estimator holds for ours; it has no checks for texts."""
+    check(estimator)
 
 
 def test_takes_a_column_of_texts() -> None:

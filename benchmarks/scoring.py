@@ -1,0 +1,127 @@
+"""`python -m benchmarks.scoring`: the compiled model beside the same pipeline in scikit-learn.
+
+One core, one run, each candidate in turn and over again; of its times the least counts, as whatever
+disturbs a run only makes it slower. Ratios are what to read.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import pandas as pd
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from benchmarks import machine
+from benchmarks.texts import Writer
+from sentiment.artifact import load_pipeline, open_model
+from sentiment.publish import bundled_model
+
+BATCH = 1000
+# Words of a film review and of a tweet.
+LENGTHS = {"full reviews": 230, "20-word texts": 20}
+ROUNDS = 7
+# As many single texts as a batch has would take scikit-learn seconds.
+SINGLES = 100
+SEED = 1
+# What a process does that has to answer one text and has answered before.
+FIRST_SCORE = """
+import sys, time
+began = time.perf_counter()
+from pathlib import Path
+from sentiment.artifact import open_model
+scorer = open_model(Path(sys.argv[1]), Path(sys.argv[2]))
+scorer.score(["A fine film."])
+print(time.perf_counter() - began, scorer.kind, "sklearn" in sys.modules)
+"""
+
+
+@click.command()
+@click.option("--model", type=Path, help="Model directory.  [default: the bundled model]")
+@click.option("--texts", type=Path, help="Parquet with a column `text`, instead of made texts.")
+@click.option("--output", type=Path, default=Path("build/scoring.json"), show_default=True)
+def main(*, model: Path | None, texts: Path | None, output: Path) -> None:
+    """Measure the compiled model, scikit-learn and VADER on one core."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    directory = model or bundled_model()
+    pipeline = load_pipeline(directory)
+    with tempfile.TemporaryDirectory() as kept:
+        compiled = open_model(directory, Path(kept))
+        first_s = _first_score(directory, Path(kept))
+    vader = SentimentIntensityAnalyzer()
+    report: dict[str, object] = {"first_score_s": first_s, "machine": machine.describe()}
+    print(f"{'':<16}{'':<10}{'compiled':>12}{'scikit-learn':>14}{'VADER':>10}{'ratios':>16}")
+    for name, length in LENGTHS.items():
+        batch = _given(texts, length) if texts else _made(pipeline, length)
+        few = batch[:SINGLES]
+        rows = {
+            "batches": _rates(
+                batch,
+                compiled.score,
+                pipeline.predict_proba,
+                lambda some: [vader.polarity_scores(text) for text in some],
+            ),
+            "single": _rates(
+                few,
+                lambda some: [compiled.score([text]) for text in some],
+                lambda some: [pipeline.predict_proba([text]) for text in some],
+                lambda some: [vader.polarity_scores(text) for text in some],
+            ),
+        }
+        megabytes = sum(len(text.encode()) for text in batch) / len(batch) / 1e6
+        for kind, (ours, sklearn, lexicon) in rows.items():
+            ratios = f"{ours / sklearn:.1f} {ours / lexicon:.1f}"
+            print(
+                f"{name:<16}{kind:<10}{ours:>12,.0f}{sklearn:>14,.0f}{lexicon:>10,.0f}{ratios:>16}"
+            )
+            report[f"{name}, {kind}"] = {
+                "compiled": ours, "sklearn": sklearn, "vader": lexicon,
+                "over_sklearn": ours / sklearn, "over_vader": ours / lexicon,
+                "megabytes_per_second": ours * megabytes,
+            }  # fmt: skip
+        print(f"{'':<16}{'':<10}{rows['batches'][0] * megabytes:>9,.0f} MB/s")
+    print(f"from artifact to first score, compiled before: {first_s:.2f} s")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _rates(texts: Sequence[str], *candidates: Callable[[Sequence[str]], object]) -> list[float]:
+    """Texts a second of each candidate, of the time that the core spent on it."""
+    least = [float("inf")] * len(candidates)
+    for _ in range(ROUNDS):
+        for number, score in enumerate(candidates):
+            began = time.thread_time()
+            score(texts)
+            least[number] = min(least[number], time.thread_time() - began)
+    return [len(texts) / seconds for seconds in least]
+
+
+def _made(pipeline: object, length: int) -> list[str]:
+    writer = Writer(pipeline, SEED)
+    return [writer.text(length) for _ in range(BATCH)]
+
+
+def _given(file: Path, length: int) -> list[str]:
+    """Texts of about that length."""
+    texts = pd.read_parquet(file, columns=["text"])["text"]
+    words = texts.str.count(" ") + 1
+    return texts[words.between(0.7 * length, 1.3 * length)].head(BATCH).tolist()
+
+
+def _first_score(directory: Path, kept: Path) -> float:
+    """Seconds from the start of a process's work to its first score, the second time."""
+    seconds = 0.0
+    for _ in range(2):
+        command = [sys.executable, "-c", FIRST_SCORE, str(directory), str(kept)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        seconds = float(answer[0])
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
