@@ -22,6 +22,9 @@ WEIGHT_SHORT, WEIGHT_LONG, SCALE, COLUMN = range(4)
 # rounding never decides. A million times above the rounding of a sum of a thousand terms.
 NEAR_TIE = 1e-6
 
+# Texts under way at the same time in `score`.
+LANES = 2
+
 _ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
@@ -236,58 +239,62 @@ def exact_log_odds(
     return z + far * (for_long + fractions[INTERCEPT_LONG])
 
 
-@jit
-def find(
-    text: Any, begin: int, end: int, model: Any, cuts: Any, keys: Any, entries: Any, spans: Any,
-    found: Any, where: Any,
-) -> tuple[int, int]:  # fmt: skip
-    """Tokens and known n-grams of one text: how many there are of each; see `look_up`."""
-    pages, characters, words, hot, slots, rows, options, _ = model
+@step
+def tokens(text: Any, begin: int, end: int, model: Any, cuts: Any, hashes: Any, spans: Any) -> int:
+    """The tokens of a text, by the rules of the model; see `tokenise.our_tokens`."""
+    pages, characters, words, options = model[0], model[1], model[2], model[6]
     seed = np.uint64(options[SEED])
     if options[RULES] == SKLEARN:
-        count = sklearn_tokens(
-            text, begin, end, pages, characters, words, seed, options[FOLD] != 0, keys, spans
+        return sklearn_tokens(
+            text, begin, end, pages, characters, words, seed, options[FOLD] != 0, hashes, spans
         )
-    else:
-        count = our_tokens(
-            text, begin, end, pages, characters, words, seed, options[SCOPE], cuts, keys, spans
-        )
-    if count == IN_CONTEXT:
-        return IN_CONTEXT, 0
-    hits = look_up(count, hot, slots, rows, options, keys, entries, found, where)
-    return count, hits
+    return our_tokens(
+        text, begin, end, pages, characters, words, seed, options[SCOPE], cuts, hashes, spans
+    )
 
 
 @jit
 def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
     """P(positive) of each text of a batch.
 
+    Three texts are under way at any time: while the slots of one are fetched from memory the next
+    one is tokenised, and while its rows are, the sum of the one before is taken.
+
     Args:
         text: The texts in UTF-8, see `tokenise.our_tokens`; uint8.
         sizes: How many bytes each has; int64.
-        model: Pages, entries, special words, slots, rows, options, fractions; see `table.Table`.
+        model: The fields of a `table.Table`.
         room: Scratch for the longest text; see `scorer.Room`.
         out: Gets the probabilities; NaN where Python has to lower-case a text first.
 
     Returns:
         How many such texts there are.
     """
-    cuts, keys, entries, found, counts, seen, spans, where = room
-    rows, options, fractions = model[5:]
-    begin = left = 0
-    for number in range(len(sizes)):
-        end = begin + sizes[number]
-        count, hits = find(text, begin, end, model, cuts, keys, entries, spans, found, where)
-        if count == IN_CONTEXT:
-            out[number] = np.nan
-            left += 1
-        else:
-            kept = distinct(found, hits, counts, seen)
-            z = log_odds(found, counts, kept, rows, options, fractions)
-            out[number] = 1.0 / (1.0 + np.exp(-z))
-        # Between two texts is a line feed.
-        begin = end + 1
-    return left
+    cuts, keys, entries, found, counts, seen, spans, where, state = room
+    hot, slots, rows, options, fractions = model[3], model[4], model[5], model[6], model[7]
+    begin = in_context = 0
+    for number in range(len(sizes) + 1):
+        if number < len(sizes):
+            lane = number % LANES
+            end = begin + sizes[number]
+            count = tokens(text, begin, end, model, cuts, keys, spans)
+            state[lane] = count
+            if count != IN_CONTEXT:
+                state[lane] = look_up(
+                    count, hot, slots, rows, options, keys, entries, found[lane], where
+                )
+            # Between two texts is a line feed.
+            begin = end + 1
+        if number > 0:
+            lane = (number - 1) % LANES
+            if state[lane] == IN_CONTEXT:
+                out[number - 1] = np.nan
+                in_context += 1
+            else:
+                kept = distinct(found[lane], state[lane], counts, seen)
+                z = log_odds(found[lane], counts, kept, rows, options, fractions)
+                out[number - 1] = 1.0 / (1.0 + np.exp(-z))
+    return in_context
 
 
 @jit
@@ -306,24 +313,25 @@ def explain(
     Returns:
         How many tokens there are, or `IN_CONTEXT`; how many hits; the log-odds; the intercept.
     """
-    cuts, keys, entries, found, counts, seen, spans, where = room
-    rows, options, fractions = model[5:]
-    count, hits = find(text, 0, end, model, cuts, keys, entries, spans, found, where)
+    cuts, keys, entries, found, counts, seen, spans, where, _ = room
+    hot, slots, rows, options, fractions = model[3], model[4], model[5], model[6], model[7]
+    count = tokens(text, 0, end, model, cuts, keys, spans)
     if count == IN_CONTEXT:
         return IN_CONTEXT, 0, 0.0, 0.0
-    every = found[:hits].copy()
-    kept = distinct(found, hits, counts, seen)
-    length = measure(found, counts, kept, rows, options)
+    hits = look_up(count, hot, slots, rows, options, keys, entries, found[0], where)
+    different = found[1]
+    different[:hits] = found[0, :hits]
+    kept = distinct(different, hits, counts, seen)
+    length = measure(different, counts, kept, rows, options)
     far = share_long(kept, fractions)
-    order = np.argsort(found[:kept])
-    ordered = found[order]
+    order = np.argsort(different[:kept])
+    ordered = different[order]
     for i in range(hits):
-        row = every[i]
+        row = found[0, i]
         times = counts[order[np.searchsorted(ordered, row)]]
         v = value(times, options[COUNTING], rows[row, SCALE]) / length
         parts[i] = v * (1.0 - far) * rows[row, WEIGHT_SHORT]
         parts[i] += v * far * rows[row, WEIGHT_LONG]
     intercept = (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG]
-    z = log_odds(found, counts, kept, rows, options, fractions)
-    found[:hits] = every
+    z = log_odds(different, counts, kept, rows, options, fractions)
     return count, hits, z, intercept

@@ -32,6 +32,7 @@ class Room(NamedTuple):
     seen: NDArray[np.int32]
     spans: NDArray[np.int32]
     where: NDArray[np.int32]
+    state: NDArray[np.int64]
 
 
 class Contribution(NamedTuple):
@@ -99,7 +100,7 @@ class CompiledScorer:
         """Say which n-grams moved the score of a text, and by how much."""
         (encoded,) = _encoded([text])
         room = new_room(max(len(encoded), 1), self._longest, explains=True)
-        parts = np.empty(len(room.found))
+        parts = np.empty(room.found.shape[1])
         data = padded([encoded])
         count, hits, log_odds, intercept = loop.explain(data, len(encoded), self.table, room, parts)
         if count == IN_CONTEXT:
@@ -112,7 +113,7 @@ class CompiledScorer:
             spans = np.column_stack([characters[spans[:, 0]] - 1, characters[spans[:, 1] - 1]])
         found: dict[int, Contribution] = {}
         for row, part, (begin, end) in zip(
-            room.found[:hits].tolist(), parts[:hits].tolist(), spans.tolist(), strict=True
+            room.found[0, :hits].tolist(), parts[:hits].tolist(), spans.tolist(), strict=True
         ):
             found.setdefault(row, Contribution(part, [])).spans.append((begin, end))
         return Explanation(log_odds, intercept, list(found.values()))
@@ -153,12 +154,13 @@ def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
         np.empty(size + 2, np.int32),
         np.empty(grams, np.uint64),
         np.empty(grams, np.uint64),
-        # One more: a hit is written before it is known to be one.
-        np.empty(grams + 1, np.int32),
+        # One more: what may be found is written before it is known to be.
+        np.empty((loop.LANES, grams + 1), np.int32),
         np.empty(grams + 1, np.int32),
         np.empty(max(64, 1 << (4 * grams).bit_length()), np.int32),
         np.empty((rows[0], 2), np.int32),
         np.empty((2, rows[1] + explains), np.int32),
+        np.empty(loop.LANES, np.int64),
     )
 
 
