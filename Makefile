@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+DATA ?=
 
 # A set of locked requirements is installed once; the stamp says which one the environment has.
 define install
@@ -52,8 +53,9 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-train: $(VENV)/.dev ## Train a model: make train ARGS="reviews.parquet"
-	@$(BIN)/sentiment train $(ARGS)
+train: $(VENV)/.dev ## From texts to a registered model: make train DATA=FOLDER (docs/model.md)
+	@$(BIN)/python -m trainer.fetch_corpora
+	@$(BIN)/python -m trainer.pipeline $(if $(DATA),"$(DATA)")
 
 docs: $(VENV)/.dev ## Write the generated documents anew
 	$(BIN)/python -m sentiment.schemas

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from trainer.params import CandidateParams
+from trainer.params import Params
 from trainer.progress import Say
 
 
@@ -33,22 +33,24 @@ class Candidate(Protocol):
         """Markdown for the model card: what it does, with its parameters and sources."""
 
 
-def make(name: str, params: CandidateParams) -> Candidate:
+def make(name: str, params: Params) -> Candidate:
     """The candidate that `params.yaml` describes.
 
     Raises:
-        InputError: There is no such class, or it doesn't take these parameters.
+        InputError: There is no such candidate or no such class, or it doesn't take these
+            parameters.
     """
-    module, _, attribute = params.kind.partition(":")
+    described = params.candidate(name)
+    module, _, attribute = described.kind.partition(":")
     try:
         kind: Any = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
-            f"Candidate {name!r}: {params.kind!r} names no class: {error}",
+            f"Candidate {name!r}: {described.kind!r} names no class: {error}",
             "Write it as module:Class.",
         ) from error
     try:
-        made: Candidate = kind(**params.params)
+        made: Candidate = kind(**described.params)
     except (TypeError, ValueError) as error:
         raise InputError(f"Candidate {name!r}: {error}") from error
     return made

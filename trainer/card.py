@@ -13,8 +13,8 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from trainer import behaviours
-from trainer.figures import NAMES
+from trainer.judging import behaviours
+from trainer.judging.figures import NAMES
 from trainer.markdown import NOTHING, beside_the_earlier, ends, table
 from trainer.params import Params
 from trainer.report import Behaviour, Comparison, Report

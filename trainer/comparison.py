@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sentiment.errors import InputError
-from trainer import intervals, report, tables
-from trainer.figures import THRESHOLD, labels_of
+from trainer import layout, report, tables, writing
+from trainer.judging import intervals
+from trainer.judging.figures import THRESHOLD, labels_of
 from trainer.markdown import beside_the_earlier, side_by_side, table
 from trainer.params import Evaluate
 from trainer.progress import Say, silent
@@ -48,7 +47,7 @@ def compare(
     names: Sequence[str],
     test: pd.DataFrame,
     params: Evaluate,
-    output: Path = report.EVALUATION,
+    output: Path = layout.EVALUATION,
     say: Say = silent,
 ) -> Comparison:
     """Compare evaluated candidates with each other, and put them beside the earlier system.
@@ -67,14 +66,14 @@ def compare(
     """
     labels, domains = labels_of(test), test["domain"].to_numpy(object)
     sha256 = tables.digest(test)
-    reports = {name: report.read(output / name / report.REPORT) for name in names}
+    reports = {name: report.read(output / name / layout.REPORT) for name in names}
     for name, read in reports.items():
         if read.test_sha256 != sha256:
             raise InputError(
-                f"{output / name / report.REPORT} is about other texts than the test table.",
+                f"{output / name / layout.REPORT} is about other texts than the test table.",
                 f"Run `sentiment evaluate {name}` again, or `dvc repro`.",
             )
-    scores = {name: _read_scores(output / name / report.SCORES, len(test)) for name in names}
+    scores = {name: report.read_scores(output / name / report.SCORES, len(test)) for name in names}
     pairs = []
     for b, a in combinations(names, 2):
         say(f"Comparing {a} with {b} …")
@@ -97,9 +96,8 @@ def compare(
         },
         pairs=pairs,
     )
-    page = output / f".{report.COMPARISON_PAGE}.part"
-    page.write_text(render(compared, params), encoding="utf-8")
-    page.replace(output / report.COMPARISON_PAGE)
+    with writing.file(output / report.COMPARISON_PAGE) as page:
+        page.write_text(render(compared, params), encoding="utf-8")
     report.write(compared, output / report.COMPARISON)
     return compared
 
@@ -131,18 +129,3 @@ def render(comparison: Comparison, params: Evaluate) -> str:
             {f"{pair.a} less {pair.b}": pair.differences for pair in comparison.pairs}, sign="+"
         ),
     )
-
-
-def _read_scores(path: Path, texts: int) -> NDArray[np.float64]:
-    try:
-        scores: NDArray[np.float64] = np.load(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} can't be read: {error}", "`sentiment evaluate` makes it."
-        ) from error
-    if scores.shape != (texts,):
-        raise InputError(
-            f"{path} has {len(scores):,} scores for {texts:,} texts.",
-            "`sentiment evaluate` makes it.",
-        )
-    return scores

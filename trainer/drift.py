@@ -7,24 +7,27 @@ them, since texts that a model was fitted on are scored too surely.
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from sentiment.text import tokens
-
-FILE = "drift.json"
+from trainer import report
+from trainer.judging import ngrams
+from trainer.judging.figures import THRESHOLD
+from trainer.layout import DRIFT
 
 # Ten equal bins, as the population stability index is usually taken over.
 SCORE_BINS = 10
 # Tokens of a tweet, a paragraph, a review, a long review; each about twice the one before.
 LENGTH_EDGES = (5, 10, 20, 40, 80, 160, 320, 640)
+# A millionth is far below what any comparison of shares tells apart.
+_DIGITS = 6
 
 
 class Reference(Struct, frozen=True):
-    """Shares of texts and of tokens.
+    """Shares of texts and of tokens. A value on an edge is in the bin above it.
 
     Attributes:
         texts: How many texts it was made from.
@@ -33,7 +36,7 @@ class Reference(Struct, frozen=True):
         length_edges: Inner edges of the bins of lengths, in tokens.
         length_shares: Share of texts in each bin.
         positive_share: Share of texts called positive.
-        known_token_share: Share of tokens that the model knows.
+        known_token_share: Share of tokens that the model knows; None where it doesn't tell.
     """
 
     texts: int
@@ -42,39 +45,42 @@ class Reference(Struct, frozen=True):
     length_edges: list[int]
     length_shares: list[float]
     positive_share: float
-    known_token_share: float
+    known_token_share: float | None
 
 
 def reference(pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]) -> Reference:
     """Make the reference.
 
     Args:
-        pipeline: The model; its first step knows its words.
-        texts: Texts that it was not fitted on.
+        pipeline: The model.
+        texts: Texts that the scores' model was not fitted on.
         scores: P(positive) of each; shape (texts,).
     """
-    known = set(pipeline[0].get_feature_names_out())
-    counts = [(len(found), sum(token in known for token in found)) for found in map(tokens, texts)]
-    lengths, known_tokens = np.array(counts).T
+    split = [tokens(text) for text in texts]
+    lengths = np.array([len(found) for found in split])
     score_edges = np.linspace(0, 1, SCORE_BINS + 1)[1:-1]
+    names, share = ngrams.known(pipeline), None
+    if names is not None:
+        known = set(names.tolist())
+        count = sum(token in known for found in split for token in found)
+        share = round(float(count / max(lengths.sum(), 1)), _DIGITS)
     return Reference(
         len(texts),
-        score_edges.round(6).tolist(),
+        score_edges.round(_DIGITS).tolist(),
         _shares(scores, score_edges),
         list(LENGTH_EDGES),
         _shares(lengths, np.array(LENGTH_EDGES)),
-        round(float(np.mean(scores >= 0.5)), 6),  # noqa: PLR2004 - the decision's threshold
-        round(float(known_tokens.sum() / max(lengths.sum(), 1)), 6),
+        round(float(np.mean(scores >= THRESHOLD)), _DIGITS),
+        share,
     )
 
 
 def write(made: Reference, directory: Path) -> None:
     """Write it into a model directory."""
-    text = msgspec.json.format(msgspec.json.encode(made))
-    (directory / FILE).write_bytes(text + b"\n")
+    report.write(made, directory / DRIFT)
 
 
 def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> list[float]:
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-    shares: list[float] = (counts / len(values)).round(6).tolist()
+    shares: list[float] = (counts / len(values)).round(_DIGITS).tolist()
     return shares

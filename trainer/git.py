@@ -8,11 +8,14 @@ _PATIENCE_S = 20.0
 
 
 def code_version() -> str:
-    """The commit of the current directory, `-dirty` where files differ from it; else `unknown`."""
+    """The commit of the current directory, `-dirty` where files differ from it; else `unknown`.
+
+    DVC's note of a run is no code, and differs in the midst of the run.
+    """
     commit = ask("rev-parse", "HEAD")
     if not commit:
         return "unknown"
-    return f"{commit}-dirty" if ask("status", "--porcelain") else commit
+    return f"{commit}-dirty" if ask("status", "--porcelain", "--", ".", ":!dvc.lock") else commit
 
 
 def ask(*arguments: str) -> str:

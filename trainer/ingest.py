@@ -3,8 +3,8 @@
 Three files come of it, whole or not at all:
 
 - `texts.parquet`: the usable rows, with the columns of `trainer.tables`;
-- `rejected.jsonl`: each unusable row with its source, file, number, reason (`trainer.rows` lists
-  them) and a short excerpt;
+- `rejected.jsonl`: each unusable row with its source, file, number, reason (`trainer.sources.rows`
+  lists them) and a short excerpt;
 - `report.json`: what was read, with checksums, and what became of it.
 
 A `group` is `source:value`, or `source#number` where the row has none. A domain is the row's, else
@@ -12,10 +12,8 @@ the source's, else the source's name. Of an aclImdb archive the official test pa
 Remote files are kept in `cache/` beside the output.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,13 +22,16 @@ import pandas as pd
 from msgspec import Struct
 
 from sentiment.errors import InputError
-from trainer import aclimdb, readers, report as reports, tables
-from trainer.inputs import Input, inputs
+from trainer import report as reports, tables, writing
+from trainer.layout import RAW, REPORT, TEXTS
 from trainer.params import Ingest, Source
 from trainer.progress import Say, silent, ticking
-from trainer.rows import Example, Fault, Reason, example, label_table
+from trainer.sources import aclimdb, readers
+from trainer.sources.inputs import Input, inputs
+from trainer.sources.rows import Example, Fault, Reason, example, label_table
 
-TEXTS, REJECTED, REPORT = "texts.parquet", "rejected.jsonl", "report.json"
+REJECTED = "rejected.jsonl"
+# Beside the output: remote files.
 CACHE = "cache"
 
 
@@ -71,9 +72,7 @@ class RejectedRow(Struct, frozen=True):
     excerpt: str
 
 
-def ingest(
-    params: Ingest, root: Path, output: Path = tables.RAW, say: Say = silent
-) -> IngestReport:
+def ingest(params: Ingest, root: Path, output: Path = RAW, say: Say = silent) -> IngestReport:
     """Read all sources and write the table.
 
     Args:
@@ -93,25 +92,17 @@ def ingest(
             f"Two sources in params.yaml are called {names.most_common(1)[0][0]!r}.",
             "Groups are told apart by the names of their sources.",
         )
-    work = output / ".part"
     try:
-        # Of a run that was killed.
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        stage = _Stage(params, root, output, say)
-        with (work / REJECTED).open("wb") as rejected:
-            found = [stage.read(source, rejected) for source in params.sources]
-        say(f"Writing {len(stage.columns['text']):,} texts to {output}")
-        tables.write(pd.DataFrame(stage.columns).astype({"label": "int8"}), work / TEXTS)
-        report = _total(found)
-        reports.write(report, work / REPORT)
-        for name in (REJECTED, REPORT, TEXTS):
-            (work / name).replace(output / name)
+        with writing.files(output, REJECTED, TEXTS, REPORT) as work:
+            stage = _Stage(params, root, output, say)
+            with (work / REJECTED).open("wb") as rejected:
+                found = [stage.read(source, rejected) for source in params.sources]
+            say(f"Writing {len(stage.columns['text']):,} texts to {output}")
+            tables.write(pd.DataFrame(stage.columns).astype({"label": "int8"}), work / TEXTS)
+            report = _total(found)
+            reports.write(report, work / REPORT)
     except OSError as error:
         raise InputError(f"{output} can't be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(work)
     return report
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from trainer.figures import NAMES
+from trainer.judging.figures import NAMES
 from trainer.report import Comparison, Interval
 
 # In a cell, where there is no figure.

@@ -90,6 +90,10 @@ class CandidateParams(Strict, frozen=True, kw_only=True):
     kind: str
     params: dict[str, Any] = {}
 
+    def written(self) -> str:
+        """As JSON, the same text for the same knobs; what is noted of a model made with them."""
+        return msgspec.json.encode(self, order="sorted").decode()
+
 
 class Evaluate(Strict, frozen=True, kw_only=True):
     """How a candidate is judged."""
@@ -128,6 +132,19 @@ class Params(Strict, frozen=True, kw_only=True):
     release: Name
     evaluate: Evaluate = Evaluate()
     promote: Promote = Promote()
+
+    def candidate(self, name: str) -> CandidateParams:
+        """One of the candidates.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        if name not in self.candidates:
+            raise InputError(
+                f"There is no candidate {name!r}; there are {', '.join(self.candidates)}.",
+                "Candidates are described in params.yaml.",
+            )
+        return self.candidates[name]
 
 
 def read(path: Path = Path("params.yaml")) -> Params:

@@ -7,15 +7,12 @@ import numpy as np
 import pandas as pd
 
 from sentiment.errors import InputError
-from trainer import report, tables
+from trainer import report, tables, writing
 from trainer.cleaning import clean, copies, essence
+from trainer.layout import PREPARED, RAW, REPORT, TEST, TEXTS, TRAIN
 from trainer.params import Preprocess
 from trainer.progress import Say, silent, ticking
 from trainer.splitting import check, held_out
-
-# What ingest writes, and what this stage makes of it.
-RAW = "texts.parquet"
-TRAIN, TEST, REPORT = "train.parquet", "test.parquet", "report.json"
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -55,12 +52,12 @@ class PreprocessReport(msgspec.Struct, frozen=True):
 
 
 def preprocess(
-    params: Preprocess, raw: Path = tables.RAW, output: Path = tables.PREPARED, say: Say = silent
+    params: Preprocess, raw: Path = RAW, output: Path = PREPARED, say: Say = silent
 ) -> PreprocessReport:
     """Clean, drop copies, split, and write `train.parquet`, `test.parquet` and `report.json`.
 
-    The same rows in any order give the same files. The report is taken away first and written last:
-    where it stands, both tables are whole and those that it describes.
+    The same rows in any order give the same files. Where the report stands, both tables are whole
+    and those that it describes.
 
     Args:
         params: The share of the test side and the seed.
@@ -72,7 +69,7 @@ def preprocess(
         InputError: The table is missing or no such table, or what is left of it doesn't make two
             sides with both labels.
     """
-    frame = _read(raw / RAW)
+    frame = _read(raw / TEXTS)
     say(f"Cleaning {len(frame):,} texts …")
     texts = [clean(text) for text in ticking(frame["text"], say, "texts cleaned")]
     cleaned = int((frame["text"].to_numpy(object) != np.array(texts, object)).sum())
@@ -88,7 +85,7 @@ def preprocess(
     kept = frame[fate == ""]
     if kept.empty:
         raise InputError(
-            f"Of the {len(frame):,} texts in {raw / RAW} none is left after cleaning.",
+            f"Of the {len(frame):,} texts in {raw / TEXTS} none is left after cleaning.",
             "Look at the file, and at the sources in params.yaml.",
         )
     say(f"Splitting {len(kept):,} texts …")
@@ -98,10 +95,10 @@ def preprocess(
     made = _report(frame.assign(fate=fate), cleaned)
     _check_sides(made, params.test_share)
     say(f"Writing {output} …")
-    (output / REPORT).unlink(missing_ok=True)
-    tables.write(frame[fate == "train"].assign(split="train"), output / TRAIN)
-    tables.write(frame[fate == "test"].assign(split="test"), output / TEST)
-    report.write(made, output / REPORT)
+    with writing.files(output, TRAIN, TEST, REPORT) as work:
+        tables.write(frame[fate == "train"].assign(split="train"), work / TRAIN)
+        tables.write(frame[fate == "test"].assign(split="test"), work / TEST)
+        report.write(made, work / REPORT)
     return made
 
 

@@ -1,7 +1,9 @@
 """Progress of long work, a line at a time, for terminals, logs and notebooks alike."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,6 +12,8 @@ Say = Callable[[str], None]
 
 # Often enough to look alive, seldom enough for a log.
 INTERVAL_S = 2.0
+# Of one long call of a library, there is nothing to say but that it goes on.
+PATIENCE_S = 15.0
 
 
 def silent(line: str) -> None:
@@ -43,3 +47,26 @@ def ticking(
         if time.monotonic() - shown > INTERVAL_S:
             shown = time.monotonic()
             say(f"{done:,} of {total:,} {what}" if total else f"{done:,} {what}")
+
+
+@contextmanager
+def lasting(say: Say, what: str) -> Iterator[None]:
+    """Say now and then that the block goes on: a call of a library tells nothing.
+
+    Args:
+        say: Told the lines, from a thread of its own.
+        what: What is being done, such as `fitting`.
+    """
+    over, started = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(PATIENCE_S):
+            say(f"{what} for {time.monotonic() - started:.0f} s …")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -9,13 +9,13 @@ from msgspec import Struct
 from sentiment.errors import InputError
 from sentiment.publish import ALIAS, NAME, TIMEOUT_S
 from sentiment.tracking import connect
-from trainer import audit
-from trainer.gates import Check
-from trainer.judging import judge
 from trainer.params import Evaluate, Promote
 from trainer.progress import Say, silent
+from trainer.promotion import audit
+from trainer.promotion.challenge import judge
+from trainer.promotion.gates import Check
+from trainer.promotion.versions import resolve
 from trainer.register import CHALLENGER
-from trainer.versions import resolve
 
 
 class Decision(Struct, frozen=True):

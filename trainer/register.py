@@ -5,7 +5,6 @@ that say which data and code it comes from.
 """
 
 import hashlib
-import json
 import re
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -26,25 +25,20 @@ from sentiment.publish import (
 )
 from sentiment.registry import DIGEST_TAG
 from sentiment.tracking import connect
-from trainer import audit, git, report
+from trainer import drift, git, layout, report, saving
 from trainer.progress import Say, silent
+from trainer.promotion import audit
+from trainer.promotion.versions import evaluation
 from trainer.report import Report
-from trainer.versions import evaluation
 
-# What `sentiment release` makes, and the alias of what waits for its promotion.
-RELEASE = Path("models/release")
+# The alias of what waits for its promotion.
 CHALLENGER = "challenger"
-
-CARD = "MODEL_CARD.md"
-# The drift reference: what texts and scores looked like when the model was made.
-DRIFT = "drift.json"
-_IMAGES = "images"
 
 _RELEASE_HINT = "`sentiment release` makes a directory with all that is needed."
 
 
 def register(
-    directory: Path = RELEASE,
+    directory: Path = layout.RELEASE,
     *,
     name: str = NAME,
     alias: str = CHALLENGER,
@@ -78,8 +72,8 @@ def register(
         run_id = run.info.run_id
         say("Uploading …")
         client.set_tag(run_id, "sentiment.code_version", tags["sentiment.code_version"])
-        client.log_artifact(run_id, str(directory / CARD))
-        images = directory / report.EVALUATION / _IMAGES
+        client.log_artifact(run_id, str(directory / layout.CARD))
+        images = directory / layout.EVALUATION / layout.IMAGES
         if images.is_dir():
             client.log_artifacts(run_id, str(images), "plots")
         version = add_version(
@@ -123,27 +117,20 @@ def register_bundled(*, name: str = NAME, alias: str = ALIAS) -> str:
 
 def _checked(directory: Path) -> Report:
     """Everything that a release has is there, and a worker would take it."""
-    if not (directory / "MLmodel").is_file():
-        raise InputError(
-            f"{directory} is no model directory: it has no MLmodel file.", _RELEASE_HINT
-        )
+    saving.require(directory, "release")
     open_model(directory)
-    document = yaml.safe_load((directory / "MLmodel").read_text(encoding="utf-8"))
+    document = yaml.safe_load((directory / saving.MARK).read_text(encoding="utf-8"))
     for part in ("signature", "saved_input_example_info"):
         if not document.get(part):
             raise ModelRefusedError(f"{directory} has no {part} in its MLmodel.", _RELEASE_HINT)
-    for needed in (CARD, DRIFT):
-        if not (directory / needed).is_file():
-            raise InputError(f"{directory} has no {needed}.", _RELEASE_HINT)
-    try:
-        json.loads((directory / DRIFT).read_bytes())
-    except ValueError as error:
-        raise InputError(f"{directory / DRIFT} is no JSON: {error}", _RELEASE_HINT) from error
+    if not (directory / layout.CARD).is_file():
+        raise InputError(f"{directory} has no {layout.CARD}.", _RELEASE_HINT)
+    report.read_as(directory / layout.DRIFT, drift.Reference, "release")
     found, scores = evaluation(directory)
     if found is None or scores is None:
-        what = report.REPORT if found is None else report.SCORES
+        what = layout.REPORT if found is None else report.SCORES
         raise InputError(
-            f"{directory} has no {report.EVALUATION / what}, or it doesn't fit.", _RELEASE_HINT
+            f"{directory} has no {layout.EVALUATION / what}, or it doesn't fit.", _RELEASE_HINT
         )
     return found
 
@@ -161,7 +148,9 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
         "sentiment.candidate": found.candidate,
         "sentiment.train_sha256": found.train_sha256,
         "sentiment.test_sha256": found.test_sha256,
-        "sentiment.drift_sha256": hashlib.sha256((directory / DRIFT).read_bytes()).hexdigest(),
+        "sentiment.drift_sha256": hashlib.sha256(
+            (directory / layout.DRIFT).read_bytes()
+        ).hexdigest(),
         "sentiment.code_version": git.code_version(),
         "sentiment.package_version": installed("sentiment-stream"),
         DIGEST_TAG: digest(checksums(directory)),

@@ -7,36 +7,28 @@ test texts too, as more texts make a better model; the figures are the twin's.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-import numpy as np
 import pandas as pd
 
 from sentiment.errors import InputError
-from trainer import card, drift, report, saving, tables
+from trainer import card, drift, layout, report, saving, tables, writing
 from trainer.candidates import make
 from trainer.ingest import IngestReport
 from trainer.params import Params
 from trainer.progress import Say, silent
-from trainer.train import MODELS, fit
-
-Noted = TypeVar("Noted", IngestReport, report.Comparison)
-
-RELEASE = MODELS / "release"
+from trainer.train import fit
 
 # What of an evaluation goes with the model; what depends on the machine doesn't.
-_KEPT = (report.REPORT, report.SCORES)
-_IMAGES = "images"
+_KEPT = (layout.REPORT, report.SCORES)
 
 
 def release(  # noqa: PLR0913 - all that the stages before have left
     params: Params,
     *,
-    data: Path = tables.PREPARED,
-    raw: Path = tables.RAW,
-    evaluation: Path = report.EVALUATION,
-    output: Path = RELEASE,
+    data: Path = layout.PREPARED,
+    raw: Path = layout.RAW,
+    evaluation: Path = layout.EVALUATION,
+    output: Path = layout.RELEASE,
     say: Say = silent,
 ) -> Path:
     """Fit `params.release` on all texts and save it whole or not at all.
@@ -54,30 +46,33 @@ def release(  # noqa: PLR0913 - all that the stages before have left
         same inputs give the same bytes.
 
     Raises:
-        InputError: A stage before is missing, or judged other texts than these.
+        InputError: A stage before is missing, or judged other texts or knobs than these.
     """
     name = params.release
-    saving.check_target(output)
-    train = tables.read(data / "train.parquet", "preprocess")
-    test = tables.read(data / "test.parquet", "preprocess")
-    found = report.read(evaluation / name / report.REPORT)
-    if (found.train_sha256, found.test_sha256) != (tables.digest(train), tables.digest(test)):
-        raise InputError(
-            f"The evaluation of {name!r} is of other texts than those in {data}.",
-            "Run `sentiment train` and `sentiment evaluate` again; or `dvc repro`.",
-        )
+    candidate = make(name, params)
+    writing.check_folder(output, saving.MARK)
+    train = tables.read(data / layout.TRAIN, "preprocess")
+    test = tables.read(data / layout.TEST, "preprocess")
+    knobs = params.candidate(name).written()
+    found = report.read(evaluation / name / layout.REPORT)
+    scores = report.read_scores(evaluation / name / report.SCORES, len(test))
+    compared = report.read_as(evaluation / report.COMPARISON, report.Comparison, "evaluate")
+    for what, same in {
+        f"other texts than those in {data}": found.train_sha256 == tables.digest(train)
+        and found.test_sha256 == tables.digest(test),
+        "a model with other parameters than those in params.yaml": found.knobs == knobs,
+        "another model than the comparison": compared.overall.get(name) == found.overall,
+    }.items():
+        if not same:
+            raise InputError(
+                f"The evaluation of {name!r} is of {what}.",
+                "Run `sentiment train` and `sentiment evaluate` again; or `dvc repro`.",
+            )
     every = pd.concat([train, test], ignore_index=True)
-    pipeline = fit(name, params, every, say)
-    candidate = make(name, params.candidates[name])
     text = card.render(
-        params,
-        name,
-        candidate.describe(),
-        found,
-        _sources(params, every, raw),
-        _decoded(evaluation / report.COMPARISON, report.Comparison, "evaluate"),
+        params, name, candidate.describe(), found, _sources(params, every, raw), compared
     )
-    scores = np.load(evaluation / name / report.SCORES)
+    pipeline = fit(name, candidate, every, say)
     reference = drift.reference(pipeline, test["text"].tolist(), scores)
     saving.save(
         pipeline,
@@ -85,6 +80,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
         trusted=candidate.trusted_types,
         metadata={
             "candidate": name,
+            "knobs": knobs,
             "train_sha256": found.train_sha256,
             "test_sha256": found.test_sha256,
             "accuracy": f"{found.overall['accuracy'].value:.4f}",
@@ -98,20 +94,20 @@ def release(  # noqa: PLR0913 - all that the stages before have left
 
 def _adder(text: str, evaluation: Path, reference: drift.Reference) -> Callable[[Path], None]:
     def add(directory: Path) -> None:
-        (directory / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+        (directory / layout.CARD).write_text(text, encoding="utf-8")
         drift.write(reference, directory)
-        kept = directory / "evaluation"
+        kept = directory / layout.EVALUATION
         kept.mkdir()
         for file in _KEPT:
             shutil.copyfile(evaluation / file, kept / file)
-        shutil.copytree(evaluation / _IMAGES, kept / _IMAGES)
+        shutil.copytree(evaluation / layout.IMAGES, kept / layout.IMAGES)
 
     return add
 
 
 def _sources(params: Params, every: pd.DataFrame, raw: Path) -> list[card.DataSource]:
     """Where the texts came from, as the ingest stage noted it."""
-    noted = _decoded(raw / "report.json", IngestReport, "ingest")
+    noted = report.read_as(raw / layout.REPORT, IngestReport, "ingest")
     checksums = {
         source.name: ", ".join(file.sha256 for file in source.inputs) for source in noted.sources
     }
@@ -122,12 +118,3 @@ def _sources(params: Params, every: pd.DataFrame, raw: Path) -> list[card.DataSo
         )
         for source in params.ingest.sources
     ]
-
-
-def _decoded(path: Path, kind: type[Noted], stage: str) -> Noted:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError) as error:
-        raise InputError(
-            f"{path} can't be read: {error}", f"`sentiment {stage}` makes it; or run `dvc repro`."
-        ) from error

@@ -1,16 +1,19 @@
 """What an evaluation found: read by the card, the registry's gates and people."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
 
 from sentiment.errors import InputError
+from trainer import writing
 
-# Where evaluations stand, one folder per candidate; and the files in it.
-EVALUATION = Path("evaluation")
-REPORT = "report.json"
+Document = TypeVar("Document", bound=Struct)
+
+# The files of a candidate's evaluation, beside layout.REPORT and layout.IMAGES.
 # P(positive) of each text of the test table, in its order; float64, NumPy's format.
 SCORES = "scores.npy"
 SPEED = "speed.json"
@@ -60,7 +63,10 @@ class Report(Struct, frozen=True):
     size_bytes: int
     # Largest difference from scikit-learn over all test texts; None: it could not be compiled.
     compiled_difference: float | None
-    not_compiled: Annotated[str, Meta(description="Why not; empty where it could be.")] = ""
+    # Why not; empty where it could be.
+    not_compiled: str = ""
+    # The candidate's part of params.yaml that the model was made with, as JSON; empty: not known.
+    knobs: str = ""
 
 
 class McNemar(Struct, frozen=True):
@@ -105,10 +111,8 @@ class Speed(Struct, frozen=True):
 
 def write(document: Struct | dict[str, float], path: Path) -> None:
     """Write a report as indented JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(document, order="sorted")) + b"\n")
-    part.replace(path)
+    with writing.file(path) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(document, order="sorted")) + b"\n")
 
 
 def read(path: Path) -> Report:
@@ -117,11 +121,44 @@ def read(path: Path) -> Report:
     Raises:
         InputError: It is missing or no such report.
     """
+    return read_as(path, Report, "evaluate")
+
+
+def read_as(path: Path, kind: type[Document], stage: str) -> Document:
+    """Read what a stage told of its work.
+
+    Args:
+        path: What `write` has written.
+        kind: What it was.
+        stage: The name of the stage, for the hint.
+
+    Raises:
+        InputError: It is missing or something else.
+    """
+    hint = f"`sentiment {stage}` makes it; or run `dvc repro`."
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
-        raise InputError(
-            f"There is no file {path}.", "`sentiment evaluate` makes it; or run `dvc repro`."
-        ) from None
+        raise InputError(f"There is no file {path}.", hint) from None
     except (OSError, msgspec.DecodeError) as error:
-        raise InputError(f"{path} can't be read: {error}") from error
+        raise InputError(f"{path} can't be read: {error}", hint) from error
+
+
+def read_scores(path: Path, texts: int) -> NDArray[np.float64]:
+    """Read the scores of an evaluation.
+
+    Args:
+        path: The file `SCORES` of a candidate.
+        texts: How many there must be.
+
+    Raises:
+        InputError: It is missing, or not of so many texts.
+    """
+    hint = "`sentiment evaluate` makes it; or run `dvc repro`."
+    try:
+        scores: NDArray[np.float64] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read: {error}", hint) from error
+    if scores.shape != (texts,):
+        raise InputError(f"{path} has {len(scores):,} scores for {texts:,} texts.", hint)
+    return scores

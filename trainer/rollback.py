@@ -8,9 +8,9 @@ from msgspec import Struct
 from sentiment.errors import InputError, ModelNotFoundError
 from sentiment.publish import ALIAS, NAME, TIMEOUT_S
 from sentiment.tracking import connect
-from trainer import audit
 from trainer.progress import Say, silent
-from trainer.versions import fetch, models
+from trainer.promotion import audit
+from trainer.promotion.versions import fetch, models
 
 
 class Rollback(Struct, frozen=True):

@@ -6,8 +6,6 @@ taken out: identifiers, times, paths, and the memory addresses that skops names 
 
 import os
 import re
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -18,15 +16,22 @@ import yaml
 
 from sentiment.artifact import TRUSTED_TYPES
 from sentiment.errors import InputError
+from trainer import writing
 
 # What a loader must have to open the model, in the versions that wrote it.
 REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
+
+# The file that makes a folder a model directory.
+MARK = "MLmodel"
 
 # Stands in the model directory and shows what goes in.
 INPUT_EXAMPLE = "A warm and funny film with a wonderful cast."
 
 # The earliest time that a zip archive can state.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+# Where scikit-learn's vectorisers keep the address of the stop words that they have looked at.
+_STOP_WORDS_ID = re.compile(r'("_stop_words_id": \{[^{}]*"content": ")\d+')
 
 # Fields of MLmodel that name the run, not the model.
 _OF_THE_RUN = ("model_id", "model_uuid", "utc_time_created", "run_id", "artifact_path")
@@ -52,48 +57,28 @@ def save(
     Raises:
         OSError: The target can't be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        made = work / "model"
+    with writing.folder(target) as made:
         _save_with_mlflow(pipeline, made, [*TRUSTED_TYPES, *trusted], dict(metadata or {}))
         _settle_skops(made / "model.skops")
         _settle_mlmodel(made)
         add(made)
-        _put_in_place(made, target, work / "old")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def check_target(target: Path) -> None:
-    """Make sure, before any work is done, that a model directory may be written there.
+def require(directory: Path, stage: str) -> None:
+    """Make sure that a folder is a model directory.
+
+    Args:
+        directory: The folder.
+        stage: The name of the stage that makes it, for the hint.
 
     Raises:
-        InputError: It can't be written, or something else is there that must not be lost.
+        InputError: It is none.
     """
-    if target.exists() and not (target / "MLmodel").is_file():
+    if not (directory / MARK).is_file():
         raise InputError(
-            f"{target} exists and is no model directory, so it is not replaced.",
-            "Name another directory with --output.",
+            f"{directory} is no model directory: it has no {MARK} file.",
+            f"`sentiment {stage}` makes one; or run `dvc repro`.",
         )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"{target} can't be written: {error}") from error
-
-
-def _put_in_place(made: Path, target: Path, old: Path) -> None:
-    if target.exists():
-        target.rename(old)
-    try:
-        made.rename(target)
-    except BaseException:
-        # Ctrl-C between the two renames must not cost the model that was there.
-        if old.exists():
-            old.rename(target)
-        raise
 
 
 def _save_with_mlflow(
@@ -127,6 +112,7 @@ def _settle_skops(file: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     schema = parts.pop("schema.json").decode()
+    schema = _STOP_WORDS_ID.sub(r"\g<1>0", schema)
     addresses = re.findall(r'"(?:__id__": |file": ")(\d+)', schema)
     numbers = {address: str(number) for number, address in enumerate(dict.fromkeys(addresses))}
     schema = re.sub(
@@ -141,7 +127,7 @@ def _settle_skops(file: Path) -> None:
 
 
 def _settle_mlmodel(directory: Path) -> None:
-    file = directory / "MLmodel"
+    file = directory / MARK
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     for field in _OF_THE_RUN:
         document.pop(field, None)

@@ -10,7 +10,7 @@
 | `split` | string | `train`, `test`, or `auto` while that is undecided |
 
 `data/raw/texts.parquet` is what ingest makes; `data/prepared/train.parquet` and `test.parquet` are
-what preprocess makes of it. Written by a rename, so that an interrupted stage leaves nothing half.
+what preprocess makes of it.
 """
 
 import hashlib
@@ -19,22 +19,15 @@ from pathlib import Path
 import pandas as pd
 
 from sentiment.errors import InputError
+from trainer import writing
 
 COLUMNS = ("text", "label", "domain", "group", "source", "split")
-
-RAW = Path("data/raw")
-PREPARED = Path("data/prepared")
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all; the same rows give the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with writing.file(path) as part:
         frame[list(COLUMNS)].to_parquet(part, index=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(path: Path, stage: str) -> pd.DataFrame:

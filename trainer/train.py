@@ -7,13 +7,11 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from trainer import saving
-from trainer.candidates import make
+from trainer import saving, tables, writing
+from trainer.candidates import Candidate, make
+from trainer.layout import MODELS
 from trainer.params import Params
-from trainer.progress import Say, silent
-
-# A folder per candidate, and one for what is released.
-MODELS = Path("models")
+from trainer.progress import Say, lasting, silent
 
 
 def train(
@@ -32,33 +30,45 @@ def train(
         The model directory. The same texts and knobs give the same bytes.
 
     Raises:
-        InputError: There is no such candidate, the texts are of one class, or the directory can't
-            be written.
+        InputError: There is no such candidate, the texts are of one class or too few, or the
+            directory can't be written.
     """
     directory = output / name
-    saving.check_target(directory)
-    pipeline = fit(name, params, frame, say)
-    saving.save(pipeline, directory, trusted=make(name, params.candidates[name]).trusted_types)
+    candidate = make(name, params)
+    writing.check_folder(directory, saving.MARK)
+    saving.save(
+        fit(name, candidate, frame, say),
+        directory,
+        trusted=candidate.trusted_types,
+        # So that nobody judges or releases it as something else.
+        metadata={
+            "candidate": name,
+            "knobs": params.candidate(name).written(),
+            "train_sha256": tables.digest(frame),
+        },
+    )
     say(f"{name}: saved in {directory}")
     return directory
 
 
-def fit(name: str, params: Params, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
-    """Fit a candidate.
+def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
+    """Fit a candidate on the texts of a table.
 
     Raises:
-        InputError: As `train` says.
+        InputError: The texts are of one class or too few.
     """
-    if name not in params.candidates:
-        raise InputError(
-            f"There is no candidate {name!r}; there are {', '.join(params.candidates)}.",
-            "Candidates are described in params.yaml.",
-        )
     if len(np.unique(frame["label"])) < 2:  # noqa: PLR2004 - positive and negative
-        raise InputError("The training texts are of one class only; a classifier needs both.")
-    candidate = make(name, params.candidates[name])
+        raise InputError(
+            "The training texts are of one class only; a classifier needs both.",
+            "Look at `labels` and `split` of the sources in params.yaml.",
+        )
+
+    def tell(line: str) -> None:
+        say(f"{name}: {line}")
+
     try:
-        return candidate.fit(frame, lambda line: say(f"{name}: {line}"))
+        with lasting(tell, "fitting"):
+            return candidate.fit(frame, tell)
     except ValueError as error:
         raise InputError(
             f"Candidate {name!r} can't be fitted on these texts: {error}.",

@@ -3,7 +3,8 @@
 - `linear`: reads a fitted scikit-learn pipeline
 - `build`: lays it out as a `table`
 - `characters`, `words`, `tokenise`: from bytes to tokens, by the rules of `sentiment.text`
-- `loop`: from tokens to n-grams to log-odds
+- `lookup`: from tokens to n-grams
+- `loop`: from bytes to log-odds
 - `scorer`: what the rest of the project calls
 - `kept`: compiled models on disk
 - `native`: compiling itself

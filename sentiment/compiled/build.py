@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.compiled import loop
 from sentiment.compiled.characters import characters
 from sentiment.compiled.linear import Linear
+from sentiment.compiled.lookup import shift_of
 from sentiment.compiled.native import jit
 from sentiment.compiled.table import Table
 from sentiment.compiled.tokenise import FILTER
@@ -148,7 +148,7 @@ def _fill(hot: Any, slots: Any, keys: Any, usual: Any, bits: Any, columns: Any) 
     row = 0
     for column in usual:
         key = keys[column]
-        place = key >> loop.shift_of(hot)
+        place = key >> shift_of(hot)
         if hot[place] == 0:
             hot[place] = key << bits | np.uint64(row + 1)
             columns[row], done[column] = column, True
@@ -157,7 +157,7 @@ def _fill(hot: Any, slots: Any, keys: Any, usual: Any, bits: Any, columns: Any) 
     for column in range(len(keys)):
         if not done[column]:
             key = keys[column]
-            place = key >> loop.shift_of(slots)
+            place = key >> shift_of(slots)
             while slots[place] != 0:
                 place = (place + np.uint64(1)) & mask
             slots[place] = key << bits | np.uint64(row + 1)

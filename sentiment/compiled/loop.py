@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.native import jit, prefetch, step, trailing_zeros
+from sentiment.compiled.lookup import distinct, look_up
+from sentiment.compiled.native import jit, step
 from sentiment.compiled.tokenise import SKLEARN, our_tokens, sklearn_tokens
-from sentiment.compiled.words import GOLDEN, IN_CONTEXT, extend
+from sentiment.compiled.words import IN_CONTEXT
 
 # Places in the table of whole numbers that describes a model.
 RULES, SEED, SCOPE, FOLD, LONGEST, BITS, COUNTING, NORM = range(8)
@@ -24,144 +25,6 @@ NEAR_TIE = 1e-6
 
 # Texts under way at the same time in `score`.
 LANES = 2
-
-_ZERO, _ONE, _TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-
-
-@jit
-def look_up(
-    count: int, hot: Any, slots: Any, rows: Any, options: Any, keys: Any, entries: Any, found: Any,
-    where: Any,
-) -> int:  # fmt: skip
-    """Find the known n-grams of a text.
-
-    Args:
-        count: How many tokens it has.
-        hot: See `table.Table`.
-        slots: Same.
-        rows: Same.
-        options: Same.
-        keys: Begins with the tokens' hashes, and has room for all n-grams; uint64.
-        entries: As much room for what the slots hold; uint64.
-        found: Gets the rows, as often as their n-grams stand there; int32.
-        where: Gets in its first row which n-gram each is, counted by length and then by place;
-            shape (2, as many), int32, or no columns: not wanted.
-
-    Returns:
-        How many were found.
-    """
-    bits, hot_shift, shift = np.uint64(options[BITS]), shift_of(hot), shift_of(slots)
-    last = (_ONE << bits) - _ONE
-    with_places = where.shape[1] > 0
-    total, begin = count, 0
-    for length in range(2, options[LONGEST] + 1):
-        for i in range(count - length + 1):
-            keys[total + i] = extend(keys[begin + i], keys[i + length - 1])
-        begin = total
-        total += max(count - length + 1, 0)
-    # Loads without a branch between them, so that many are under way at once: the tables are larger
-    # than the processor's caches.
-    for i in range(total):
-        entries[i] = hot[keys[i] >> hot_shift]
-    hits: Any = 0
-    left: Any = 0
-    for i in range(total):
-        key = keys[i]
-        # 1 to `last` where the slot is the key's: the row's number and one more.
-        row = entries[i] ^ key << bits
-        known = row - _ONE < last
-        # Written in any case and kept or not: what is known can't be foreseen.
-        found[hits] = np.int64(row - _ONE if known else _ZERO)
-        if with_places:
-            where[0, hits], where[1, left] = i, i
-        hits += np.int64(known)
-        keys[left] = key
-        left += np.int64(not known)
-    for i in range(left):
-        entries[i] = slots[keys[i] >> shift]
-    for i in range(left):
-        entry, key = entries[i], keys[i]
-        row = entry ^ key << bits
-        # One branch, and a rare one.
-        if (entry != _ZERO) & (row > last):
-            row = probe(slots, key, shift, bits)
-        known = row - _ONE < last
-        row = row - _ONE if known else _ZERO
-        prefetch(rows, row << _TWO)
-        found[hits] = np.int64(row)
-        if with_places:
-            where[0, hits] = where[1, i]
-        hits += np.int64(known)
-    return hits
-
-
-@step
-def shift_of(slots: Any) -> Any:
-    """By how much a key is shifted to get its slot: the upper bits are the slot's number."""
-    return np.uint64(64) - trailing_zeros(np.uint64(len(slots)))
-
-
-@step
-def probe(slots: Any, key: Any, shift: Any, bits: Any) -> Any:
-    """A key's slot less the key, where its first slot is another's; beyond all rows if none."""
-    mask = np.uint64(len(slots) - 1)
-    place = key >> shift
-    while True:
-        place = (place + _ONE) & mask
-        row = slots[place] ^ key << bits
-        if slots[place] == _ZERO:
-            return ~_ZERO
-        if row < _ONE << bits:
-            return row
-
-
-@jit
-def distinct(found: Any, hits: int, counts: Any, seen: Any) -> int:
-    """Keep each n-gram once, in the order of first sight, and count it.
-
-    Args:
-        found: Rows; afterwards the different ones come first.
-        hits: How many there are.
-        counts: Gets how often each stands there; int32.
-        seen: Room for a hash set of them; a power of two, at least four times as many, int32.
-
-    Returns:
-        The number of different rows.
-    """
-    # As small a part as serves, so that it stays in the first cache.
-    size = 64
-    while size < 4 * hits:
-        size *= 2
-    seen[:size] = 0
-    shift = np.uint64(64) - trailing_zeros(np.uint64(size))
-    kept: Any = 0
-    for i in range(hits):
-        row = np.int64(found[i])
-        place = np.uint64(row) * GOLDEN >> shift
-        entry = seen[place]
-        if (entry != 0) & (found[entry - 1] != row):
-            place = free_or_same(seen, size, place, found, row)
-            entry = seen[place]
-        # Whether it is new can't be foreseen: all is written in any case.
-        new = entry == 0
-        other = kept if new else np.int64(entry) - 1
-        seen[place] = other + 1
-        found[kept] = row
-        counts[kept] = 0
-        counts[other] += 1
-        kept += np.int64(new)
-    return kept
-
-
-@step
-def free_or_same(seen: Any, size: int, place: Any, found: Any, row: Any) -> Any:
-    """The place of a row in the set after one that is another's."""
-    mask = np.uint64(size - 1)
-    while True:
-        place = (place + _ONE) & mask
-        entry = seen[place]
-        if entry == 0 or found[entry - 1] == row:
-            return place
 
 
 @step
@@ -281,7 +144,16 @@ def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
             state[lane] = count
             if count != IN_CONTEXT:
                 state[lane] = look_up(
-                    count, hot, slots, rows, options, keys, entries, found[lane], where
+                    count,
+                    hot,
+                    slots,
+                    rows,
+                    options[LONGEST],
+                    np.uint64(options[BITS]),
+                    keys,
+                    entries,
+                    found[lane],
+                    where,
                 )
             # Between two texts is a line feed.
             begin = end + 1
@@ -318,7 +190,10 @@ def explain(
     count = tokens(text, 0, end, model, cuts, keys, spans)
     if count == IN_CONTEXT:
         return IN_CONTEXT, 0, 0.0, 0.0
-    hits = look_up(count, hot, slots, rows, options, keys, entries, found[0], where)
+    hits = look_up(
+        count, hot, slots, rows, options[LONGEST], np.uint64(options[BITS]), keys, entries,
+        found[0], where,
+    )  # fmt: skip
     different = found[1]
     different[:hits] = found[0, :hits]
     kept = distinct(different, hits, counts, seen)

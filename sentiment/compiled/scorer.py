@@ -167,7 +167,7 @@ def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
 def _tokens_of(
     numbers: NDArray[np.int32], tokens: int, longest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first and the last token of n-grams by their numbers: see `loop.look_up`."""
+    """The first and the last token of n-grams by their numbers: see `lookup.look_up`."""
     of_length = [max(tokens - length, 0) for length in range(longest)]
     begins = np.cumsum([0, *of_length])
     shorter = np.searchsorted(begins, numbers, side="right") - 1

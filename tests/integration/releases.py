@@ -1,6 +1,5 @@
 """Small released models for tests: what `sentiment release` makes, in a second."""
 
-import json
 import random
 import shutil
 from pathlib import Path
@@ -12,10 +11,11 @@ import skops.io
 import yaml
 from numpy.typing import NDArray
 
-from sentiment.artifact import TRUSTED_TYPES, open_model
+from sentiment.artifact import TRUSTED_TYPES, load_pipeline, open_model
 from sentiment.model import build
 from sentiment.publish import bundled_model
-from trainer import behaviours, intervals, report, tables
+from trainer import drift, layout, report, tables
+from trainer.judging import behaviours, intervals
 from trainer.params import Evaluate, Promote
 from trainer.report import Report
 
@@ -87,12 +87,13 @@ def release(
         "size_bytes": (target / "model.skops").stat().st_size,
         "compiled_difference": 0.0,
     }
-    folder = target / report.EVALUATION
+    folder = target / layout.EVALUATION
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "roc.png").write_bytes(b"no real picture")
-    report.write(Report(**(fields | changes)), folder / report.REPORT)
+    report.write(Report(**(fields | changes)), folder / layout.REPORT)
     np.save(folder / report.SCORES, given)
-    (target / "drift.json").write_text(json.dumps({"positive": 0.5}))
+    made = drift.reference(load_pipeline(target), test["text"].tolist(), given)
+    drift.write(made, target)
     # No two releases are the same files.
     (target / "MODEL_CARD.md").write_text(f"# {target.name}\n")
     return target

@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from tests.integration.s3_helpers import BUCKET, KEY_ID, SECRET, new_client
 from tests.integration.s3_server import S3Server
-from trainer import ranges
+from trainer.sources import ranges
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from botocore.client import BaseClient
 from sentiment.errors import InputError, SettingsError
 from tests.integration.s3_helpers import BUCKET, rows, run, texts, upload_in_parts
 from tests.integration.s3_server import S3Server
-from trainer import ranges
 from trainer.ingest import ingest
 from trainer.params import S3, Ingest, Source
+from trainer.sources import ranges
 
 pytest_plugins = ["tests.integration.s3_fixtures"]
 

@@ -23,7 +23,7 @@ from tests.integration.s3_helpers import (
     upload_in_parts,
 )
 from tests.integration.s3_server import S3Server
-from trainer import ranges, s3
+from trainer.sources import ranges, s3
 
 pytest_plugins = ["tests.integration.s3_fixtures"]
 

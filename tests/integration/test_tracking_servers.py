@@ -19,9 +19,9 @@ from tests.integration.proxy import PREFIX, REPOSITORY, Proxy
 from tests.integration.releases import EVALUATE, GATES, release, scores, table
 from trainer.commands.register import register as command
 from trainer.promote import promote
+from trainer.promotion.versions import models
 from trainer.register import register, register_bundled
 from trainer.rollback import rollback
-from trainer.versions import models
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

@@ -6,15 +6,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import skops.io
 import yaml
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from trainer.params import Evaluate
+from trainer.params import CandidateParams, Evaluate, Ingest, Params, Source
+from trainer.progress import Say
 
 FEW = Evaluate(bootstrap=20)
 GOOD = "excellent wonderful superb loved best great perfect beautiful recommended"
@@ -55,6 +57,34 @@ def make_texts(count: int, seed: int) -> pd.DataFrame:
         for i in range(count)
     ]
     return pd.DataFrame(rows)
+
+
+class BagOfWords:
+    """A candidate of scikit-learn's own parts."""
+
+    trusted_types: tuple[str, ...] = ()
+
+    def __init__(self, min_df: int = 1) -> None:
+        self._pipeline = make_pipeline(CountVectorizer(min_df=min_df), LogisticRegression())
+
+    def fit(self, frame: pd.DataFrame, say: Say) -> Pipeline:
+        """Fit it."""
+        say("Fitting …")
+        return self._pipeline.fit(frame["text"].tolist(), frame["label"].to_numpy(np.int64))
+
+    def describe(self) -> str:
+        """Say what it is."""
+        return "Counts words."
+
+
+def knobs(name: str, kind: str, **params: Any) -> Params:  # noqa: ANN401 - a candidate's own
+    """Parameters with one candidate, which is the one to be released."""
+    return Params(
+        ingest=Ingest(sources=[Source(name="made", uri="made.csv", about="Made by rolling dice.")]),
+        candidates={name: CandidateParams(kind=kind, params=params)},
+        release=name,
+        evaluate=FEW,
+    )
 
 
 def save(directory: Path, *steps: Any, vectorizer: CountVectorizer | None = None) -> Path:  # noqa: ANN401 - sklearn has no types

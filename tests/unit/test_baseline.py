@@ -14,12 +14,12 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from sentiment.errors import InputError, SetupError
 from sentiment.settings import LocalSettings
+from tests.unit.small_models import knobs
 from trainer import baseline, corpora
 from trainer.baseline import Baseline, NltkNormaliser
 from trainer.candidates import Candidate, make
 from trainer.corpora import FILES
 from trainer.fetch_corpora import fetch
-from trainer.params import CandidateParams
 
 GOOD = "The acting was wonderful, a great story and lovely songs"
 BAD = "Terrible acting, a boring story: what a waste of two hours"
@@ -71,7 +71,7 @@ def test_normalises_as_the_earlier_system_did(text: str, lemmas: str, stems: str
 
 def test_is_a_candidate_that_learns(frame: pd.DataFrame) -> None:
     """Made from params.yaml by name; its pipeline learns, and keeps so many words."""
-    params = CandidateParams(kind="trainer.baseline:Baseline", params={"max_features": 6})
+    params = knobs("baseline", "trainer.baseline:Baseline", max_features=6)
     candidate: Candidate = make("baseline", params)
     told: list[str] = []
     pipeline = candidate.fit(frame, told.append)
@@ -86,7 +86,7 @@ def test_is_a_candidate_that_learns(frame: pd.DataFrame) -> None:
 def test_unknown_parameters_are_told(params: dict[str, str | int]) -> None:
     """A normaliser or knob that there isn't is an error before any data is read."""
     with pytest.raises(InputError, match="'old'"):
-        make("old", CandidateParams(kind="trainer.baseline:Baseline", params=params))
+        make("old", knobs("old", "trainer.baseline:Baseline", **params))
     with pytest.raises(ValueError, match="lemmatise or stem"):
         NltkNormaliser("guess").fit([])  # type: ignore[arg-type] # on purpose
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.behaviours import FAILURES, about, cases, dropped, run, swapped
+from trainer.judging.behaviours import FAILURES, about, cases, dropped, run, swapped
 from trainer.report import Behaviour
 
 KINDS = {

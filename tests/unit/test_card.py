@@ -5,9 +5,9 @@ from importlib.metadata import version
 import msgspec
 import pytest
 
-from trainer import behaviours
 from trainer.card import DataSource, render, summary
-from trainer.figures import NAMES
+from trainer.judging import behaviours
+from trainer.judging.figures import NAMES
 from trainer.params import Params
 from trainer.report import Behaviour, Comparison, Interval, Report
 

@@ -149,4 +149,4 @@ def test_command_knows_its_candidates(project: Path) -> None:
     """A name that the parameters lack is told before any table is read."""
     result = run(project, "other")
     assert isinstance(result.exception, InputError)
-    assert "no candidate 'other'; it has plain, own" in result.exception.message
+    assert "no candidate 'other'; there are plain, own" in result.exception.message

@@ -234,6 +234,7 @@ class Shouting(CountVectorizer):  # type: ignore[misc] # sklearn has no types
     ],
 )
 @pytest.mark.filterwarnings("ignore:The parameter 'token_pattern' will not be used")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_refuses_what_it_does_not_know(steps: list[Any], reason: str) -> None:
     """A pipeline that computes anything else is refused, and the reason says what."""
     classifier = [] if hasattr(steps[-1], "predict") else [logistic()]

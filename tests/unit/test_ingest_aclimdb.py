@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sentiment.errors import InputError
-from trainer import aclimdb
 from trainer.params import Columns
-from trainer.readers import Row, rows
+from trainer.sources import aclimdb
+from trainer.sources.readers import Row, rows
 
 URLS = "http://www.imdb.com/title/tt000{}/usercomments\n"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from trainer import checksums
-from trainer.checksums import Algorithm, digest
-from trainer.s3 import checksums as of_head
+from trainer.sources import checksums
+from trainer.sources.checksums import Algorithm, digest
+from trainer.sources.s3 import checksums as of_head
 
 MD5 = '"9e107d9d372bb6826bd81d3542a419d6"'
 PARTS = '"9e107d9d372bb6826bd81d3542a419d6-3"'

@@ -12,11 +12,11 @@ import pytest
 
 from sentiment.errors import InputError, SetupError
 from tests.unit.test_ingest_aclimdb import tiny
-from trainer import ranges
-from trainer.downloads import fetch
-from trainer.https import WebFile
 from trainer.ingest import ingest
 from trainer.params import Ingest, Source
+from trainer.sources import ranges
+from trainer.sources.downloads import fetch
+from trainer.sources.https import WebFile
 
 CONTENT = random.Random(0).randbytes(10_500)  # noqa: S311 - made data, not secrets
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

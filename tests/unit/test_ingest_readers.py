@@ -11,8 +11,8 @@ from pyarrow import parquet
 
 from sentiment.errors import InputError
 from trainer.params import Columns, Source
-from trainer.readers import Row, format_of, rows
-from trainer.rows import EXCERPT_CHARS, Cells, Example, Fault, example, label_table
+from trainer.sources.readers import Row, format_of, rows
+from trainer.sources.rows import EXCERPT_CHARS, Cells, Example, Fault, example, label_table
 
 LABELS = {"0": 0, "1": 1, "negative": 0, "positive": 1}
 

@@ -5,21 +5,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trainer import layout
+from trainer.commands import options
+from trainer.commands.options import say
+
 if TYPE_CHECKING:
     from trainer.ingest import IngestReport
 
 
 @click.command()
-@click.option(
-    "--params",
-    type=click.Path(path_type=Path),
-    default=Path("params.yaml"),
-    show_default=True,
-    help="Names the sources, under `ingest`.",
-)
+@options.params
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=options.FOLDER,
     default=Path("data/source"),
     show_default=True,
     envvar="SENTIMENT_DATA",
@@ -29,13 +27,13 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
-    default=Path("data/raw"),
+    type=options.FOLDER,
+    default=layout.RAW,
     show_default=True,
     help="Folder for the table; what is there stays until all is done.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
-def ingest(*, params: Path, root: Path, output: Path, as_json: bool) -> None:
+@options.as_json
+def ingest(*, file: Path, root: Path, output: Path, as_json: bool) -> None:
     """Collect labelled texts: from files, folders, S3 and web addresses into one table.
 
     Sources are CSV, JSON Lines and Parquet files, and the aclImdb archive as its authors publish
@@ -62,7 +60,7 @@ def ingest(*, params: Path, root: Path, output: Path, as_json: bool) -> None:
     from trainer.ingest import ingest as run
     from trainer.params import read
 
-    report = run(read(params).ingest, root, output, lambda line: click.echo(line, err=True))
+    report = run(read(file).ingest, root, output, say)
     if as_json:
         import msgspec
 

@@ -4,32 +4,23 @@ from pathlib import Path
 
 import click
 
+from trainer import layout
+from trainer.commands import options
+from trainer.commands.options import say
+
 
 @click.command()
-@click.option(
-    "--params",
-    "file",
-    type=click.Path(path_type=Path),
-    default=Path("params.yaml"),
-    show_default=True,
-    help="The file with the knobs; of them, `preprocess` is used.",
-)
-@click.option(
-    "--raw",
-    type=click.Path(path_type=Path),
-    default=Path("data/raw"),
-    show_default=True,
-    help="Folder with the table that `sentiment ingest` made.",
-)
+@options.params
+@options.raw
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
-    default=Path("data/prepared"),
+    type=options.FOLDER,
+    default=layout.PREPARED,
     show_default=True,
     help="Folder for train.parquet, test.parquet and report.json.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@options.as_json
 def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
     """Clean the raw texts, drop copies, and split them into train and test.
 
@@ -47,9 +38,7 @@ def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
     from trainer import params
     from trainer.preprocess import preprocess as run
 
-    made = run(
-        params.read(file).preprocess, raw, output, say=lambda line: click.echo(line, err=True)
-    )
+    made = run(params.read(file).preprocess, raw, output, say)
     if as_json:
         click.echo(msgspec.json.encode(made))
         return

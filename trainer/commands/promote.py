@@ -6,38 +6,29 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trainer import layout
+from trainer.commands import options
+from trainer.commands.options import say
+
 if TYPE_CHECKING:
-    from trainer.gates import Check
     from trainer.promote import Decision
-    from trainer.versions import Version
+    from trainer.promotion.gates import Check
+    from trainer.promotion.versions import Version
 
 # Of a digest, as Git shows a commit; enough to tell data sets apart.
 _SHORT = 12
 
 
 @click.command()
-@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@options.name
 @click.option(
     "--version",
     default="challenger",
     show_default=True,
     help="The version to promote, or an alias of it.",
 )
-@click.option(
-    "--params",
-    "file",
-    type=click.Path(path_type=Path),
-    default=Path("params.yaml"),
-    show_default=True,
-    help="The file with the knobs; of them, `promote` and `evaluate` are used.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path("data/prepared"),
-    show_default=True,
-    help="Folder with the test.parquet that the version was evaluated on.",
-)
+@options.params
+@options.data
 @click.option("--dry-run", is_flag=True, help="Only say what the gates find; change nothing.")
 @click.option(
     "--force",
@@ -45,7 +36,7 @@ _SHORT = 12
     default="",
     help="Promote whatever the gates say, but for what workers refuse; the reason is kept.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the decision as one JSON object.")
+@options.as_json
 def promote(
     *,
     name: str,
@@ -75,7 +66,7 @@ def promote(
     from trainer.promote import promote as run
 
     knobs = params.read(file)
-    table = data / "test.parquet"
+    table = data / layout.TEST
     decision = run(
         name,
         version,
@@ -84,7 +75,7 @@ def promote(
         test=tables.read(table, "preprocess") if table.exists() else None,
         dry_run=dry_run,
         force=force,
-        say=lambda line: click.echo(line, err=True),
+        say=say,
     )
     if as_json:
         import msgspec
@@ -101,9 +92,9 @@ def promote(
 
 
 @click.command()
-@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@options.name
 @click.option("--to", metavar="VERSION", help="Another version that was champion once.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.as_json
 def rollback(*, name: str, to: str | None, as_json: bool) -> None:
     """Make the version before the champion again, by the audit trail.
 
@@ -120,7 +111,7 @@ def rollback(*, name: str, to: str | None, as_json: bool) -> None:
 
     from trainer.rollback import rollback as run
 
-    done = run(name, to, say=lambda line: click.echo(line, err=True))
+    done = run(name, to, say=say)
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:
@@ -128,8 +119,8 @@ def rollback(*, name: str, to: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@options.name
+@options.as_json
 def models(*, name: str, as_json: bool) -> None:
     """List the versions of a model in the registry, newest first.
 
@@ -140,7 +131,7 @@ def models(*, name: str, as_json: bool) -> None:
     """  # noqa: D301 - click wants the backslash
     import msgspec
 
-    from trainer.versions import models as run
+    from trainer.promotion.versions import models as run
 
     found = run(name)
     if as_json:

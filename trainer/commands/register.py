@@ -5,22 +5,35 @@ from pathlib import Path
 
 import click
 
+from trainer import layout
+from trainer.commands import options
+from trainer.commands.options import say
+
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path), required=False)
+@click.argument("directory", type=options.FOLDER, required=False)
 @click.option(
     "--bundled",
     is_flag=True,
     help="Publish the model that comes with this package instead; as `champion`, without gates.",
 )
-@click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+@options.name
 @click.option(
     "--alias",
     help="Alias that points to the new version. Empty: none.  [default: challenger]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--output", "-o", type=options.FOLDER, help="File to which to write what --json prints, too."
+)
+@options.as_json
 def register(
-    *, directory: Path | None, bundled: bool, name: str, alias: str | None, as_json: bool
+    *,
+    directory: Path | None,
+    bundled: bool,
+    name: str,
+    alias: str | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
     """Publish a released model to the MLflow registry as `challenger`.
 
@@ -38,7 +51,8 @@ def register(
       sentiment register models/tickets --name tickets
       DAGSHUB_REPO=ada/reviews DAGSHUB_USER_TOKEN=… sentiment register
     """  # noqa: D301 - click wants the backslash
-    from trainer.register import CHALLENGER, RELEASE, register as run, register_bundled
+    from trainer import writing
+    from trainer.register import CHALLENGER, register as run, register_bundled
 
     if bundled and directory is not None:
         raise click.UsageError("--bundled publishes its own directory; give one or the other.")
@@ -47,13 +61,12 @@ def register(
         version = register_bundled(name=name, alias=alias)
     else:
         alias = CHALLENGER if alias is None else alias
-        version = run(
-            directory or RELEASE,
-            name=name,
-            alias=alias,
-            say=lambda line: click.echo(line, err=True),
-        )
+        version = run(directory or layout.RELEASE, name=name, alias=alias, say=say)
+    document = json.dumps({"name": name, "version": version, "alias": alias or None})
+    if output:
+        with writing.file(output) as part:
+            part.write_text(document + "\n", encoding="utf-8")
     if as_json:
-        click.echo(json.dumps({"name": name, "version": version, "alias": alias or None}))
+        click.echo(document)
     else:
         click.echo(f"{name} version {version}" + (f" is now {name}@{alias}" if alias else ""))

@@ -1,41 +1,23 @@
 """The commands `sentiment train` and `sentiment release`."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-_FOLDER = click.Path(path_type=Path)
-
-
-def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that both commands have."""
-    command = click.option(
-        "--data",
-        type=_FOLDER,
-        default=Path("data/prepared"),
-        show_default=True,
-        help="Folder with the tables that `sentiment preprocess` made.",
-    )(command)
-    return click.option(
-        "--params",
-        "file",
-        type=_FOLDER,
-        default=Path("params.yaml"),
-        show_default=True,
-        help="The file with the knobs.",
-    )(command)
+from trainer import layout
+from trainer.commands import options
+from trainer.commands.options import say
 
 
 @click.command()
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
-@_shared
+@options.params
+@options.data
 @click.option(
     "--output",
     "-o",
-    type=_FOLDER,
-    default=Path("models"),
+    type=options.FOLDER,
+    default=layout.MODELS,
     show_default=True,
     help="Folder for the models, a directory each; one that is there is replaced whole.",
 )
@@ -55,32 +37,30 @@ def train(*, names: tuple[str, ...], file: Path, data: Path, output: Path) -> No
     from trainer.train import train as run
 
     knobs = params.read(file)
-    frame = tables.read(data / "train.parquet", "preprocess")
+    for name in names:
+        # Before an hour is spent on the ones before it.
+        knobs.candidate(name)
+    frame = tables.read(data / layout.TRAIN, "preprocess")
     for name in names or knobs.candidates:
-        click.echo(run(name, knobs, frame, output, lambda line: click.echo(line, err=True)))
+        click.echo(run(name, knobs, frame, output, say))
 
 
 @click.command()
-@_shared
-@click.option(
-    "--raw",
-    type=_FOLDER,
-    default=Path("data/raw"),
-    show_default=True,
-    help="Folder with the report of `sentiment ingest`.",
-)
+@options.params
+@options.data
+@options.raw
 @click.option(
     "--evaluation",
-    type=_FOLDER,
-    default=Path("evaluation"),
+    type=options.FOLDER,
+    default=layout.EVALUATION,
     show_default=True,
     help="Folder with what `sentiment evaluate` found.",
 )
 @click.option(
     "--output",
     "-o",
-    type=_FOLDER,
-    default=Path("models/release"),
+    type=options.FOLDER,
+    default=layout.RELEASE,
     show_default=True,
     help="The model directory to make; replaced whole.",
 )
@@ -98,12 +78,5 @@ def release(*, file: Path, data: Path, raw: Path, evaluation: Path, output: Path
     from trainer import params
     from trainer.release import release as run
 
-    made = run(
-        params.read(file),
-        data=data,
-        raw=raw,
-        evaluation=evaluation,
-        output=output,
-        say=lambda line: click.echo(line, err=True),
-    )
+    made = run(params.read(file), data=data, raw=raw, evaluation=evaluation, output=output, say=say)
     click.echo(made)

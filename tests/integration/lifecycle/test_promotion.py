@@ -21,10 +21,10 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import scores
-from trainer import audit
 from trainer.commands.promote import (
     promote as promote_command,
 )
+from trainer.promotion import audit
 from trainer.rollback import rollback
 
 # MLflow's own, when it is first imported.

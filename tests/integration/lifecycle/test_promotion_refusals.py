@@ -20,7 +20,8 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release, scores, table
-from trainer import judging, params
+from trainer import params
+from trainer.promotion import challenge
 from trainer.register import register
 
 # MLflow's own, when it is first imported.
@@ -132,7 +133,7 @@ def test_compiled_form_is_compared_again(
             return shifted
 
     registered()
-    monkeypatch.setattr(judging, "load_pipeline", Shifted)
+    monkeypatch.setattr(challenge, "load_pipeline", Shifted)
     (reason,) = judged().reasons
     assert reason.startswith(
         "compiled: differs from scikit-learn by 0.0e+00 in the report and 1.0e-06"

@@ -22,12 +22,12 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release
-from trainer import audit
 from trainer.commands.promote import (
     models,
     rollback as rollback_command,
 )
 from trainer.commands.register import register as register_command
+from trainer.promotion import audit
 from trainer.register import register
 from trainer.rollback import rollback
 
@@ -189,6 +189,9 @@ def test_code_version_is_the_commit(
     commit = git.code_version()
     assert len(commit) == 40
     assert tags(client, registered())["sentiment.code_version"] == commit
+    # DVC's note of a run, which is about to be written.
+    (project / "dvc.lock").touch()
+    assert git.code_version() == commit
     (project / "a").write_text("b")
     assert git.code_version() == f"{commit}-dirty"
     git.ask("config", "user.name", "Ada Lovelace")

@@ -14,7 +14,7 @@ from tests.integration.lifecycle.steps import (
     judged,
     tags,
 )
-from trainer import audit
+from trainer.promotion import audit
 from trainer.register import register_bundled
 from trainer.rollback import rollback
 

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from trainer.rows import Cells, Fault, Split, excerpt
+from trainer.sources.rows import Cells, Fault, Split, excerpt
 
 # The longest review has 14 kB, the longest list of addresses 600 kB.
 MAX_MEMBER_BYTES = 1024 * 1024

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from sentiment.errors import InputError, SetupError
-from trainer.checksums import sha256 as sha256_of
+from trainer import writing
 from trainer.progress import Say, silent
-from trainer.ranges import ChangedError, Remote, Transfer
+from trainer.sources.checksums import sha256 as sha256_of
+from trainer.sources.ranges import ChangedError, Remote, Transfer
 
 # Versions of one remote file that are begun with: if somebody writes more often, waiting is no use.
 VERSIONS = 3
@@ -140,7 +141,5 @@ def _read_note(target: Path) -> _Note | None:
 
 
 def _write_note(target: Path, note: _Note) -> None:
-    path = _note_path(target)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(msgspec.json.encode(note))
-    part.replace(path)
+    with writing.file(_note_path(target)) as part:
+        part.write_bytes(msgspec.json.encode(note))

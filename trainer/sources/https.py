@@ -11,8 +11,8 @@ from requests import Response
 from urllib3.exceptions import HTTPError
 
 from sentiment.errors import InputError, SetupError
-from trainer.checksums import BLOCK_BYTES
-from trainer.ranges import BrokenTransferError, ChangedError
+from trainer.sources.checksums import BLOCK_BYTES
+from trainer.sources.ranges import BrokenTransferError, ChangedError
 
 # Seconds until a server has to accept a connection, and of its longest silence after that.
 TIMEOUT_S = (10, 30)
@@ -23,7 +23,7 @@ _OK, _PARTIAL, _TOO_MANY, _SERVER_ERROR = 200, 206, 429, 500
 
 
 class WebFile:
-    """A `trainer.ranges.Remote`.
+    """A `trainer.sources.ranges.Remote`.
 
     Args:
         address: http or https; its user, password and query are never shown.

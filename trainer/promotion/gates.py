@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from trainer.figures import LOWER_IS_BETTER
+from trainer.judging.figures import LOWER_IS_BETTER
 from trainer.params import Promote
 from trainer.report import Interval
 

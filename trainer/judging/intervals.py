@@ -2,10 +2,10 @@
 
 A resampling draws as many texts of each domain as the test table has of it, with replacement: the
 shares of the domains were chosen, so they are no matter of chance. What comes out is a matrix of
-how often each text was drawn, and every figure is worked out for all rows of it at once
-(`trainer.figures.Weighted`). Intervals are percentiles of what the resamplings gave (B. Efron,
-R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13). Two candidates are measured on
-the same resamplings, so what makes a text easy or hard for both cancels out.
+how often each text was drawn, and every figure is worked out for all rows of it at once (see
+`trainer.judging.figures.Weighted`). Intervals are percentiles of what the resamplings gave
+(B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13). Two candidates are
+measured on the same resamplings, so what makes a text easy or hard for both cancels out.
 
 The expected calibration error tends upwards in resamplings, as chance adds to the distance in each
 bin; where it is small, its value may stand below its interval.
@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from trainer.figures import Domains, Labels, Part, Scores, Weighted, measure, measure_all, parts
+from trainer.judging.figures import (
+    Domains,
+    Labels,
+    Part,
+    Scores,
+    Weighted,
+    measure,
+    measure_all,
+    parts,
+)
 from trainer.params import Evaluate
 from trainer.report import Interval, McNemar
 
@@ -94,7 +103,7 @@ def difference(  # noqa: PLR0913, PLR0917 - the texts, two candidates and how to
 ) -> Interval:
     """How much larger one figure of candidate a is than that of b; see `differences`.
 
-    Mind `trainer.figures.LOWER_IS_BETTER`: there, a difference below zero speaks for a.
+    Mind `trainer.judging.figures.LOWER_IS_BETTER`: there, a difference below zero speaks for a.
     """
     return differences(labels, domains, scores_a, scores_b, params)[metric]
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from sentiment.errors import InputError
-from trainer import aclimdb
 from trainer.params import Columns
-from trainer.rows import Cells, Fault, excerpt
+from trainer.sources import aclimdb
+from trainer.sources.rows import Cells, Fault, excerpt
 
 Format = Literal["csv", "jsonl", "parquet", "aclimdb"]
 Row = Cells | Fault

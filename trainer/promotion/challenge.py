@@ -8,8 +8,6 @@ texts, which favours the champion. The challenger is never judged in this way.
 Behaviours, the compiled form, size and speed are those of the released models themselves.
 """
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,21 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sentiment.artifact import Scorer, SklearnScorer, load_pipeline
+from sentiment.artifact import SklearnScorer, load_pipeline
 from sentiment.errors import InputError, ModelRefusedError
-from trainer import behaviours, gates, intervals, tables
-from trainer.figures import THRESHOLD, labels_of
-from trainer.gates import Check
+from trainer import tables
+from trainer.judging import behaviours, intervals
+from trainer.judging.figures import THRESHOLD, labels_of
+from trainer.judging.scoring import sample, scores as scores_of, speeds
 from trainer.params import Evaluate, Promote
-from trainer.progress import Say, ticking
-from trainer.versions import Fetched, fetch
-
-# Texts scored between two looks at the clock: a second's work for the slowest model.
-_BATCH = 500
-# Enough for all domains and lengths, and a second's work for the slowest model.
-_TIMED_TEXTS = 1000
-# The fastest of them counts: whatever disturbs a run only makes it slower.
-_REPETITIONS = 3
+from trainer.progress import Say
+from trainer.promotion import gates
+from trainer.promotion.gates import Check
+from trainer.promotion.versions import Fetched, fetch
 
 
 def judge(  # noqa: PLR0913, PLR0917 - who, by which rules, on which texts
@@ -125,7 +119,7 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
     texts: list[str] = test["text"].tolist()
     # `judge` has made sure that they are there.
     scores = cast("NDArray[np.float64]", challenger.scores)
-    champions = _champions_scores(champion, test, texts, say)
+    champions = _champions_scores(champion, test, say)
     say(f"{evaluate.bootstrap:,} resamplings …")
     difference = intervals.difference(params.metric, labels, domains, scores, champions, evaluate)
     say("Behaviours and speed …")
@@ -133,7 +127,7 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
         {kind: found.share for kind, found in behaviours.run(model.scorer.score).items()}
         for model in (challenger, champion)
     )
-    fast, before = _speeds([challenger.scorer, champion.scorer], _sample(texts))
+    fast, before = speeds([challenger.scorer.score, champion.scorer.score], sample(texts))
     return [
         gates.better(difference, params),
         gates.no_loss(
@@ -147,9 +141,7 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
     ]
 
 
-def _champions_scores(
-    champion: Fetched, test: pd.DataFrame, texts: Sequence[str], say: Say
-) -> NDArray[np.float64]:
+def _champions_scores(champion: Fetched, test: pd.DataFrame, say: Say) -> NDArray[np.float64]:
     if (
         champion.report is not None
         and champion.scores is not None
@@ -160,15 +152,8 @@ def _champions_scores(
         f"Version {champion.version}, the champion, was not evaluated on this table and scores it"
         " now. It may have seen some of the texts, which favours it."
     )
-    starts = range(0, len(texts), _BATCH)
-    batches = ticking(
-        (texts[start : start + _BATCH] for start in starts),
-        say,
-        "texts scored by the champion",
-        total=len(texts),
-        size=len,
-    )
-    return np.concatenate([champion.scorer.score(batch) for batch in batches])
+    texts: list[str] = test["text"].tolist()
+    return scores_of(champion.scorer.score, texts, "texts scored by the champion", say)
 
 
 def _accuracies(
@@ -184,24 +169,6 @@ def _compiled_difference(model: Fetched, test: pd.DataFrame | None) -> float | N
         return None
     texts = [text for kind in behaviours.cases().values() for case in kind for text in case.texts]
     if test is not None:
-        texts += _sample(test["text"].tolist())
+        texts += sample(test["text"].tolist())
     by_sklearn = SklearnScorer(load_pipeline(model.directory))
     return float(np.abs(model.scorer.score(texts) - by_sklearn.score(texts)).max())
-
-
-def _sample(texts: list[str]) -> list[str]:
-    """Some of them, evenly spread."""
-    return texts[:: max(1, len(texts) // _TIMED_TEXTS)]
-
-
-def _speeds(scorers: Sequence[Scorer], texts: Sequence[str]) -> list[float]:
-    """Texts a second of one core's time, in turns, so that a slow minute is slow for all."""
-    spent: list[list[float]] = [[] for _ in scorers]
-    for scorer in scorers:
-        scorer.score(texts)
-    for _ in range(_REPETITIONS):
-        for scorer, times in zip(scorers, spent, strict=True):
-            started = time.process_time()
-            scorer.score(texts)
-            times.append(time.process_time() - started)
-    return [len(texts) / max(min(times), 1e-9) for times in spent]

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 
 from sentiment.errors import InputError, SentimentError, SettingsError, SetupError
 from trainer.params import S3
-from trainer.ranges import ChangedError
+from trainer.sources.ranges import ChangedError
 
 _NO_CREDENTIALS = (
     CredentialRetrievalError,

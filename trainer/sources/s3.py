@@ -24,10 +24,10 @@ from botocore.credentials import (
 )
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trainer import s3_errors
-from trainer.checksums import BLOCK_BYTES, Algorithm, digest
 from trainer.params import S3
-from trainer.ranges import BrokenTransferError
+from trainer.sources import s3_errors
+from trainer.sources.checksums import BLOCK_BYTES, Algorithm, digest
+from trainer.sources.ranges import BrokenTransferError
 
 SCHEME = "s3://"
 # S3 gives one connection some 90 MB/s at most; eight fill the line of most machines.
@@ -109,7 +109,7 @@ class Store:
 
 
 class Object:
-    """A `trainer.ranges.Remote`."""
+    """A `trainer.sources.ranges.Remote`."""
 
     connections = CONNECTIONS
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sentiment.errors import InputError
-from trainer import checksums, downloads, https
 from trainer.params import S3, Source
 from trainer.progress import Say
-from trainer.ranges import Remote
-from trainer.readers import SUFFIXES, Format, format_of
-from trainer.s3 import SCHEME, Store, parse
+from trainer.sources import checksums, downloads, https
+from trainer.sources.ranges import Remote
+from trainer.sources.readers import SUFFIXES, Format, format_of
+from trainer.sources.s3 import SCHEME, Store, parse
 
 # Of a remote file's name, what its copy here keeps; file systems take 255 bytes.
 NAME_CHARS = 80

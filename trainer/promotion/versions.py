@@ -15,7 +15,7 @@ from sentiment.publish import NAME, TIMEOUT_S
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
 from sentiment.tracking import connect, registry_id
-from trainer import report
+from trainer import layout, report
 from trainer.report import Report
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ def evaluation(directory: Path) -> tuple[Report | None, NDArray[np.float64] | No
     Raises:
         InputError: The report is there and can't be read.
     """
-    folder = directory / report.EVALUATION
-    if not (folder / report.REPORT).is_file():
+    folder = directory / layout.EVALUATION
+    if not (folder / layout.REPORT).is_file():
         return None, None
-    found = report.read(folder / report.REPORT)
+    found = report.read(folder / layout.REPORT)
     try:
         scores = np.load(folder / report.SCORES, allow_pickle=False)
     except (OSError, ValueError):

@@ -17,7 +17,7 @@ import yaml
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from trainer.figures import THRESHOLD
+from trainer.judging.figures import THRESHOLD
 from trainer.report import Behaviour
 
 # How far a score may move the wrong way before it counts: CheckList's own number.
@@ -133,7 +133,7 @@ def dropped(word: str) -> str:
 
 
 def _read() -> _File:
-    text = (files("trainer") / "behaviours.yaml").read_text(encoding="utf-8")
+    text = (files("trainer.judging") / "behaviours.yaml").read_text(encoding="utf-8")
     return msgspec.convert(yaml.safe_load(text), _File)
 
 

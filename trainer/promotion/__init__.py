@@ -1,0 +1,1 @@
+"""What stands between a registered version and `champion`: versions, gates, the audit trail."""

@@ -1,0 +1,1 @@
+"""Where texts come from: files, S3, web addresses, the aclImdb archive; and what a row is."""
