@@ -61,5 +61,5 @@ def load(path: Path) -> tuple[Table, NDArray[np.float64]]:
         OSError: It can't be read.
         ValueError: It is no such file; `zipfile.BadZipFile` and `KeyError` say the same.
     """
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return Table(*(arrays[name] for name in Table._fields)), arrays["expected"]

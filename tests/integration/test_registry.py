@@ -69,7 +69,7 @@ def test_server_dies_and_comes_back(
     registry = Registry(settings)
     assert registry.cached() is None
     first = registry.load_champion()
-    assert (first.name, first.version, first.scorer.kind) == ("sentiment", "1", "sklearn")
+    assert (first.name, first.version, first.scorer.kind) == ("sentiment", "1", "compiled")
     expected = first.scorer.score(["a fine film", "a dull film"])
 
     server.kill()

@@ -2,7 +2,7 @@
 
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +26,32 @@ def directory(tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundled_model(), tmp_path / "model"))
 
 
-def fitted(labels: list[object]) -> Any:  # noqa: ANN401 - sklearn has no types
+def fitted(labels: Sequence[object], **options: object) -> Any:  # noqa: ANN401 - sklearn has no types
     """An ordinary scikit-learn pipeline that knows the probes by heart."""
     texts = [text for text, _ in PROBES]
-    return make_pipeline(CountVectorizer(), LogisticRegression(C=100)).fit(texts, labels)
+    return make_pipeline(CountVectorizer(**options), LogisticRegression(C=100)).fit(texts, labels)
 
 
 def test_bundled_model_is_small_safe_and_described() -> None:
-    """At most 10 MB, no pickle, a card with figures, and nothing of the machine that made it."""
+    """At most 15 MB, no pickle, a card with figures, and nothing of the machine that made it."""
     files = [path for path in bundled_model().rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 10_000_000
-    assert {path.name for path in files} == {
-        "MLmodel", "MODEL_CARD.md", "conda.yaml", "input_example.json", "model.skops",
-        "python_env.yaml", "requirements.txt", "serving_input_example.json",
+    assert (bundled_model() / "model.skops").stat().st_size <= 15_000_000
+    assert {path.relative_to(bundled_model()).as_posix() for path in files} == {
+        "MLmodel", "MODEL_CARD.md", "conda.yaml", "drift.json", "input_example.json",
+        "model.skops", "python_env.yaml", "requirements.txt", "serving_input_example.json",
+        "evaluation/report.json", "evaluation/scores.npy",
+        *(f"evaluation/images/{name}.png" for name in (
+            "confusion", "domains", "precision_recall", "reliability", "roc", "top_ngrams"
+        )),
     }  # fmt: skip
     card = (bundled_model() / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for part in ("Maas", "## Data", "## Model", "## Figures", "## Limits", "| accuracy | 0.9"):
+    for part in ("Maas", "## Data", "## Model", "## Figures", "## Limits", "| imdb | 0.91"):
         assert part in card
     mlmodel = (bundled_model() / "MLmodel").read_text(encoding="utf-8")
     assert not {"model_uuid", "utc_time_created"} & yaml.safe_load(mlmodel).keys()
-    assert "/home" not in mlmodel
-    assert "/tmp" not in mlmodel  # noqa: S108 - looked for, not used
+    for text in (card, mlmodel):
+        assert "/home" not in text
+        assert "/tmp" not in text  # noqa: S108 - looked for, not used
 
 
 @pytest.mark.parametrize(
@@ -58,7 +63,12 @@ def test_bundled_model_is_small_safe_and_described() -> None:
         ("Complete waste of money, it broke after two days.", False),
         ("The worst service ever, rude and slow.", False),
         ("The film is not good.", False),
+        ("not bad at all", True),
         ("I was bored to tears.", False),
+        ("terrible", False),
+        ("loved it", True),
+        ("sooooo good :)", True),
+        ("@airline lost my bag again \U0001f621", False),
     ],
 )
 def test_bundled_model_is_right_on_plain_sentences(text: str, positive: bool) -> None:  # noqa: FBT001 - a table
@@ -82,8 +92,11 @@ def test_mlflow_loads_the_bundled_model_too() -> None:
 
 
 def test_serves_other_sklearn_pipelines(directory: Path) -> None:
-    """A pipeline of scikit-learn's own parts is as good as ours."""
-    skops.io.dump(fitted([label for _, label in PROBES]), directory / "model.skops")
+    """A pipeline of scikit-learn's own parts is as good as ours, compiled or not."""
+    labels = [label for _, label in PROBES]
+    skops.io.dump(fitted(labels), directory / "model.skops")
+    assert open_model(directory).kind == "compiled"
+    skops.io.dump(fitted(labels, analyzer="char_wb"), directory / "model.skops")
     assert open_model(directory).kind == "sklearn"
 
 

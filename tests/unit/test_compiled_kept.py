@@ -1,0 +1,124 @@
+"""Claims about compiled models on disk, and about what stands in when one can't be used."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sentiment import artifact
+from sentiment.artifact import open_model
+from sentiment.compiled import kept, table
+from sentiment.compiled.scorer import CompiledScorer
+from sentiment.publish import bundled_model
+from sentiment.scoring import TOLERANCE, agrees, check
+
+MODEL = bundled_model() / "model.skops"
+
+# Opens the bundled model and says what it took.
+OPEN = """
+import sys
+from pathlib import Path
+from sentiment.artifact import open_model
+from sentiment.publish import bundled_model
+scorer = open_model(bundled_model(), Path(sys.argv[1]))
+print(scorer.kind, scorer.score(["A fine film."])[0], "sklearn" in sys.modules)
+"""
+
+
+def opened(directory: Path, **environment: str) -> list[str]:
+    """What a process of its own says that opens the bundled model."""
+    process = subprocess.run(
+        [sys.executable, "-c", OPEN, str(directory)],
+        capture_output=True, check=True, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    return process.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the compiled bundled model in it."""
+    directory = tmp_path_factory.mktemp("compiled")
+    assert open_model(bundled_model(), directory).kind == "compiled"
+    return directory
+
+
+def only(directory: Path) -> Path:
+    """The one compiled model of a directory."""
+    (file,) = directory.iterdir()
+    return file
+
+
+def test_second_start_needs_no_sklearn(tmp_path: Path) -> None:
+    """The first start compiles and keeps; the next one answers alike, without scikit-learn."""
+    kind, score, loaded = opened(tmp_path)
+    assert (kind, loaded) == ("compiled", "True")
+    assert opened(tmp_path) == [kind, score, "False"]
+
+
+def test_native_code_that_may_not_be_written_is_compiled_all_the_same(
+    tmp_path: Path, directory: Path
+) -> None:
+    """Where Numba can write nowhere, a process compiles for itself."""
+    nowhere = tmp_path / "file"
+    nowhere.touch()
+    assert opened(directory, NUMBA_CACHE_DIR=str(nowhere))[0] == "compiled"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no archive", "other weights", "other probes"])
+def test_damaged_copy_is_made_anew(tmp_path: Path, directory: Path, damage: str) -> None:
+    """A copy that can't be read, or answers otherwise, is not used, and a good one replaces it."""
+    mine = Path(shutil.copytree(directory, tmp_path / "compiled"))
+    file = only(mine)
+    arrays, expected = table.load(file)
+    match damage:
+        case "truncated":
+            file.write_bytes(file.read_bytes()[:100_000])
+        case "no archive":
+            file.write_text("nothing")
+        case "other weights":
+            table.save(arrays._replace(rows=arrays.rows * 1.01), expected, file)
+        case "other probes":
+            table.save(arrays, expected[:-1], file)
+    assert kept.load(mine, MODEL) is None
+    assert open_model(bundled_model(), mine).kind == "compiled"
+    assert kept.load(mine, MODEL) is not None
+
+
+def test_copies_are_few_and_each_of_its_model(tmp_path: Path, directory: Path) -> None:
+    """Three copies are kept at most, and another file is another model."""
+    arrays, expected = table.load(only(directory))
+    for number in range(5):
+        model = tmp_path / f"model-{number}"
+        model.write_text(str(number))
+        kept.save(tmp_path / "compiled", model, arrays, expected)
+        assert kept.load(tmp_path / "compiled", model) is not None
+    assert len(list((tmp_path / "compiled").iterdir())) == kept.KEPT
+    assert kept.load(tmp_path / "compiled", MODEL) is None
+
+
+def test_full_disk_costs_the_copy_only(tmp_path: Path) -> None:
+    """Where nothing can be kept, the model serves all the same."""
+    nowhere = tmp_path / "file"
+    nowhere.touch()
+    assert open_model(bundled_model(), nowhere / "compiled").kind == "compiled"
+
+
+def test_compiled_form_that_disagrees_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the compiled form answers otherwise than the pipeline, scikit-learn serves."""
+    monkeypatch.setattr(artifact, "agrees", lambda *_: False)
+    assert open_model(bundled_model()).kind == "sklearn"
+
+
+def test_the_smallest_difference_on_a_probe_counts(directory: Path) -> None:
+    """Probes tell a model whose answers are off by more than the tolerance."""
+    arrays, expected = table.load(only(directory))
+    scorer = CompiledScorer(arrays)
+    assert agrees(scorer, check(scorer))
+    assert agrees(scorer, expected + TOLERANCE / 2)
+    off = expected.copy()
+    off[np.argmin(np.abs(off - 0.5))] += 3 * TOLERANCE
+    assert not agrees(scorer, off)
