@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +31,10 @@ LONGEST_S, QUICK_LONGEST_S = 60.0, 20.0
 @click.option("--quick", is_flag=True, help="A third of the events, and no memory run.")
 @click.option("--output", type=Path, default=Path("build/bench.json"), help="Where the JSON goes.")
 def main(*, quick: bool, output: Path) -> None:
-    """Measure the worker against the copy loop and a plain Faust agent on the local Kafka."""
+    """Measure the model beside scikit-learn, then the worker beside its limit and a Faust agent."""
     logs.configure()
+    _say("measuring the compiled model beside scikit-learn and VADER, on one core")
+    scoring = _scoring()
     count = QUICK_EVENTS if quick else EVENTS
     longest_s = QUICK_LONGEST_S if quick else LONGEST_S
     with ExitStack() as stack:
@@ -59,12 +62,23 @@ def main(*, quick: bool, output: Path) -> None:
         "worker_over_copy_loop": figures["worker"] / figures["copy loop"],
         "worker_over_faust_per_event": figures["worker"] / figures["Faust, per event"],
         "worker_memory_mib": memory,
+        "scoring": scoring,
         "machine": machine.describe(),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
     _show(figures, memory)
     _say(f"figures written to {output}")
+
+
+def _scoring() -> dict[str, object]:
+    """In a process of its own, which keeps to one core; it prints its table."""
+    with tempfile.TemporaryDirectory() as work:
+        output = Path(work) / "scoring.json"
+        command = [sys.executable, "-m", "benchmarks.scoring", "--output", str(output)]
+        subprocess.run(command, check=True)
+        found: dict[str, object] = json.loads(output.read_text())
+    return found
 
 
 def _copy(settings: Settings, work: Path, count: int, longest_s: float) -> float:

@@ -103,7 +103,7 @@ def small_model(folder: Path) -> Path:
     """The bundled model's directory with a pipeline fitted on made reviews in it; made once."""
     made = folder / ".small-model"
     if not made.exists():
-        shutil.copytree(bundled_model(), made)
+        shutil.copytree(bundled_model(), made, ignore=shutil.ignore_patterns("evaluation"))
         frame = table(seed=1)
         fitted = build().fit(frame["text"].tolist(), frame["label"].tolist())
         skops.io.dump(fitted, made / "model.skops")

@@ -1,5 +1,6 @@
 """Claims about promotion where something is missing, broken or moves meanwhile."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,9 +108,11 @@ def test_broken_champion_is_replaced_by_force_alone(
     assert champion() == version
 
 
-def test_version_without_evaluation_is_refused(client: MlflowClient) -> None:
+def test_version_without_evaluation_is_refused(client: MlflowClient, tmp_path: Path) -> None:
     """A version that was published without an evaluation passes no gates."""
-    version = publish(bundled_model(), alias="challenger")
+    directory = tmp_path / "model"
+    shutil.copytree(bundled_model(), directory, ignore=shutil.ignore_patterns("evaluation"))
+    version = publish(directory, alias="challenger")
     (reason,) = judged().reasons
     assert reason == "evaluation: it was registered without one"
     assert tags(client, version)["sentiment.decision"].startswith("refused: evaluation")
