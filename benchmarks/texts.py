@@ -5,10 +5,9 @@ usual, and its pairs say which follow which: a walk along them gives texts in wh
 about as many n-grams as in real ones.
 """
 
+import random
 from collections import defaultdict
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from sentiment.text import NEGATED
@@ -28,33 +27,26 @@ class Writer:
     def __init__(self, pipeline: Pipeline, seed: int) -> None:
         vectorizer = pipeline[0]
         self._words: list[str] = vectorizer.words()
-        self._chance = np.random.default_rng(seed)
+        self._chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._next: defaultdict[int, list[int]] = defaultdict(list)
         for word, follower in zip(vectorizer.prefixes_[0], vectorizer.lasts_[0], strict=True):
             if len(self._next[word]) < FOLLOWERS:
                 self._next[word].append(follower)
-        self._usual = _falling(len(self._words))
 
     def text(self, words: int) -> str:
         """A text of that many words and punctuation marks."""
         written: list[str] = []
-        word = self._any()
+        word = self._usual(len(self._words))
         while len(written) < words:
             written.append(self._words[word].removeprefix(NEGATED))
             followers = self._next.get(word)
             # A word in twenty is a new beginning, as names and rare words are.
             if followers and self._chance.random() > 0.05:  # noqa: PLR2004 - see above
-                word = followers[self._chance.choice(len(followers), p=_falling(len(followers)))]
+                word = followers[self._usual(len(followers))]
             else:
-                word = self._any()
+                word = self._usual(len(self._words))
         return " ".join(written)
 
-    def _any(self) -> int:
-        return int(self._chance.choice(len(self._words), p=self._usual))
-
-
-def _falling(size: int) -> NDArray[np.float64]:
-    """Zipf's law: the n-th most usual of some words stands for a share of 1/n."""
-    shares = 1 / np.arange(1, size + 1)
-    falling: NDArray[np.float64] = shares / shares.sum()
-    return falling
+    def _usual(self, size: int) -> int:
+        """One of so many, the first ones more often, by Zipf's law: the n-th 1/n times as often."""
+        return int((size + 1) ** self._chance.random()) - 1

@@ -1,13 +1,13 @@
 """The hash table of a compiled model: every known n-gram with its weights, found by one 64-bit key.
 
-A slot holds a row's number in its lower bits and the key's lower bits above; the slot's place is
-the key's upper bits. Together they are the whole key, so known n-grams are told apart for certain
-(`build` looks for equal keys and takes another seed), and an unknown n-gram is mistaken for a known
-one with a chance of about 2^-(64 - bits) per slot that is looked at: for a million n-grams 1.1e-13,
-which is one n-gram in ten thousand million film reviews.
+A line of the table is what a processor fetches from memory at a time: four keys, and what each of
+them weighs. So one fetch tells all about an n-gram, known or unknown. What finds its line full goes
+to the next one, and the line says so. Most of a text is in a few thousand n-grams: they come first,
+in a part of the table that stays in a processor's cache, where the upper bits of their key say.
 
-Most of what a text has is in a few thousand n-grams. They have a small table of their own, which
-stays in the processor's nearer caches; the large one is asked for the rest.
+Known n-grams are told apart for certain: `build` looks for equal keys and takes another seed. An
+unknown n-gram is mistaken for one of a million known ones with a chance of 10^6 / 2^64 = 5e-14,
+once in some thirty thousand million film reviews.
 """
 
 from typing import Any
@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sentiment.compiled import lookup, loop
 from sentiment.compiled.characters import characters
 from sentiment.compiled.linear import Linear
-from sentiment.compiled.lookup import shift_of
 from sentiment.compiled.native import jit
-from sentiment.compiled.table import Table
+from sentiment.compiled.table import Table, aligned
 from sentiment.compiled.tokenise import FILTER
 from sentiment.compiled.words import NEGATION, extend, finish, fold, push
 from sentiment.errors import SentimentError
 from sentiment.text import NEGATED
 
-# 256 KiB, with as much again for the rows: half of a usual second-level cache.
-HOT_SLOTS = 1 << 15
-# How many n-grams of one, two, three words may be hot. Two in three find their slot empty.
-HOT = (8192, 6144, 2048)
-# Three to six slots per row: an unknown n-gram then mostly ends at the first one.
-SLOTS_PER_ROW = 3
+# How many n-grams of one, two, three words may be among the usual ones. Two in three find their
+# place free.
+USUAL = (8192, 6144, 2048)
+# Three times as many places as n-grams: one line in a hundred has more than it can hold.
+PLACES = 3
+# Beyond the lines that keys begin at, for what is pushed on; the last ones stay empty.
+SPARE_LINES = 64
 # Two equal 64-bit keys among two million have a chance of 1e-7; three seeds in a row never fail.
 SEEDS = (0xCBF29CE484222325, 0x84222325CBF29CE4, 0x9E3779B97F4A7C15)
 
@@ -39,30 +40,42 @@ def build(linear: Linear) -> Table:
     """Lay a linear model out as a table."""
     for seed in SEEDS:
         keys = _keys(linear, np.uint64(seed))
-        if len(np.unique(keys)) == len(keys):
+        if len(np.unique(keys)) == len(keys) and keys.all():
             break
     else:
         raise SentimentError("Two n-grams of the model have the same key with every seed.")
-    bits = len(keys).bit_length()
-    hot = np.zeros(HOT_SLOTS, np.uint64)
-    slots = np.zeros(1 << (SLOTS_PER_ROW * len(keys)).bit_length(), np.uint64)
-    columns = np.empty(len(keys), np.int64)
-    _fill(hot, slots, keys, _usual(linear), np.uint64(bits), columns)
-    weights = linear.short, linear.long, linear.scale, np.arange(len(keys))
-    rows = np.column_stack(weights).astype(np.float64)[columns]
+    lines = PLACES * len(keys) // lookup.PER_LINE + 1
+    cells = aligned(lookup.HOT_CELLS + (lines + SPARE_LINES) * lookup.LINE_CELLS)
+    columns = np.full(len(cells) // 2, -1, np.int32)
+    weights = np.column_stack([linear.short, linear.long, linear.scale]).astype(np.float64)
+    packed = _packed(weights)
+    payloads = np.arange(len(keys), dtype=np.uint64) << np.uint64(1) if packed is None else packed
+    _fill(cells, columns, keys, payloads, _usual(linear), np.uint64(lines))
     options = (
         linear.rules, np.uint64(seed).astype(np.int64), linear.scope, linear.fold, linear.longest,
-        bits, linear.counting, linear.norm,
+        lines, packed is not None, linear.counting, linear.norm,
     )  # fmt: skip
     return Table(
         *characters(),
         _special_words(linear.special, np.uint64(seed)),
-        hot,
-        slots,
-        rows,
+        cells,
+        weights if packed is None else weights[:0],
+        columns,
         np.array(options, np.int64),
         np.array([*linear.intercepts, *linear.lengths], np.float64),
     )
+
+
+def _packed(weights: NDArray[np.float64]) -> NDArray[np.uint64] | None:
+    """Three numbers in one of 64 bits, where that is exact: our own weights are rounded so."""
+    kept = np.uint64(64 - loop.PACKED_BITS)
+    bits = np.ascontiguousarray(weights).view(np.uint64) >> kept
+    if not np.array_equal((bits << kept).view(np.float64), weights):
+        return None
+    short, long, scale = (bits << kept).T
+    step = np.uint64(loop.PACKED_BITS)
+    packed: NDArray[np.uint64] = short | long >> step | scale >> step >> step
+    return packed
 
 
 def _keys(linear: Linear, seed: np.uint64) -> NDArray[np.uint64]:
@@ -134,32 +147,32 @@ def _extended(grams: Any, tokens: Any) -> Any:
 
 
 def _usual(linear: Linear) -> NDArray[np.int64]:
-    """Columns that may be hot: our vectoriser numbers the n-grams in most texts first."""
-    most = dict(enumerate(HOT, start=1))
+    """Columns of usual n-grams: our vectoriser numbers those in most texts first."""
+    most = dict(enumerate(USUAL, start=1))
     return np.concatenate(
         [columns[: most.get(grams.shape[1], 0)] for columns, grams in linear.grams]
     )
 
 
 @jit
-def _fill(hot: Any, slots: Any, keys: Any, usual: Any, bits: Any, columns: Any) -> None:
-    """Give each key a slot and a row; `columns` gets the column of each row."""
-    done = np.zeros(len(keys), np.bool_)
-    row = 0
+def _fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: Any) -> None:
+    """Give each key a place; `columns` gets the column of each place."""
     for column in usual:
-        key = keys[column]
-        place = key >> shift_of(hot)
-        if hot[place] == 0:
-            hot[place] = key << bits | np.uint64(row + 1)
-            columns[row], done[column] = column, True
-            row += 1
-    mask = np.uint64(len(slots) - 1)
+        cell = np.int64(lookup.hot_cell(keys[column]))
+        if cells[cell] == 0:
+            cells[cell], cells[cell + lookup.PER_LINE] = keys[column], payloads[column]
+            columns[lookup.number_of(cell)] = column
     for column in range(len(keys)):
-        if not done[column]:
-            key = keys[column]
-            place = key >> shift_of(slots)
-            while slots[place] != 0:
-                place = (place + np.uint64(1)) & mask
-            slots[place] = key << bits | np.uint64(row + 1)
-            columns[row] = column
-            row += 1
+        key = keys[column]
+        if cells[lookup.hot_cell(key)] == key:
+            continue
+        line = np.int64(lookup.line_of(key, lines))
+        while cells[line + lookup.PER_LINE - 1] != 0:
+            cells[line + lookup.LINE_CELLS - 1] |= np.uint64(1)
+            line += lookup.LINE_CELLS
+        cell = line
+        while cells[cell] != 0:
+            cell += 1
+        cells[cell] = key
+        cells[cell + lookup.PER_LINE] |= payloads[column]
+        columns[lookup.number_of(cell)] = column

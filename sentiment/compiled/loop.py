@@ -4,27 +4,29 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.lookup import distinct, look_up
-from sentiment.compiled.native import jit, step
+from sentiment.compiled.lookup import count, distinct, look_up, number_of
+from sentiment.compiled.native import as_float, jit, step
 from sentiment.compiled.tokenise import SKLEARN, our_tokens, sklearn_tokens
 from sentiment.compiled.words import IN_CONTEXT
 
 # Places in the table of whole numbers that describes a model.
-RULES, SEED, SCOPE, FOLD, LONGEST, BITS, COUNTING, NORM = range(8)
+RULES, SEED, SCOPE, FOLD, LONGEST, LINES, PACKED, COUNTING, NORM = range(9)
 # How often a token counts: whether it is there, how often, or 1 + ln of how often.
 BINARY, COUNT, SUBLINEAR = range(3)
 NO_NORM, L1, L2 = range(3)
 # Places in the table of fractions.
 INTERCEPT_SHORT, INTERCEPT_LONG, SHORT, LONG = range(4)
-# Columns of the rows; the last one is the n-gram's column in the pipeline.
-WEIGHT_SHORT, WEIGHT_LONG, SCALE, COLUMN = range(4)
+# What a column weighs in short and in long texts, and what it is multiplied by before.
+WEIGHT_SHORT, WEIGHT_LONG, SCALE = range(3)
+# The upper bits of a float64: sign, exponent and nine of the mantissa. Three of them share a cell,
+# whose lowest bit is left: see `lookup.has_more`.
+PACKED_BITS = 21
+_PACK = np.uint64(PACKED_BITS)
+_PACKED = np.uint64((1 << PACKED_BITS) - 1 << 64 - PACKED_BITS)
 
 # Log-odds nearer to zero are worked out again in scikit-learn's own order of operations, so that
 # rounding never decides. A million times above the rounding of a sum of a thousand terms.
 NEAR_TIE = 1e-6
-
-# Texts under way at the same time in `score`.
-LANES = 2
 
 
 @step
@@ -53,53 +55,80 @@ def share_long(kept: int, fractions: Any) -> float:
     return min((kept - fractions[SHORT]) / (fractions[LONG] - fractions[SHORT]), 1.0)
 
 
-@jit
-def measure(found: Any, counts: Any, kept: int, rows: Any, options: Any) -> float:
-    """What the row is divided by."""
-    length = 0.0
-    for i in range(kept):
-        v = value(counts[i], options[COUNTING], np.float64(rows[found[i], SCALE]))
-        length += v * v if options[NORM] == L2 else abs(v)
-    return root(length, options[NORM])
+@step
+def weights(cell: Any, rows: Any, packed: Any) -> Any:
+    """What an n-gram weighs in short texts and in long ones, and its scale."""
+    if packed:
+        short, long = as_float(cell & _PACKED), as_float(cell << _PACK & _PACKED)
+        return short, long, as_float(cell << _PACK << _PACK & _PACKED)
+    row = cell >> np.uint64(1)
+    return rows[row, WEIGHT_SHORT], rows[row, WEIGHT_LONG], rows[row, SCALE]
 
 
 @jit
-def log_odds(found: Any, counts: Any, kept: int, rows: Any, options: Any, fractions: Any) -> float:
+def log_odds(found: Any, counts: Any, kept: int, model: Any) -> float:
     """The log-odds of a text from its different n-grams, in one pass over them."""
-    counting, squares = options[COUNTING], options[NORM] == L2
-    for_short = for_long = length = 0.0
-    for i in range(kept):
-        row = found[i]
-        v = value(counts[i], counting, rows[row, SCALE])
-        for_short += v * rows[row, WEIGHT_SHORT]
-        for_long += v * rows[row, WEIGHT_LONG]
+    _, _, _, cells, rows, _, options, fractions = model
+    counting, squares, packed = options[COUNTING], options[NORM] == L2, options[PACKED]
+    # Sums of every other n-gram, side by side: one addition needn't wait for the one before.
+    for_short = for_long = length = other_short = other_long = other_length = 0.0
+    for i in range(0, kept - 1, 2):
+        short, long, scale = weights(cells[found[i]], rows, packed)
+        v = value(counts[i], counting, scale)
+        for_short += v * short
+        for_long += v * long
         length += v * v if squares else abs(v)
+        short, long, scale = weights(cells[found[i + 1]], rows, packed)
+        v = value(counts[i + 1], counting, scale)
+        other_short += v * short
+        other_long += v * long
+        other_length += v * v if squares else abs(v)
+    if kept % 2:
+        short, long, scale = weights(cells[found[kept - 1]], rows, packed)
+        v = value(counts[kept - 1], counting, scale)
+        for_short += v * short
+        for_long += v * long
+        length += v * v if squares else abs(v)
+    for_short += other_short
+    for_long += other_long
+    length += other_length
     length = root(length, options[NORM])
     far = share_long(kept, fractions)
     z = (1.0 - far) * (for_short / length + fractions[INTERCEPT_SHORT])
     z += far * (for_long / length + fractions[INTERCEPT_LONG])
     if abs(z) < NEAR_TIE:
-        return exact_log_odds(found, counts, kept, rows, options, fractions)
+        return exact_log_odds(found, counts, kept, model)
     return z
 
 
 @jit
-def exact_log_odds(
-    found: Any, counts: Any, kept: int, rows: Any, options: Any, fractions: Any
-) -> float:
+def exact_log_odds(found: Any, counts: Any, kept: int, model: Any) -> float:
     """The same to the last bit: scikit-learn divides each column, and adds them in their order."""
-    order = np.argsort(np.array([rows[found[i], COLUMN] for i in range(kept)]))
+    _, _, _, cells, rows, columns, options, fractions = model
+    order = np.argsort(np.array([columns[number_of(found[i])] for i in range(kept)]))
     found, counts = found[order], counts[order]
-    length = measure(found, counts, kept, rows, options)
+    length = measure(found, counts, kept, model)
     for_short = for_long = 0.0
     for i in range(kept):
-        row = found[i]
-        v = value(counts[i], options[COUNTING], rows[row, SCALE]) / length
-        for_short += v * rows[row, WEIGHT_SHORT]
-        for_long += v * rows[row, WEIGHT_LONG]
+        short, long, scale = weights(cells[found[i]], rows, options[PACKED])
+        v = value(counts[i], options[COUNTING], scale) / length
+        for_short += v * short
+        for_long += v * long
     far = share_long(kept, fractions)
     z = (1.0 - far) * (for_short + fractions[INTERCEPT_SHORT])
     return z + far * (for_long + fractions[INTERCEPT_LONG])
+
+
+@jit
+def measure(found: Any, counts: Any, kept: int, model: Any) -> float:
+    """What the row is divided by."""
+    _, _, _, cells, rows, _, options, _ = model
+    length = 0.0
+    for i in range(kept):
+        _, _, scale = weights(cells[found[i]], rows, options[PACKED])
+        v = value(counts[i], options[COUNTING], scale)
+        length += v * v if options[NORM] == L2 else abs(v)
+    return root(length, options[NORM])
 
 
 @step
@@ -120,9 +149,6 @@ def tokens(text: Any, begin: int, end: int, model: Any, cuts: Any, hashes: Any, 
 def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
     """P(positive) of each text of a batch.
 
-    Three texts are under way at any time: while the slots of one are fetched from memory the next
-    one is tokenised, and while its rows are, the sum of the one before is taken.
-
     Args:
         text: The texts in UTF-8, see `tokenise.our_tokens`; uint8.
         sizes: How many bytes each has; int64.
@@ -133,39 +159,27 @@ def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
     Returns:
         How many such texts there are.
     """
-    cuts, keys, entries, found, counts, seen, spans, where, state = room
-    hot, slots, rows, options, fractions = model[3], model[4], model[5], model[6], model[7]
+    cuts, keys, entries, found, counts, seen, marks, spans, where = room
+    cells, options = model[3], model[6]
     begin = in_context = 0
-    for number in range(len(sizes) + 1):
-        if number < len(sizes):
-            lane = number % LANES
-            end = begin + sizes[number]
-            count = tokens(text, begin, end, model, cuts, keys, spans)
-            state[lane] = count
-            if count != IN_CONTEXT:
-                state[lane] = look_up(
-                    count,
-                    hot,
-                    slots,
-                    rows,
-                    options[LONGEST],
-                    np.uint64(options[BITS]),
-                    keys,
-                    entries,
-                    found[lane],
-                    where,
-                )
-            # Between two texts is a line feed.
-            begin = end + 1
-        if number > 0:
-            lane = (number - 1) % LANES
-            if state[lane] == IN_CONTEXT:
-                out[number - 1] = np.nan
-                in_context += 1
+    for number in range(len(sizes)):
+        end = begin + sizes[number]
+        size = tokens(text, begin, end, model, cuts, keys, spans)
+        if size == IN_CONTEXT:
+            out[number] = np.nan
+            in_context += 1
+        else:
+            hits = look_up(
+                size, cells, options[LONGEST], np.uint64(options[LINES]), keys, entries, found,
+                where,
+            )  # fmt: skip
+            if options[COUNTING] == BINARY:
+                kept = distinct(found, hits, marks)
             else:
-                kept = distinct(found[lane], state[lane], counts, seen)
-                z = log_odds(found[lane], counts, kept, rows, options, fractions)
-                out[number - 1] = 1.0 / (1.0 + np.exp(-z))
+                kept = count(found, hits, counts, seen)
+            out[number] = 1.0 / (1.0 + np.exp(-log_odds(found, counts, kept, model)))
+        # Between two texts is a line feed.
+        begin = end + 1
     return in_context
 
 
@@ -185,28 +199,23 @@ def explain(
     Returns:
         How many tokens there are, or `IN_CONTEXT`; how many hits; the log-odds; the intercept.
     """
-    cuts, keys, entries, found, counts, seen, spans, where, _ = room
-    hot, slots, rows, options, fractions = model[3], model[4], model[5], model[6], model[7]
-    count = tokens(text, 0, end, model, cuts, keys, spans)
-    if count == IN_CONTEXT:
+    cuts, keys, entries, found, counts, seen, _, spans, where = room
+    cells, rows, options, fractions = model[3], model[4], model[6], model[7]
+    size = tokens(text, 0, end, model, cuts, keys, spans)
+    if size == IN_CONTEXT:
         return IN_CONTEXT, 0, 0.0, 0.0
-    hits = look_up(
-        count, hot, slots, rows, options[LONGEST], np.uint64(options[BITS]), keys, entries,
-        found[0], where,
-    )  # fmt: skip
-    different = found[1]
-    different[:hits] = found[0, :hits]
-    kept = distinct(different, hits, counts, seen)
-    length = measure(different, counts, kept, rows, options)
+    lines = np.uint64(options[LINES])
+    hits = look_up(size, cells, options[LONGEST], lines, keys, entries, found, where)
+    different = found[:hits].copy()
+    kept = count(different, hits, counts, seen)
+    length = measure(different, counts, kept, model)
     far = share_long(kept, fractions)
     order = np.argsort(different[:kept])
     ordered = different[order]
     for i in range(hits):
-        row = found[0, i]
-        times = counts[order[np.searchsorted(ordered, row)]]
-        v = value(times, options[COUNTING], rows[row, SCALE]) / length
-        parts[i] = v * (1.0 - far) * rows[row, WEIGHT_SHORT]
-        parts[i] += v * far * rows[row, WEIGHT_LONG]
+        times = counts[order[np.searchsorted(ordered, found[i])]]
+        short, long, scale = weights(cells[found[i]], rows, options[PACKED])
+        v = value(times, options[COUNTING], scale) / length
+        parts[i] = v * (1.0 - far) * short + v * far * long
     intercept = (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG]
-    z = log_odds(different, counts, kept, rows, options, fractions)
-    return count, hits, z, intercept
+    return size, hits, log_odds(different, counts, kept, model), intercept

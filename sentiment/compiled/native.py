@@ -93,24 +93,18 @@ def _trailing_zeros(typing: Any, number: Any) -> Any:
     return types.uint64(number), generate
 
 
-def _prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Have an item of an array brought to the processor's cache, without waiting for it."""
+def _as_float(typing: Any, bits: Any) -> Any:
+    """The number whose 64 bits are those of a uint64."""
     del typing
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.bitcast(builder.gep(view.data, [arguments[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        call = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
-        # To be read, kept in all caches, data.
-        builder.call(call, [place, number(0), number(3), number(1)])
-        return context.get_dummy_value()
+        del context, signature
+        return builder.bitcast(arguments[0], ir.DoubleType())
 
-    return types.void(array, index), generate
+    return types.float64(bits), generate
 
 
 # As native code calls them: without the first argument.
 load8: Any = intrinsic(_load8)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
-prefetch: Any = intrinsic(_prefetch)
+as_float: Any = intrinsic(_as_float)

@@ -30,9 +30,9 @@ class Room(NamedTuple):
     found: NDArray[np.int32]
     counts: NDArray[np.int32]
     seen: NDArray[np.int32]
+    marks: NDArray[np.uint64]
     spans: NDArray[np.int32]
     where: NDArray[np.int32]
-    state: NDArray[np.int64]
 
 
 class Contribution(NamedTuple):
@@ -86,7 +86,7 @@ class CompiledScorer:
             return out
         sizes = np.fromiter(map(len, texts), np.int64, len(texts))
         longest = int(sizes.max())
-        room = self._take() if longest <= ROOM_BYTES else new_room(longest, self._longest)
+        room = self._take() if longest <= ROOM_BYTES else self._new_room(longest)
         left = loop.score(padded(texts), sizes, self.table, room, out)
         if longest <= ROOM_BYTES:
             self._rooms.append(room)
@@ -99,8 +99,8 @@ class CompiledScorer:
     def explain(self, text: str) -> Explanation:
         """Say which n-grams moved the score of a text, and by how much."""
         (encoded,) = _encoded([text])
-        room = new_room(max(len(encoded), 1), self._longest, explains=True)
-        parts = np.empty(room.found.shape[1])
+        room = self._new_room(max(len(encoded), 1), explains=True)
+        parts = np.empty(len(room.found))
         data = padded([encoded])
         count, hits, log_odds, intercept = loop.explain(data, len(encoded), self.table, room, parts)
         if count == IN_CONTEXT:
@@ -113,16 +113,19 @@ class CompiledScorer:
             spans = np.column_stack([characters[spans[:, 0]] - 1, characters[spans[:, 1] - 1]])
         found: dict[int, Contribution] = {}
         for row, part, (begin, end) in zip(
-            room.found[0, :hits].tolist(), parts[:hits].tolist(), spans.tolist(), strict=True
+            room.found[:hits].tolist(), parts[:hits].tolist(), spans.tolist(), strict=True
         ):
             found.setdefault(row, Contribution(part, [])).spans.append((begin, end))
         return Explanation(log_odds, intercept, list(found.values()))
+
+    def _new_room(self, size: int, *, explains: bool = False) -> Room:
+        return new_room(size, self._longest, len(self.table.columns), explains=explains)
 
     def _take(self) -> Room:
         try:
             return self._rooms.pop()
         except IndexError:
-            return new_room(ROOM_BYTES, self._longest)
+            return self._new_room(ROOM_BYTES)
 
 
 def _encoded(texts: Sequence[str]) -> list[bytes]:
@@ -143,7 +146,7 @@ def padded(texts: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n".join((*texts, _PADDING)), np.uint8)
 
 
-def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
+def new_room(size: int, longest: int, places: int, *, explains: bool = False) -> Room:
     """Scratch for a text of that many bytes, which has at most as many tokens.
 
     What is never touched costs no memory, and most of it never is.
@@ -155,12 +158,12 @@ def new_room(size: int, longest: int, *, explains: bool = False) -> Room:
         np.empty(grams, np.uint64),
         np.empty(grams, np.uint64),
         # One more: what may be found is written before it is known to be.
-        np.empty((loop.LANES, grams + 1), np.int32),
+        np.empty(grams + 1, np.int32),
         np.empty(grams + 1, np.int32),
         np.empty(max(64, 1 << (4 * grams).bit_length()), np.int32),
+        np.zeros(places // 64 + 1, np.uint64),
         np.empty((rows[0], 2), np.int32),
         np.empty((2, rows[1] + explains), np.int32),
-        np.empty(loop.LANES, np.int64),
     )
 
 

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# Of the processors that we know.
+LINE_BYTES = 64
+
 
 class Table(NamedTuple):
     """A model as the loop reads it; the order of the fields is the loop's.
@@ -15,10 +18,11 @@ class Table(NamedTuple):
         pages: See `characters.Characters`.
         entries: Same.
         words: Special words, see `tokenise.special`; uint64.
-        hot: Slots of the usual n-grams; a power of two of them, uint64, 0 where empty.
-        slots: Those of all others; the same.
-        rows: Per n-gram: weight in short and in long texts, scale, and its column in the pipeline;
-            the usual n-grams first; shape (n-grams, 4), float64.
+        cells: The n-grams: keys, and what each weighs or the number of its row; see `build`. Empty
+            keys are 0; uint64.
+        rows: Weight in short and in long texts, and scale, of n-grams whose numbers fit in no cell;
+            shape (n-grams or 0, 3), float64.
+        columns: Of the pipeline, for each place that an n-gram may have; int32.
         options: Whole numbers, see `loop.RULES` and those after it; int64.
         fractions: See `loop.INTERCEPT_SHORT` and those after it; float64.
     """
@@ -26,11 +30,18 @@ class Table(NamedTuple):
     pages: NDArray[np.uint16]
     entries: NDArray[np.uint32]
     words: NDArray[np.uint64]
-    hot: NDArray[np.uint64]
-    slots: NDArray[np.uint64]
+    cells: NDArray[np.uint64]
     rows: NDArray[np.float64]
+    columns: NDArray[np.int32]
     options: NDArray[np.int64]
     fractions: NDArray[np.float64]
+
+
+def aligned(size: int) -> NDArray[np.uint64]:
+    """That many cells, all 0, which begin where a line of the processor's cache begins."""
+    memory = np.zeros(size + LINE_BYTES // 8, np.uint64)
+    begin = -memory.ctypes.data % LINE_BYTES // 8
+    return memory[begin : begin + size]
 
 
 def save(table: Table, expected: NDArray[np.float64], path: Path) -> None:
@@ -62,4 +73,7 @@ def load(path: Path) -> tuple[Table, NDArray[np.float64]]:
         ValueError: It is no such file; `zipfile.BadZipFile` and `KeyError` say the same.
     """
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return Table(*(arrays[name] for name in Table._fields)), arrays["expected"]
+        found = Table(*(arrays[name] for name in Table._fields))
+        cells = aligned(len(found.cells))
+        cells[:] = found.cells
+        return found._replace(cells=cells), arrays["expected"]

@@ -132,7 +132,10 @@ def our_tokens(
             kind, lower, size = look(text, at, end, pages, entries)
             if kind == WORD:
                 h, at = any_word(text, at, end, pages, entries, seed)
-            elif kind == MARK or kind == PICTURE:
+            elif kind == MARK:
+                h = fold(seed, np.uint64(lower))
+                at += size
+            elif kind == PICTURE:
                 h, chunk, _ = push(seed, _0, _0, lower)
                 h = fold(h, chunk)
                 at += size

@@ -21,8 +21,10 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer
 from sentiment import metrics
 from sentiment.compiled import build as building
 from sentiment.compiled.build import build as compile_table
-from sentiment.compiled.linear import NotCompilableError, read
+from sentiment.compiled.linear import Linear, NotCompilableError, read
+from sentiment.compiled.lookup import HOT_CELLS, LINE_CELLS
 from sentiment.compiled.scorer import ROOM_BYTES, CompiledScorer
+from sentiment.compiled.tokenise import OURS
 from sentiment.errors import SentimentError
 from sentiment.model import NaiveBayesScaler, build
 from sentiment.ngrams import NgramVectorizer
@@ -151,12 +153,28 @@ def test_rounding_never_decides() -> None:
 
 def test_a_changed_weight_is_noticed() -> None:
     """The comparison that the other tests rely on fails where one weight is off by a millionth."""
-    pipeline = PIPELINES["ours"]()
+    pipeline = PIPELINES["tf-idf"]()
     table = compile_table(read(pipeline))
     table.rows[:, :2] *= 1 + 1e-6
     texts = [*TRAINING, ""]
     off = CompiledScorer(table).score(texts) - pipeline.predict_proba(texts)[:, 1]
     assert np.abs(off).max() > 1e-9
+
+
+def test_crowded_table_finds_every_known_word_and_no_other() -> None:
+    """Usual words, words whose line has room, and words pushed on to the next line."""
+    words = [f"w{number}" for number in range(30_000)]
+    weights = np.random.default_rng(0).normal(size=len(words))
+    grams = [(np.arange(len(words)), np.arange(len(words))[:, None])]
+    table = compile_table(
+        Linear(words, grams, np.ones(len(words)), OURS, 1, short=weights, long=weights)
+    )
+    assert len(table.rows)
+    lines = table.cells[HOT_CELLS:].reshape(-1, LINE_CELLS)
+    assert np.count_nonzero(lines[:, -1] & np.uint64(1)) > 50
+    scores = CompiledScorer(table).score([*words, *(f"x{word}" for word in words)])
+    np.testing.assert_allclose(scores[: len(words)], 1 / (1 + np.exp(-weights)), rtol=1e-12)
+    assert np.all(scores[len(words) :] == 0.5)
 
 
 def test_long_texts_and_many_of_them() -> None:

@@ -80,7 +80,7 @@ def test_damaged_copy_is_made_anew(tmp_path: Path, directory: Path, damage: str)
         case "no archive":
             file.write_text("nothing")
         case "other weights":
-            table.save(arrays._replace(rows=arrays.rows * 1.01), expected, file)
+            table.save(arrays._replace(fractions=arrays.fractions * 1.01), expected, file)
         case "other probes":
             table.save(arrays, expected[:-1], file)
     assert kept.load(mine, MODEL) is None

@@ -52,7 +52,7 @@ def native(
     encoded: bytes, rules: int = OURS, *, lowers: bool = True
 ) -> tuple[list[int], list[bytes]]:
     """What the loop finds in a text: hashes, and the bytes that each stands for."""
-    room = scorer.new_room(len(encoded) + 1, 1, explains=True)
+    room = scorer.new_room(len(encoded) + 1, 1, 1, explains=True)
     data = scorer.padded([encoded])
     made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
     if rules == OURS:

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from sentiment.text import NEGATED, NEGATORS, normalise, tokens
+from sentiment.text import NEGATED, NEGATORS, SCOPE, normalise, tokens
 
 
 @given(st.text())
@@ -20,12 +20,13 @@ def test_normalising_again_changes_no_token(text: str) -> None:
 
 @given(st.text(alphabet="abn't !?.,\u2019`<br/>ANOT~", max_size=40))
 def test_marks_only_words_after_a_negator(text: str) -> None:
-    """A marked word has a negator at most two words before it, and no punctuation between."""
+    """A marked word has a negator at most `SCOPE` words before it, and nothing else between."""
     found = tokens(text)
     for index, token in enumerate(found):
         if token.startswith(NEGATED):
-            before = found[max(0, index - 2) : index]
-            assert not NEGATORS.isdisjoint(before)
+            before = found[max(0, index - SCOPE) : index]
+            reach = next(i for i, other in enumerate(reversed(before)) if other in NEGATORS)
+            assert all(other.startswith(NEGATED) for other in before[len(before) - reach :])
             assert token.removeprefix(NEGATED) not in NEGATORS
 
 
@@ -42,12 +43,19 @@ def test_marks_only_words_after_a_negator(text: str) -> None:
         ),
         ("it is n't bad", ["it", "isn't", "~bad"]),
         ("it 's fine , they 'll see", ["it's", "fine", ",", "they'll", "see"]),
-        ("not a good film", ["not", "~a", "~good", "film"]),
-        ("dont like it at all", ["dont", "~like", "~it", "at", "all"]),
+        ("not a very good film", ["not", "~a", "~very", "~good", "film"]),
+        ("dont like it at all", ["dont", "~like", "~it", "~at", "all"]),
         ("no, it is good", ["no", ",", "it", "is", "good"]),
-        ("never not good at it", ["never", "not", "~good", "~at", "it"]),
+        ("not 👍 good", ["not", "👍", "good"]),
+        ("not @me <br> good", ["not", "~good"]),
+        ("never not good at it", ["never", "not", "~good", "~at", "~it"]),
+        ("sooo cooool 1000", ["soo", "cool", "1000"]),
+        ("What?!?! Wow! So!!! Eh??", ["what", "?!", "wow", "!", "so", "!!", "eh", "??"]),
+        ("@you're good, a@b.c", ["good", ",", "a", ".", "c"]),
+        ("fine :) bad :(", ["fine", ":", ")", "bad", ":", "("]),
+        ("👍👍🏽 ☹", ["👍", "👍", "☹"]),
         ("", []),
-        (" \0 👍 ", []),
+        (" \0 ~ ", []),
     ],
 )
 def test_rules(text: str, expected: list[str]) -> None:
