@@ -1,0 +1,63 @@
+"""Logs, the page, and what runs on this machine."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import SettingsConfigDict
+
+from sentiment.settings.section import Section
+
+
+class LogSettings(Section):
+    """How logs look."""
+
+    model_config = SettingsConfigDict(env_prefix="LOG_")
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe level that is logged."
+    )
+    format: Literal["auto", "json"] = Field(
+        "auto", description="`auto`: coloured on a terminal, else JSON. `json`: always JSON."
+    )
+
+
+class WebSettings(Section):
+    """The page and its API."""
+
+    model_config = SettingsConfigDict(env_prefix="WEB_")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; in a pod `0.0.0.0`.")
+    port: int = Field(5000, ge=1, le=65535, description="Port to listen on.")
+    # Each open feed holds one thread; 256 sleeping threads cost about 10 MB.
+    threads: PositiveInt = Field(256, description="Requests, open feeds among them, at one time.")
+    # 50,000 results of about 300 bytes are 15 MB: minutes of a busy page's traffic.
+    recent_results: PositiveInt = Field(
+        50_000, description="Latest results that can be read back by id."
+    )
+    # Long enough to open the page after a restart and still find one's own results.
+    recent_minutes: PositiveInt = Field(
+        10, description="Minutes of results that are read back at a start."
+    )
+    # Above a person's patience, below every proxy's own limit.
+    max_wait_s: PositiveFloat = Field(
+        30.0, description="Longest that a request may wait for a result, in seconds."
+    )
+    max_batch: PositiveInt = Field(1000, description="Most events in one request.")
+    # A thousand texts of a tweet's length, with room; bounds what one request can hold.
+    max_request_bytes: PositiveInt = Field(1_048_576, description="Largest request, in bytes.")
+
+
+class LocalSettings(Section):
+    """Kafka and the demo on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="LOCAL_")
+
+    cache_dir: Path = Field(
+        Path.home() / ".cache" / "sentiment-stream",
+        description="Where Apache Kafka's jars are kept; about 100 MB.",
+    )
+    data_dir: Path = Field(
+        Path.home() / ".local" / "share" / "sentiment-stream",
+        description="Where the local Kafka and the demo keep their data between starts.",
+    )

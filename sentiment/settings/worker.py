@@ -1,0 +1,109 @@
+"""The worker, and the model that it serves."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from sentiment.settings.section import Section
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class ModelSettings(Section):
+    """Which model is served and where copies of it are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="MODEL_", protected_namespaces=())
+
+    uri: str = Field(
+        "models:/sentiment@champion",
+        pattern=r"^models:/[^/@]+(@[^/@]+|/\d+)$",
+        description="The model: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.",
+    )
+    cache_dir: Path = Field(
+        Path.home() / ".cache" / "sentiment-stream" / "models",
+        description="Where the last good copy of a model is kept, for when the registry is down.",
+    )
+    # Five seconds: a moved alias is served within ten, and a registry bears a call per 5 s and pod.
+    poll_interval_s: PositiveFloat = Field(
+        5.0, description="How often the registry is asked where the alias points, in seconds."
+    )
+    # Twenty seconds: MLflow's own HTTP client would retry for minutes while nothing is served.
+    registry_timeout_s: PositiveFloat = Field(
+        20.0, description="How long one call to the registry may take, in seconds."
+    )
+
+
+class WorkerSettings(Section):
+    """The classifying worker."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_")
+
+    group_id: str = Field(
+        "sentiment-workers", min_length=1, description="Consumer group that all workers share."
+    )
+    group_protocol: Literal["consumer", "classic"] = Field(
+        "consumer",
+        description="`consumer` (KIP-848, Apache Kafka 4) or `classic` for older brokers.",
+    )
+    transactional_id: str = Field(
+        "",
+        description="Stable name of this worker's transactions, unique among running workers, such"
+        " as the pod name of a StatefulSet. Empty: a new one at each start; then a killed worker's"
+        " open transaction ends only when it times out.",
+    )
+    # 5,000 short texts are 20-300 ms of work: long enough that the commit's round trips don't
+    # count, short enough to finish inside every deadline below.
+    max_batch: PositiveInt = Field(5000, description="Most events in one transaction.")
+    # A batch is at most this much text plus its results; it bounds memory whatever the texts.
+    prefetch_kib: PositiveInt = Field(
+        16384, ge=64, description="Most input that is fetched ahead, in KiB."
+    )
+    # Reviews are 1-6 KiB and the longest of IMDB 14 KiB; 64 KiB leaves room and bounds a batch.
+    max_event_bytes: PositiveInt = Field(
+        65536,
+        description="Largest event that is classified, in bytes; larger ones are dead letters.",
+    )
+    # A killed worker's open transaction hides later results from readers for as long as this.
+    transaction_timeout_s: PositiveFloat = Field(
+        10.0,
+        description="After this the brokers abort a transaction that was left open, in seconds.",
+    )
+    # Below the transaction's timeout, so that we give up before the brokers do it for us.
+    commit_timeout_s: PositiveFloat = Field(
+        8.0, description="How long one step of a commit may take, in seconds."
+    )
+    # Kubernetes gives 30 s between SIGTERM and SIGKILL; 20 leaves room for the rest of the pod.
+    shutdown_timeout_s: PositiveFloat = Field(
+        20.0, description="How long the open batch may take to end after SIGTERM, in seconds."
+    )
+    # Ten aborts with back-off take about half a minute: longer than a broker's restart.
+    max_consecutive_aborts: PositiveInt = Field(
+        10, description="Aborted transactions in a row after which the worker exits."
+    )
+    # Nine of ten: one bad producer among many passes, a wrong format of all of them does not.
+    dead_letter_max_share: Share = Field(
+        0.9,
+        description="Share of dead letters in a window above which the worker stops; 1: never.",
+    )
+    # Ten thousand: a burst of garbage ends before it, a topic that is all garbage does not.
+    dead_letter_window: PositiveInt = Field(
+        10_000, description="Number of latest events that the share is taken over."
+    )
+    # Ten minutes: far above the slowest honest batch, far below a night without results.
+    stuck_timeout_s: PositiveFloat = Field(
+        600.0, description="Without progress for this long, liveness fails, in seconds."
+    )
+    http_host: str = Field(
+        "127.0.0.1", description="Address of `/metrics`, `/livez`, `/readyz`; in a pod `0.0.0.0`."
+    )
+    http_port: int = Field(
+        9464, ge=0, le=65535, description="Their port; 0: any free one, named in the log."
+    )
+
+    @model_validator(mode="after")
+    def _commits_end_before_the_brokers_end_them(self) -> Self:
+        if self.commit_timeout_s > self.transaction_timeout_s:
+            raise ValueError("WORKER_COMMIT_TIMEOUT_S is above WORKER_TRANSACTION_TIMEOUT_S")
+        return self
