@@ -68,6 +68,9 @@ class SentimentResult(Struct, frozen=True, omit_defaults=True, gc=False):
         list[dict[str, Any]] | None,
         Meta(description="The n-grams that moved the score, where they were asked for."),
     ] = None
+    canary: Annotated[
+        bool, Meta(description="Whether a challenger answered, on trial for a share of the keys.")
+    ] = False
 
 
 class TallyCount(Struct, frozen=True, gc=False):
@@ -78,6 +81,9 @@ class TallyCount(Struct, frozen=True, gc=False):
     positive: Annotated[int, Meta(ge=0)] = 0
     negative: Annotated[int, Meta(ge=0)] = 0
     dead_letters: Annotated[int, Meta(ge=0)] = 0
+    challenger: Annotated[
+        str | None, Meta(description="Version of the challenger, where that answered these.")
+    ] = None
     score_sum: Annotated[float, Meta(description="Sum of the scores.")] = 0.0
     latency_ms_sum: Annotated[
         float, Meta(description="Sum of the times from event to classification, ms.")
@@ -105,6 +111,22 @@ class Feedback(Struct, frozen=True, gc=False):
     text: Annotated[
         str | None, Meta(description="Only where the text's owner agreed to its use.")
     ] = None
+
+
+class Redriven(Struct, frozen=True, gc=False):
+    """That a dead letter was put back on the events topic, in the transaction that put it there.
+
+    The key is the dead letter's `partition-offset`.
+    """
+
+    topic_id: Annotated[
+        str, Meta(description="Of the dead-letter topic: one that is made anew has another.")
+    ]
+    partition: Annotated[int, Meta(description="Of the dead letter.")]
+    offset: Annotated[int, Meta(description="Of the dead letter.")]
+    attempt: Annotated[int, Meta(ge=0, description="How often the event had failed by then.")]
+    mended: Annotated[bool, Meta(description="Whether its value was changed.")]
+    redriven_at: Time
 
 
 ErrorCode = Literal[
@@ -162,6 +184,8 @@ ERROR_HEADERS = frozenset(
 
 # As the client types them; what it has consumed is always bytes or None.
 Headers = list[tuple[str, str | bytes | None]]
+# Shared by all records without headers, and so never to be changed.
+NO_HEADERS: Headers = []
 
 _decoder = msgspec.json.Decoder(TextEvent)
 
@@ -258,19 +282,33 @@ def _name(value: object) -> str:
     return names.get(type(value), "number")
 
 
-encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+
+
+def encode_all(records: list[SentimentResult]) -> list[bytes]:
+    """Encode many records in one call; JSON has no raw line feed, so that lines tell them apart."""
+    return _encoder.encode_lines(records).split(b"\n")[: len(records)]
+
+
 decode_result = msgspec.json.Decoder(SentimentResult).decode
 decode_tally = msgspec.json.Decoder(Tally).decode
+decode_redriven = msgspec.json.Decoder(Redriven).decode
 
 
 def headers_of(message: Message) -> Headers:
     """A consumed record's headers, in order; empty where it has none."""
-    return cast("Headers", message.headers() or [])
+    return cast("Headers", message.headers() or NO_HEADERS)
+
+
+def name_of(place: Input) -> str:
+    """What an event without an id is called."""
+    return f"{place.topic}-{place.partition}-{place.offset}"
 
 
 def passed_on(headers: Headers) -> Headers:
     """The headers that travel from an event to its result: trace context and CloudEvents."""
-    return [
+    return headers and [
         (key, value)
         for key, value in headers
         if key in {"traceparent", "tracestate"} or key.startswith("ce_")

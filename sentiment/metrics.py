@@ -21,6 +21,9 @@ LATENCY_BUCKETS = (
 # Powers of about three up to the largest batch that the settings suggest.
 BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 
+# Of two probabilities: from nothing worth a look to the opposite.
+DIFFERENCE_BUCKETS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -94,8 +97,8 @@ EVENT_LATENCY = _histogram(
 )  # fmt: skip
 LOOP_SECONDS = _counter(
     "sentiment_loop_seconds_total", "worker",
-    "Where the loop's time goes: consume, classify, produce, wait_commit; and, on its own thread,"
-    " commit.",
+    "Where the loop's time goes: consume, decode, wait_score, encode, produce, wait_commit; and, on"
+    " threads of their own, score and commit.",
     "phase", unit="seconds",
 )  # fmt: skip
 TRANSACTIONS = _counter(
@@ -119,8 +122,25 @@ REBALANCES = _counter(
     "kind",
 )  # fmt: skip
 MODEL_INFO = _gauge(
-    "sentiment_model_info", "worker", "1 for the model that is served.", "model_name",
-    "model_version", "scorer",
+    "sentiment_model_info", "worker", "1 for each model that is served: champion, challenger.",
+    "model_name", "model_version", "scorer", "role",
+)  # fmt: skip
+SCORED_TEXTS = _counter(
+    "sentiment_scored_texts_total", "worker", "Texts that a model scored.", "model_version"
+)
+SCORING_SECONDS = _counter(
+    "sentiment_scoring_seconds_total", "worker", "Time that a model took to score them.",
+    "model_version", unit="seconds",
+)  # fmt: skip
+SHADOW_TEXTS = _counter(
+    "sentiment_shadow_texts_total", "worker",
+    "Texts that champion and challenger both scored: whether they agree on the sentiment.",
+    "champion_version", "challenger_version", "agree",
+)  # fmt: skip
+SHADOW_DIFFERENCE = _histogram(
+    "sentiment_shadow_difference", "worker",
+    "How far apart the scores of champion and challenger are.",
+    "champion_version", "challenger_version", unit="1", buckets=DIFFERENCE_BUCKETS,
 )  # fmt: skip
 SLOW_TEXTS = _counter(
     "sentiment_slow_texts_total", "worker",

@@ -1,15 +1,17 @@
-"""Keeps the served model up to date, beside the running loop.
+"""Keeps the served models up to date, beside the running loop.
 
-The loop reads `current` once per batch, so that each batch has one model and a swap happens
+The loop reads `models` once per batch, so that each batch has its models and a swap happens
 between two transactions. What fails its checks is refused, and the old model goes on.
 """
 
 import threading
+from typing import Literal
 
 from sentiment import logs, metrics
-from sentiment.errors import ModelError, ModelRefusedError
+from sentiment.errors import ModelError, ModelNotFoundError, ModelRefusedError
 from sentiment.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
+from stream_worker.scoring import Models
 
 log = logs.get(__name__)
 
@@ -18,31 +20,45 @@ STOP_TIMEOUT_S = 1.0
 
 
 class Champion:
-    """The model that the alias points to, followed.
+    """The model that answers, and the challenger on trial if there is one; both followed.
+
+    A copy on disk serves at once; the registry's client, whose import takes longer than a model,
+    is first used after an interval.
 
     Args:
-        settings: Which model, and how often the registry is asked.
-        registry: The registry to follow.
+        settings: How often the registry is asked, and the challenger's shares.
+        registry: The champion's.
+        challenger: The challenger's; None: there is no trial.
 
     Raises:
-        ModelError: Neither the registry nor the cache has a usable model.
+        ModelError: Neither the registry nor the cache has a usable champion.
     """
 
-    def __init__(self, settings: ModelSettings, registry: Registry) -> None:
-        self._interval_s = settings.poll_interval_s
-        self._registry = registry
-        self._refused: set[str] = set()
-        self._registry_is_down = False
+    def __init__(
+        self, settings: ModelSettings, registry: Registry, challenger: Registry | None = None
+    ) -> None:
+        self._settings = settings
+        self._champion = _Followed("champion", registry)
+        self._champion.serve(registry.cached() or registry.load_champion())
+        self._challenger = _Followed("challenger", challenger) if challenger else None
         self._stop = threading.Event()
-        cached = registry.cached()
-        # A copy on disk serves at once; the thread's first look follows immediately.
-        self._first_look_s = 0.0 if cached else self._interval_s
-        self.current = cached or registry.load_champion()
-        self._announce()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
 
+    @property
+    def models(self) -> Models:
+        """The models to answer with now."""
+        champion = self._champion.model
+        # It was loaded before anybody could ask.
+        assert champion is not None  # noqa: S101
+        challenger = self._challenger.model if self._challenger else None
+        if challenger and challenger.version == champion.version:
+            challenger = None
+        return Models(
+            champion, challenger, self._settings.canary_share, self._settings.shadow_share
+        )
+
     def start(self) -> None:
-        """Begin to follow the alias."""
+        """Begin to follow the aliases."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -51,39 +67,83 @@ class Champion:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _follow(self) -> None:
-        wait_s = self._first_look_s
-        while not self._stop.wait(wait_s):
-            wait_s = self._interval_s
+        while not self._stop.wait(self._settings.poll_interval_s):
             self.look()
 
     def look(self) -> None:
-        """Ask the registry once, and take over a model that is new and passes its checks."""
+        """Ask the registry once, and take over what is new and passes its checks."""
+        self._champion.look()
+        if self._challenger:
+            self._challenger.look()
+
+
+class _Followed:
+    """What one alias points to."""
+
+    def __init__(self, role: Literal["champion", "challenger"], registry: Registry) -> None:
+        self.model: LoadedModel | None = None
+        self._role = role
+        self._registry = registry
+        self._refused: set[str] = set()
+        self._registry_is_down = False
+
+    def look(self) -> None:
         try:
             version = self._registry.resolve()
-            if version == self.current.version or version in self._refused:
+            if self._is_known(version):
                 self._registry_is_down = False
                 return
-            self.current = self._registry.load(version)
+            self.serve(self._registry.load(version))
         except ModelRefusedError as error:
             # Asked again only when the alias moves: a bad artifact doesn't mend itself.
             self._refused.add(version)
             metrics.MODEL_SWAPS.labels("refused").inc()
             log.error(  # noqa: TRY400 - a sentence for an operator; the traceback says no more
-                "model refused", version=version, reason=error.message
+                "model refused", role=self._role, version=version, reason=error.message
             )
+        except ModelNotFoundError as error:
+            self._missing(error)
         except ModelError as error:
-            metrics.REGISTRY_ERRORS.inc()
-            if not self._registry_is_down:
-                log.warning("registry does not answer", reason=error.message)
-            self._registry_is_down = True
+            self._unanswered(error)
         else:
             self._registry_is_down = False
             metrics.MODEL_SWAPS.labels("swapped").inc()
-            self._announce()
 
-    def _announce(self) -> None:
-        model: LoadedModel = self.current
-        metrics.MODEL_INFO.clear()
-        metrics.MODEL_INFO.labels(model.name, model.version, model.scorer.kind).set(1)
-        metrics.MODEL_LOADED.set(model.loaded_at)
-        log.info("model serves", model=model.name, version=model.version, scorer=model.scorer.kind)
+    def _is_known(self, version: str) -> bool:
+        return version in self._refused or (
+            self.model is not None and self.model.version == version
+        )
+
+    def _missing(self, error: ModelNotFoundError) -> None:
+        if self._role == "champion":
+            self._unanswered(error)
+        elif self.model:
+            # The usual end of a trial.
+            metrics.MODEL_INFO.remove(*self._labels(self.model))
+            self.model = None
+            log.info("no challenger any more")
+
+    def _unanswered(self, error: ModelError) -> None:
+        metrics.REGISTRY_ERRORS.inc()
+        if not self._registry_is_down:
+            log.warning("registry does not answer", role=self._role, reason=error.message)
+        self._registry_is_down = True
+
+    def serve(self, model: LoadedModel) -> None:
+        """Answer with a model from the next batch on."""
+        if self.model:
+            metrics.MODEL_INFO.remove(*self._labels(self.model))
+        self.model = model
+        metrics.MODEL_INFO.labels(*self._labels(model)).set(1)
+        if self._role == "champion":
+            metrics.MODEL_LOADED.set(model.loaded_at)
+        log.info(
+            "model serves",
+            role=self._role,
+            model=model.name,
+            version=model.version,
+            scorer=model.scorer.kind,
+        )
+
+    def _labels(self, model: LoadedModel) -> tuple[str, str, str, str]:
+        return model.name, model.version, model.scorer.kind, self._role

@@ -78,8 +78,11 @@ class Intake:
             [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
 
-    def take(self) -> list[Message] | None:
-        """The next batch: waits a moment for its first record, takes along what has arrived.
+    def take(self, *, wait: bool) -> list[Message] | None:
+        """The next batch: what has arrived.
+
+        Args:
+            wait: Wait a moment for the first record, where none has.
 
         Returns:
             Records in order per partition; empty when there are none; None when partitions
@@ -89,7 +92,7 @@ class Intake:
             BrokerError, SettingsError, WorkerError: What waiting doesn't mend.
         """
         self._disturbed = False
-        first = self._consumer.poll(POLL_S)
+        first = self._consumer.poll(POLL_S if wait else 0)
         if first is None:
             return None if self._disturbed else []
         records = [first]

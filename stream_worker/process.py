@@ -24,7 +24,10 @@ def run(settings: Settings) -> None:
     Raises:
         SentimentError: Why it can't go on.
     """
-    champion = Champion(settings.model, Registry(settings.model))
+    model = settings.model
+    on_trial = model.canary_share or model.shadow_share
+    challenger = Registry(model.replace(uri=model.challenger_uri)) if on_trial else None
+    champion = Champion(model, Registry(model), challenger)
     worker = Worker(settings, champion)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -1,11 +1,13 @@
 """Counts per input partition, so that trends need one record per batch and not one per event."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sentiment.events import Model, Tally, TallyCount
 
 # The shortest window of the trends; longer ones are sums of these.
 INTERVAL_S = 10
+INTERVAL_MS = 1000 * INTERVAL_S
 # A row is at most 400 bytes, so that a tally stays far below Kafka's 1 MiB per record even if
 # every event of a batch names a source of its own.
 MAX_ROWS = 1000
@@ -13,13 +15,24 @@ MAX_ROWS = 1000
 OTHER_SOURCE = "(other)"
 
 
-@dataclass
-class _Row:
+@dataclass(slots=True)
+class Row:
+    """What one source had in one interval, by the champion or by one challenger."""
+
     positive: int = 0
     negative: int = 0
     dead_letters: int = 0
     score_sum: float = 0.0
     latency_ms_sum: float = 0.0
+
+    def add(self, score: float, latency_ms: float) -> None:
+        """Count one result; `score` is the probability of positive."""
+        if score >= 0.5:  # noqa: PLR2004 - the decision rule of a probability
+            self.positive += 1
+        else:
+            self.negative += 1
+        self.score_sum += score
+        self.latency_ms_sum += latency_ms
 
 
 @dataclass
@@ -41,33 +54,29 @@ class PartitionTally:
     next_offset: int
     events: int = 0
     tombstones: int = 0
-    _rows: dict[tuple[str, int], _Row] = field(default_factory=dict)
+    _rows: dict[tuple[str, int, str | None], Row] = field(default_factory=dict)
 
-    def _row(self, source: str | None, timestamp_ms: int) -> _Row:
-        interval = timestamp_ms // (1000 * INTERVAL_S) * INTERVAL_S
-        row = self._rows.get((source or "", interval))
+    def row(self, source: str | None, timestamp_ms: int, challenger: str | None = None) -> Row:
+        """Where to count what a source has at a time.
+
+        Args:
+            source: The events' source.
+            timestamp_ms: Of the event, in milliseconds since 1970.
+            challenger: Version of the challenger, where that answered.
+        """
+        interval = timestamp_ms // INTERVAL_MS * INTERVAL_S
+        row = self._rows.get((source or "", interval, challenger))
         if row is None:
             if len(self._rows) >= MAX_ROWS:
                 # Timestamps are the producers' too: the rows beyond share the first one's interval.
                 source, interval = OTHER_SOURCE, next(iter(self._rows))[1]
-            row = self._rows.setdefault((source or "", interval), _Row())
+            row = self._rows.setdefault((source or "", interval, challenger), Row())
         return row
 
-    def add_result(
-        self, source: str | None, timestamp_ms: int, score: float, latency_ms: float
-    ) -> None:
-        """Count one result; `score` is the probability of positive."""
-        row = self._row(source, timestamp_ms)
-        if score >= 0.5:  # noqa: PLR2004 - the decision rule of a probability
-            row.positive += 1
-        else:
-            row.negative += 1
-        row.score_sum += score
-        row.latency_ms_sum += latency_ms
-
-    def add_dead_letter(self, timestamp_ms: int) -> None:
-        """Count one dead letter. What can't be read has no source."""
-        self._row(None, timestamp_ms).dead_letters += 1
+    def rows(self) -> Iterator[tuple[str | None, Row]]:
+        """Each row, with the version of the challenger where that answered."""
+        for (_, _, challenger), row in self._rows.items():
+            yield challenger, row
 
     def record(self, model: Model) -> Tally:
         """The record to publish."""
@@ -85,9 +94,10 @@ class PartitionTally:
                     positive=row.positive,
                     negative=row.negative,
                     dead_letters=row.dead_letters,
+                    challenger=challenger,
                     score_sum=row.score_sum,
                     latency_ms_sum=row.latency_ms_sum,
                 )
-                for (source, interval), row in self._rows.items()
+                for (source, interval, challenger), row in self._rows.items()
             ],
         )

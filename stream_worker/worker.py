@@ -1,7 +1,8 @@
-"""The loop: consume, classify, publish; the last batch commits while the next one is classified.
+"""The loop: consume, decode, score, encode, publish, commit.
 
-One batch is in flight at a time. Its commit, a few round trips to the brokers, runs on a thread of
-its own; everything else, the consumer above all, stays on the loop's thread.
+Three batches are under way at a time: while one is committed, which takes a few round trips to the
+brokers, the next one is scored, in native code, and the one after it is read and decoded. Commits
+and scores have a thread each; everything else, the consumer above all, stays on the loop's thread.
 """
 
 import threading
@@ -10,15 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from sentiment import kafka, logs, metrics, topics
 from sentiment.errors import TransactionError
 from sentiment.settings import Settings
-from stream_worker.batch import Batch, classify
+from stream_worker.batch import Batch, assemble
 from stream_worker.champion import Champion
 from stream_worker.dead_letters import ShareLimit
+from stream_worker.decoding import Decoded, decode
 from stream_worker.intake import Intake
+from stream_worker.scoring import Answers, Models, answer
 from stream_worker.transaction import AbortedError, Transactions
 
 log = logs.get(__name__)
@@ -56,6 +59,8 @@ class Worker:
             settings.worker.dead_letter_max_share, settings.worker.dead_letter_window
         )
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
+        self._scoring: tuple[Decoded, Future[Answers]] | None = None
         self._in_flight: tuple[Batch, Future[None]] | None = None
         self._must_rewind = False
         self._aborts = 0
@@ -77,6 +82,7 @@ class Worker:
         finally:
             self._intake.close()
             self._committer.shutdown()
+            self._scorer.shutdown()
         log.info("worker has left the group")
 
     def stop(self) -> None:
@@ -100,21 +106,29 @@ class Worker:
         if self._must_rewind and not self._rewind():
             return
         with _phase("consume"):
-            messages = self._intake.take()
+            messages = self._intake.take(wait=self._scoring is None)
         if messages is None:
             self._must_rewind = True
             return
-        if not messages:
-            if self._in_flight and self._in_flight[1].done():
-                self._settle()
-            return
-        with _phase("classify"):
-            batch = classify(
-                messages,
-                self._champion.current,
-                self._settings.topics,
-                self._settings.worker.max_event_bytes,
-            )
+        begun = self._begin(messages) if messages else None
+        if self._scoring:
+            self._finish(*self._scoring)
+        elif self._in_flight and self._in_flight[1].done():
+            self._settle()
+        self._scoring = begun
+
+    def _begin(self, messages: list[Message]) -> tuple[Decoded, Future[Answers]]:
+        """Decode a batch, and have it scored."""
+        with _phase("decode"):
+            decoded = decode(messages, self._settings.worker.max_event_bytes)
+        return decoded, self._scorer.submit(_answer, decoded, self._champion.models)
+
+    def _finish(self, decoded: Decoded, answers: Future[Answers]) -> None:
+        """Publish a batch as soon as it is scored and the one before it is committed."""
+        with _phase("wait_score"):
+            answered = answers.result()
+        with _phase("encode"):
+            batch = assemble(decoded, answered, self._settings.topics)
         self._settle()
         if self._must_rewind:
             # The batch before this one was aborted, so this one would leave a gap.
@@ -167,6 +181,8 @@ class Worker:
 
     def _rewind(self) -> bool:
         """Go back to the committed offsets; False when that has to be tried again."""
+        # It is read again.
+        self._scoring = None
         pause_s = min(ABORT_PAUSE_S * 2**self._aborts, ABORT_PAUSE_MAX_S)
         if self._aborts and self._stopping.wait(pause_s):
             return False
@@ -196,14 +212,31 @@ def _phase(name: str) -> Iterator[None]:
         metrics.LOOP_SECONDS.labels(name).inc(time.perf_counter() - began)
 
 
+def _answer(decoded: Decoded, models: Models) -> Answers:
+    with _phase("score"):
+        return answer(decoded, models)
+
+
 def _count(batch: Batch) -> None:
     """Count a batch once it is committed, and not before."""
     for tally in batch.tallies.values():
         metrics.EVENTS.labels(tally.topic, str(tally.partition)).inc(tally.events)
         metrics.TOMBSTONES.inc(tally.tombstones)
-    for sentiment, count in batch.sentiments.items():
-        metrics.RESULTS.labels(sentiment, batch.model.version).inc(count)
+    for (sentiment, version), count in batch.results.items():
+        metrics.RESULTS.labels(sentiment, version).inc(count)
+    _count_scores(batch.answers)
     for code, count in batch.errors.items():
         metrics.DEAD_LETTERS.labels(code).inc(count)
     metrics.BATCH_EVENTS.observe(batch.events)
     metrics.EVENT_LATENCY.observe(max(time.time() - batch.oldest_ms / 1000, 0))
+
+
+def _count_scores(answers: Answers) -> None:
+    for version, seconds in answers.seconds.items():
+        metrics.SCORING_SECONDS.labels(version).inc(seconds)
+        metrics.SCORED_TEXTS.labels(version).inc(answers.texts[version])
+    for ours, theirs in answers.shadows:
+        agree = (ours >= 0.5) == (theirs >= 0.5)  # noqa: PLR2004 - a probability's decision rule
+        versions = [model.version for model in answers.models[:2] if model]
+        metrics.SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
+        metrics.SHADOW_DIFFERENCE.labels(*versions).observe(abs(ours - theirs))

@@ -9,6 +9,9 @@ from pydantic_settings import SettingsConfigDict
 from sentiment.settings.section import Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
+ShareOrNothing = Annotated[float, Field(ge=0, le=1)]
+# What MLflow calls the address of a model.
+ModelUri = Annotated[str, Field(pattern=r"^models:/[^/@]+(@[^/@]+|/\d+)$")]
 
 
 class ModelSettings(Section):
@@ -16,10 +19,21 @@ class ModelSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="MODEL_", protected_namespaces=())
 
-    uri: str = Field(
+    uri: ModelUri = Field(
         "models:/sentiment@champion",
-        pattern=r"^models:/[^/@]+(@[^/@]+|/\d+)$",
         description="The model: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.",
+    )
+    challenger_uri: ModelUri = Field(
+        "models:/sentiment@challenger",
+        description="A model on trial beside it, where one of the next two shares is above 0.",
+    )
+    # Nothing by default: each text that two models score costs the time of two.
+    shadow_share: ShareOrNothing = Field(
+        0.0, description="Share of texts that the challenger scores too, for the metrics only."
+    )
+    # Nothing by default: who answers whom is for an operator to decide.
+    canary_share: ShareOrNothing = Field(
+        0.0, description="Share of keys that the challenger answers for; always the same ones."
     )
     cache_dir: Path = Field(
         Path.home() / ".cache" / "sentiment-stream" / "models",

@@ -84,3 +84,34 @@ def test_a_worker_starts_while_the_registry_is_away(
     start_worker(MLFLOW_TRACKING_URI=uri)
     send(settings, [event(1)])
     assert len(read_results(settings, 2)) == 2
+
+
+def test_a_challenger_on_trial(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """A challenger answers its share of the keys until its alias goes; its figures are metrics."""
+    uri = own_registry(tmp_path)
+    publish(bundled_model(), uri, alias="challenger")
+    worker = start_worker(
+        MLFLOW_TRACKING_URI=uri,
+        MODEL_POLL_INTERVAL_S="0.2",
+        MODEL_CANARY_SHARE="0.5",
+        MODEL_SHADOW_SHARE="1",
+    )
+    worker.wait_for_log("challenger")
+    for key in range(40):
+        send(settings, [event(key)], key=str(key))
+    versions = {
+        result.id: (result.model.version, result.canary) for result in read_results(settings, 40)
+    }
+    assert len(versions) == 40
+    assert set(versions.values()) == {("1", False), ("2", True)}
+    shadowed = sum(version == "1" for version, _ in versions.values())
+    line = 'sentiment_shadow_texts_total{agree="true",challenger_version="2",champion_version="1"}'
+    worker.wait_for_metric(f"{line} {shadowed}.0")
+    MlflowClient(uri).delete_registered_model_alias("sentiment", "challenger")
+    worker.wait_for_log("no challenger any more")
+    for key in range(40):
+        send(settings, [event(key)], key=str(key))
+    later = read_results(settings, 80)[-40:]
+    assert {result.model.version for result in later} == {"1"}

@@ -3,8 +3,6 @@
 import json
 import random
 import signal
-import time
-import urllib.request
 from collections import Counter
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from sentiment import events
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
-from tests.integration.workers import PATIENCE_S, read, read_dead_letters, read_results, send
+from tests.integration.workers import read, read_dead_letters, read_results, send
 
 
 def test_events_become_results_in_order(settings: Settings, start_worker: StartWorker) -> None:
@@ -137,20 +135,11 @@ def test_probes_and_metrics(settings: Settings, start_worker: StartWorker) -> No
     worker = start_worker()
     send(settings, [b'{"text": "good"}'] * 10 + [b"?"] + [None])
     read_results(settings, 10)
-    started = next(line for line in worker.log.splitlines() if '"port"' in line)
-    base = f"http://127.0.0.1:{json.loads(started)['port']}"
     for path in ("/livez", "/readyz"):
-        with urllib.request.urlopen(base + path, timeout=10) as answer:  # noqa: S310 - our own
-            assert answer.status == 200
-    text = ""
-    deadline = time.monotonic() + PATIENCE_S
-    while "sentiment_tombstones_total 1.0" not in text and time.monotonic() < deadline:
-        # A batch is counted once its commit is known, a moment after its results can be read.
-        with urllib.request.urlopen(base + "/metrics", timeout=10) as answer:  # noqa: S310 - our own
-            text = answer.read().decode()
-    assert 'sentiment_results_total{model_version="1",sentiment="positive"} 10.0' in text
-    assert 'sentiment_dead_letters_total{code="not_json"} 1.0' in text
-    assert "sentiment_tombstones_total 1.0" in text
+        worker.get(path)
+    worker.wait_for_metric('sentiment_results_total{model_version="1",sentiment="positive"} 10.0')
+    worker.wait_for_metric('sentiment_dead_letters_total{code="not_json"} 1.0')
+    worker.wait_for_metric("sentiment_tombstones_total 1.0")
     assert "good" not in worker.log, "a message text was logged"
 
 

@@ -1,9 +1,11 @@
 """What the worker's integration tests share: a worker process, and reading back what it wrote."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,21 @@ class WorkerProcess:
         while words not in self.log:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.1)
+
+    def get(self, path: str) -> str:
+        """What its probes' port answers; not any status but 200."""
+        started = next(line for line in reversed(self.log.splitlines()) if '"port"' in line)
+        address = f"http://127.0.0.1:{json.loads(started)['port']}{path}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def wait_for_metric(self, line: str) -> None:
+        """Wait until a metric has a value: a batch is counted a moment after it can be read."""
+        deadline = time.monotonic() + PATIENCE_S
+        while line not in (text := self.get("/metrics")).splitlines():
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
 
     @property
     def log(self) -> str:

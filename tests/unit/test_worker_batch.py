@@ -103,13 +103,9 @@ def test_bad_event_leaves_its_neighbours_alone() -> None:
         record(bad, 1, headers=[("h", b"v"), (events.ERROR_CODE, b"old")]),
         record(b'{"text":"bb"}', 2),
     )
-    assert [o.topic for o in batch.outputs] == [
-        TOPICS.results,
-        TOPICS.dead_letters,
-        TOPICS.results,
-        TOPICS.tallies,
-    ]
-    letter = batch.outputs[1]
+    results = [events.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
+    assert [result.input.offset for result in results] == [0, 2]
+    [letter] = outputs(batch, TOPICS.dead_letters)
     headers = dict(letter.headers)
     assert (letter.value, letter.key, headers["h"]) == (bad, b"key", b"v")
     assert headers[events.ERROR_CODE] == b"text_not_string"
@@ -170,13 +166,8 @@ def test_a_text_that_the_model_fails_on_is_one_dead_letter() -> None:
     texts = ["a", "FAIL", "bb", "NAN", "c"]
     batch = run(*(record(json.dumps({"text": t}).encode(), i) for i, t in enumerate(texts)))
     assert batch.errors == {"model_failed": 2}
-    assert [o.topic == TOPICS.results for o in batch.outputs[:5]] == [
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
+    results = [events.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
+    assert [(result.input.offset, result.score) for result in results] == [(0, 1), (2, 0.5), (4, 1)]
 
 
 def test_tallies_cover_each_partition_and_add_up() -> None:
@@ -195,7 +186,8 @@ def test_tallies_cover_each_partition_and_add_up() -> None:
     assert by_source.interval == NOW_MS // 10_000 * 10
     assert by_source.score_sum == pytest.approx(1 + 1 / 3)
     assert (unread.source, unread.dead_letters) == ("", 1)
-    assert batch.errors.total() + batch.sentiments.total() == batch.events == 4
+    assert batch.errors.total() + batch.results.total() == batch.events == 4
+    assert batch.results == {("positive", "7"): 2, ("negative", "7"): 1}
 
 
 def test_a_tally_is_bounded_and_still_adds_up() -> None:

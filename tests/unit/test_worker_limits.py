@@ -95,10 +95,10 @@ def test_cached_copy_serves_at_once_then_the_alias_wins() -> None:
     """The copy on disk answers without the registry; the first look takes over a newer one."""
     registry = StubRegistry(cached="1")
     following = champion(registry)
-    assert (following.current.version, registry.loads) == ("1", [])
+    assert (following.models.champion.version, registry.loads) == ("1", [])
     registry.answer = lambda: "2"
     following.look()
-    assert following.current.version == "2"
+    assert following.models.champion.version == "2"
 
 
 def test_refused_model_leaves_the_old_one_and_is_asked_once() -> None:
@@ -108,10 +108,10 @@ def test_refused_model_leaves_the_old_one_and_is_asked_once() -> None:
     registry.answer, registry.refuse = (lambda: "2"), {"2"}
     following.look()
     following.look()
-    assert (following.current.version, registry.loads) == ("1", ["1", "2"])
+    assert (following.models.champion.version, registry.loads) == ("1", ["1", "2"])
     registry.answer = lambda: "3"
     following.look()
-    assert following.current.version == "3"
+    assert following.models.champion.version == "3"
 
 
 def test_registry_down_changes_nothing_until_it_is_back() -> None:
@@ -124,10 +124,10 @@ def test_registry_down_changes_nothing_until_it_is_back() -> None:
 
     registry.answer = down
     following.look()
-    assert following.current.version == "1"
+    assert following.models.champion.version == "1"
     registry.answer = lambda: "2"
     following.look()
-    assert following.current.version == "2"
+    assert following.models.champion.version == "2"
 
 
 def test_no_model_at_all_is_an_error() -> None:

@@ -1,0 +1,59 @@
+"""From records to the texts that a model is to score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Message
+
+from sentiment import events
+from sentiment.events import EventError, TextEvent
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch of records, read.
+
+    Attributes:
+        messages: The records; in order per partition.
+        contents: For each record its event, why it is none, or None for a tombstone.
+        texts: Those of the events, in their order.
+    """
+
+    messages: Sequence[Message]
+    contents: list[TextEvent | EventError | None]
+    texts: list[str]
+
+    def keys(self) -> list[bytes]:
+        """For each text what its record is known by: its key, or else the event's id or offset."""
+        return [
+            message.key() or (content.id or "").encode() or str(message.offset()).encode()
+            for message, content in zip(self.messages, self.contents, strict=True)
+            if isinstance(content, TextEvent)
+        ]
+
+
+def decode(messages: Sequence[Message], max_event_bytes: int) -> Decoded:
+    """Read the events of a batch.
+
+    Args:
+        messages: Records of the events topic, without errors; in order per partition.
+        max_event_bytes: A larger value is an error.
+    """
+    contents: list[TextEvent | EventError | None] = []
+    texts: list[str] = []
+    for message in messages:
+        value = message.value()
+        if value is None:
+            contents.append(None)
+        elif len(value) > max_event_bytes:
+            reason = f"{len(value)} bytes, more than {max_event_bytes}"
+            contents.append(EventError("too_large", reason))
+        else:
+            try:
+                event = events.decode_event(value)
+            except EventError as error:
+                contents.append(error)
+            else:
+                contents.append(event)
+                texts.append(event.text)
+    return Decoded(messages, contents, texts)
