@@ -84,120 +84,105 @@ def classify(
 def assemble(decoded: Decoded, answers: Answers, topics: TopicSettings) -> Batch:
     """Make the records to publish from a batch's texts and their scores."""
     assembly = _Assembly(answers, topics)
-    numbers = iter(range(len(decoded.texts)))
     for message, content in zip(decoded.messages, decoded.contents, strict=True):
-        assembly.take(message)
-        if isinstance(content, TextEvent):
-            assembly.add_event(content, next(numbers))
-        elif content is not None:
-            assembly.add_dead_letter(content)
-        else:
-            assembly.tally.tombstones += 1
+        assembly.add(message, content)
     return assembly.batch()
 
 
 class _Assembly:
     """Makes one batch's outputs; keeps what its records share, so that each costs little."""
 
-    message: Message
-    place: Input
-    tally: PartitionTally
-    timestamp_ms: int
-
     def __init__(self, answers: Answers, topics: TopicSettings) -> None:
-        self._answers = answers
         self._topics = topics
-        self._now = datetime.now(UTC)
-        self._now_ms = int(self._now.timestamp() * 1000)
+        self._answers = answers
+        self._scores = iter(enumerate(answers.scores))
         champion, challenger = answers.models.champion, answers.models.challenger
         self._champion = Model(champion.name, champion.version)
         self._challenger = Model(challenger.name, challenger.version) if challenger else None
+        self._now = datetime.now(UTC)
+        self._now_ms = int(self._now.timestamp() * 1000)
+        # Thousands of records share a millisecond, and a row of a tally.
+        self._times: dict[int, datetime] = {}
         self._tallies: dict[int, PartitionTally] = {}
+        self._rows: dict[tuple[int, str | None, int, str | None], Row] = {}
         self._letters: list[Output] = []
         self._errors: Counter[str] = Counter()
         self._results: list[SentimentResult] = []
         # The partition, key and headers of each result.
         self._records: list[tuple[int, bytes | None, Headers]] = []
-        # Thousands of records share a millisecond, and a row of a tally.
-        self._times: dict[int, datetime] = {}
-        self._rows: dict[tuple[int, str | None, int, str | None], Row] = {}
 
-    def take(self, message: Message) -> None:
-        """Begin with the next record."""
+    def add(self, message: Message, content: TextEvent | EventError | None) -> None:
+        """Add what became of a record; one method, since calls cost as much as what they do."""
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         # A consumed record has all three; the types allow for records that are yet to be sent.
         assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018
-        self.message = message
-        self.place = Input(topic, partition, offset)
         tally = self._tallies.get(partition)
         if tally is None:
             tally = self._tallies[partition] = PartitionTally(topic, partition, offset, offset)
         tally.next_offset = offset + 1
         tally.events += 1
-        self.tally = tally
-        kind, self.timestamp_ms = message.timestamp()
+        kind, timestamp_ms = message.timestamp()
         # Producers may write any number there, and it must not stop the stream.
-        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= self.timestamp_ms <= LATEST_MS:
-            self.timestamp_ms = self._now_ms
-        if self.timestamp_ms not in self._times:
-            received = datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
-            self._times[self.timestamp_ms] = received
-
-    def add_event(self, event: TextEvent, number: int) -> None:
-        """Say what became of an event, whose text has this number."""
-        score = self._answers.scores[number]
-        if isinstance(score, EventError):
-            self.add_dead_letter(score)
+        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= timestamp_ms <= LATEST_MS:
+            timestamp_ms = self._now_ms
+        received = self._times.get(timestamp_ms)
+        if received is None:
+            received = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+            self._times[timestamp_ms] = received
+        if content is None:
+            tally.tombstones += 1
             return
-        model, canary = self._champion, False
+        if isinstance(content, EventError):
+            self._add_dead_letter(message, partition, content, tally.row(None, timestamp_ms))
+            return
+        number, score = next(self._scores)
+        if isinstance(score, EventError):
+            self._add_dead_letter(message, partition, score, tally.row(None, timestamp_ms))
+            return
+        model, version, source = self._champion, None, content.source
         if self._challenger and number in self._answers.canaries:
-            model, canary = self._challenger, True
-        place, positive = self.place, score >= 0.5  # noqa: PLR2004 - a probability's decision rule
-        result = SentimentResult(
-            id=event.id or events.name_of(place),
-            sentiment="positive" if positive else "negative",
-            score=score,
-            confidence=score if positive else 1 - score,
-            model=model,
-            input=place,
-            received_at=self._times[self.timestamp_ms],
-            processed_at=self._now,
-            source=event.source,
-            created_at=event.created_at,
-            canary=canary,
-        )
-        self._results.append(result)
-        headers = events.passed_on(events.headers_of(self.message))
-        self._records.append((place.partition, self.message.key(), headers))
-        version = model.version if canary else None
-        shared = place.partition, event.source, self.timestamp_ms // INTERVAL_MS, version
+            model, version = self._challenger, self._challenger.version
+        shared = partition, source, timestamp_ms // INTERVAL_MS, version
         row = self._rows.get(shared)
         if row is None:
-            row = self._rows[shared] = self.tally.row(event.source, self.timestamp_ms, version)
-        row.add(score, self._now_ms - self.timestamp_ms)
-
-    def add_dead_letter(self, error: EventError) -> None:
-        """Say why a record could not be classified."""
-        message = self.message
-        headers = error_headers(message, error, self._champion.version)
-        self._letters.append(
-            Output(
-                self._topics.dead_letters,
-                self.place.partition,
-                message.key(),
-                message.value(),
-                headers,
+            row = self._rows[shared] = tally.row(source, timestamp_ms, version)
+        positive = row.add(score, self._now_ms - timestamp_ms)
+        place = Input(topic, partition, offset)
+        self._results.append(
+            SentimentResult(
+                id=content.id or events.name_of(place),
+                sentiment="positive" if positive else "negative",
+                score=score,
+                confidence=score if positive else 1 - score,
+                model=model,
+                input=place,
+                received_at=received,
+                processed_at=self._now,
+                source=source,
+                created_at=content.created_at,
+                canary=version is not None,
             )
         )
+        headers = events.passed_on(events.headers_of(message))
+        self._records.append((partition, message.key(), headers))
+
+    def _add_dead_letter(
+        self, message: Message, partition: int, error: EventError, row: Row
+    ) -> None:
+        """Add why a record could not be classified. What can't be read has no source."""
+        headers = error_headers(message, error, self._champion.version)
+        letter = Output(
+            self._topics.dead_letters, partition, message.key(), message.value(), headers
+        )
+        self._letters.append(letter)
         self._errors[error.code] += 1
-        # What can't be read has no source.
-        self.tally.row(None, self.timestamp_ms).dead_letters += 1
+        row.dead_letters += 1
 
     def batch(self) -> Batch:
         """The whole batch."""
         topics = self._topics
-        batch = Batch(self._answers, sum(tally.events for tally in self._tallies.values()), 0)
-        batch.oldest_ms = min(self._times)
+        count = sum(tally.events for tally in self._tallies.values())
+        batch = Batch(self._answers, count, min(self._times))
         # One call for all of them takes a third of the time of one for each.
         values = events.encode_all(self._results)
         for (partition, key, headers), value in zip(self._records, values, strict=True):

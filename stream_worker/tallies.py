@@ -25,14 +25,15 @@ class Row:
     score_sum: float = 0.0
     latency_ms_sum: float = 0.0
 
-    def add(self, score: float, latency_ms: float) -> None:
-        """Count one result; `score` is the probability of positive."""
-        if score >= 0.5:  # noqa: PLR2004 - the decision rule of a probability
-            self.positive += 1
-        else:
-            self.negative += 1
+    def add(self, score: float, latency_ms: float) -> bool:
+        """Count one result; `score` is the probability of positive. Say whether it is."""
         self.score_sum += score
         self.latency_ms_sum += latency_ms
+        if score >= 0.5:  # noqa: PLR2004 - the decision rule of a probability
+            self.positive += 1
+            return True
+        self.negative += 1
+        return False
 
 
 @dataclass
