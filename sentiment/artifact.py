@@ -138,7 +138,7 @@ def _skops_file(directory: Path) -> Path:
 def _compiled(
     reference: SklearnScorer, expected: Fractions, file: Path, directory: Path | None
 ) -> Scorer | None:
-    """The compiled form of a model, if it has one and that answers alike."""
+    """The compiled form of a model, if it has one; refuses a model that has two answers."""
     from sentiment.compiled import kept
     from sentiment.compiled.build import build
     from sentiment.compiled.linear import NotCompilableError, read
@@ -151,8 +151,7 @@ def _compiled(
         return None
     scorer = CompiledScorer(table)
     if not agrees(scorer, expected):
-        log.error("compiled model answers otherwise, scikit-learn serves", model=str(file))
-        return None
+        raise _refused(file.parent, "its compiled form answers otherwise than scikit-learn")
     if directory:
         kept.save(directory, file, table, expected)
     return scorer

@@ -68,7 +68,12 @@ class Champion:
 
     def _follow(self) -> None:
         while not self._stop.wait(self._settings.poll_interval_s):
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # Whatever it is, the models that serve go on, and so does the looking.
+                metrics.REGISTRY_ERRORS.inc()
+                log.exception("looking for a new model failed")
 
     def look(self) -> None:
         """Ask the registry once, and take over what is new and passes its checks."""

@@ -13,6 +13,7 @@ from sentiment import artifact
 from sentiment.artifact import open_model
 from sentiment.compiled import kept, table
 from sentiment.compiled.scorer import CompiledScorer
+from sentiment.errors import ModelRefusedError
 from sentiment.publish import bundled_model
 from sentiment.scoring import TOLERANCE, agrees, check
 
@@ -107,10 +108,11 @@ def test_full_disk_costs_the_copy_only(tmp_path: Path) -> None:
     assert open_model(bundled_model(), nowhere / "compiled").kind == "compiled"
 
 
-def test_compiled_form_that_disagrees_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the compiled form answers otherwise than the pipeline, scikit-learn serves."""
+def test_model_whose_compiled_form_disagrees_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the compiled form answers otherwise than the pipeline, neither is trusted."""
     monkeypatch.setattr(artifact, "agrees", lambda *_: False)
-    assert open_model(bundled_model()).kind == "sklearn"
+    with pytest.raises(ModelRefusedError, match="compiled form answers otherwise"):
+        open_model(bundled_model())
 
 
 def test_the_smallest_difference_on_a_probe_counts(directory: Path) -> None:

@@ -11,6 +11,8 @@ def test_every_named_topic_is_wanted() -> None:
     names = {
         getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
     }
+    # Named after another, and no setting of its own.
+    names.add(settings.topics.redriven)
     assert {topic.name for topic in topics.wanted(settings)} == names
 
 
@@ -29,7 +31,8 @@ def test_dead_letters_take_more_than_events(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People's labels don't expire; everything else does."""
+    """People's labels, and what was redriven, don't expire; everything else does."""
     monkeypatch.setenv("TOPICS_FEEDBACK", "feedback")
+    monkeypatch.setenv("TOPICS_DEAD_LETTERS", "dead")
     kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
-    assert kept == {"feedback"}
+    assert kept == {"feedback", "dead.redriven"}

@@ -1,5 +1,7 @@
 """Claims about the limit on dead letters and about following the champion."""
 
+import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sentiment.errors import (
+    ModelNotFoundError,
     ModelRefusedError,
     RegistryUnavailableError,
     SentimentError,
@@ -140,3 +143,49 @@ def test_no_model_at_all_is_an_error() -> None:
     registry.answer = down
     with pytest.raises(SentimentError):
         champion(registry)
+
+
+def test_following_survives_whatever_the_registry_does() -> None:
+    """An error that nobody foresaw ends neither the following nor the model that serves."""
+    registry = StubRegistry(cached="1")
+    failed = threading.Event()
+
+    def broken() -> str:
+        registry.answer = lambda: "2"
+        failed.set()
+        raise RuntimeError("a bug")
+
+    registry.answer = broken
+    following = Champion(ModelSettings(poll_interval_s=0.01), registry)
+    following.start()
+    assert failed.wait(30)
+    deadline = time.monotonic() + 30
+    while following.models.champion.version != "2":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    following.stop()
+
+
+def test_a_challenger_comes_and_goes_and_is_none_once_promoted() -> None:
+    """There is a challenger while its alias points to another version than the champion's."""
+    registry, trial = StubRegistry(cached="1"), StubRegistry(cached=None)
+
+    def nobody() -> str:
+        raise ModelNotFoundError("no such alias")
+
+    trial.answer = nobody
+    following = Champion(ModelSettings(), registry, trial)
+    following.look()
+    assert following.models.challenger is None
+    trial.answer = lambda: "2"
+    following.look()
+    challenger = following.models.challenger
+    assert challenger is not None
+    assert challenger.version == "2"
+    registry.answer = lambda: "2"
+    following.look()
+    assert (following.models.champion.version, following.models.challenger) == ("2", None)
+    registry.answer = lambda: "3"
+    trial.answer = nobody
+    following.look()
+    assert (following.models.champion.version, following.models.challenger) == ("3", None)
