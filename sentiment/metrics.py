@@ -84,6 +84,10 @@ RESULTS = _counter(
 DEAD_LETTERS = _counter(
     "sentiment_dead_letters_total", "worker", "Dead letters committed, by error code.", "code"
 )
+DEAD_LETTER_SHARE = _gauge(
+    "sentiment_dead_letter_share", "worker",
+    "Share of dead letters in the latest window; above WORKER_DEAD_LETTER_MAX_SHARE we stop.",
+)  # fmt: skip
 TOMBSTONES = _counter(
     "sentiment_tombstones_total", "worker", "Records without a value, skipped and counted."
 )
@@ -157,6 +161,10 @@ MODEL_SWAPS = _counter(
 REGISTRY_ERRORS = _counter(
     "sentiment_registry_errors_total", "worker", "Calls to the model registry that failed."
 )
+REFUSALS = _counter(
+    "sentiment_broker_refusals_total", "worker",
+    "Connections that the brokers refused, by reason: credentials, tls.", "reason",
+)  # fmt: skip
 LAST_PROGRESS = _gauge(
     "sentiment_last_progress_timestamp_seconds", "worker",
     "When the loop last turned, whether or not there were events.", unit="seconds since 1970",

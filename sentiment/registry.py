@@ -76,6 +76,11 @@ class Registry:
         self._compiled = settings.cache_dir / COMPILED
         self._cache = ModelCache(settings.cache_dir, registry_id(), self.name, address)
 
+    @property
+    def moves(self) -> bool:
+        """Whether the address may name another version later."""
+        return self._alias is not None
+
     def cached(self) -> LoadedModel | None:
         """The last good copy on disk, without asking the registry; None if there is no good one."""
         copy = self._cache.last()

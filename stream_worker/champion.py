@@ -93,6 +93,8 @@ class _Followed:
         self._registry_is_down = False
 
     def look(self) -> None:
+        if self.model and not self._registry.moves:
+            return
         try:
             version = self._registry.resolve()
             if self._is_known(version):

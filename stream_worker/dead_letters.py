@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Message
 
-from sentiment import events
+from sentiment import events, metrics
 from sentiment.errors import TooManyDeadLettersError
 from sentiment.events import EventError, Headers
 
@@ -71,6 +71,7 @@ class ShareLimit:
             old_events, old_bad = self._batches.popleft()
             self._events -= old_events
             self._bad -= old_bad
+        metrics.DEAD_LETTER_SHARE.set(self._bad / self._events)
         if self._events >= self._window and self._bad > self._max_share * self._events:
             raise TooManyDeadLettersError(
                 f"{self._bad} of the last {self._events} events could not be classified, more than"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sentiment import metrics
 from sentiment.errors import (
     ModelNotFoundError,
     ModelRefusedError,
@@ -35,6 +36,7 @@ def test_limit_forgets_what_left_the_window() -> None:
     limit.check(99, 99)
     limit.check(200, 0)
     limit.check(100, 50)
+    assert metrics.REGISTRY.get_sample_value("sentiment_dead_letter_share") == 0.5
     with pytest.raises(TooManyDeadLettersError):
         limit.check(100, 51)
 
@@ -50,6 +52,7 @@ class StubRegistry(Registry):
     """A registry whose answers a test sets; the real one is tested with a real MLflow."""
 
     def __init__(self, *, cached: str | None) -> None:
+        super().__init__(ModelSettings())
         self.in_cache = cached
         self.answer: Callable[[], str] = lambda: "1"
         self.loads: list[str] = []
@@ -189,3 +192,15 @@ def test_a_challenger_comes_and_goes_and_is_none_once_promoted() -> None:
     trial.answer = nobody
     following.look()
     assert (following.models.champion.version, following.models.challenger) == ("3", None)
+
+
+def test_a_version_is_not_asked_for_twice() -> None:
+    """An address that names a version needs no registry once the model is there."""
+    registry = StubRegistry(cached="1")
+    vars(registry)["_alias"] = None
+
+    def never() -> str:
+        raise AssertionError("asked")
+
+    registry.answer = never
+    champion(registry).look()
