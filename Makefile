@@ -4,6 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 DATA ?=
+FAULTS ?= 500
+EVENTS ?= 1000000
+SEED ?=
+PEER ?=
 
 # A set of locked requirements is installed once; the stamp says which one the environment has.
 define install
@@ -17,7 +21,7 @@ define install
 	@touch $@
 endef
 
-.PHONY: help demo test lint format bench train docs lock clean
+.PHONY: help demo test lint format bench chaos train docs lock clean fuzz soak
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -52,6 +56,16 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 
 bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.dev ## Faults under load, then every event checked: make chaos FAULTS=60 EVENTS=60000 SEED=1
+	@$(BIN)/python -m tests.chaos --faults $(FAULTS) --events $(EVENTS) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(PEER),--peer $(PEER)) $(ARGS)
+
+fuzz: $(VENV)/.dev ## Ten minutes of search for bytes that the event decoder is wrong about
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: $(VENV)/.dev ## A worker at half of its full rate for an hour; nothing of it may grow
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 train: $(VENV)/.dev ## From texts to a registered model: make train DATA=FOLDER (docs/model.md)
 	@$(BIN)/python -m trainer.fetch_corpora

@@ -1,74 +1,75 @@
 """`make bench`: one run over all candidates, a table of ratios, and the figures as JSON."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
-import uuid
-from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
-from confluent_kafka.cimpl import NewTopic
 
-from benchmarks import events, machine
-from benchmarks.measure import Progress, rate, running
-from sentiment import kafka, logs, topics
-from sentiment.publish import ensure_published
-from sentiment.settings import Settings
+from benchmarks import bench, candidates, chart, machine, run, targets
+from benchmarks.processes import CandidateError
+from benchmarks.progress import say
+from sentiment import logs
 
-# The backlog that a candidate works through; a quick run says the same less sharply.
-EVENTS, QUICK_EVENTS = 300_000, 100_000
-# Over this many events the worker's memory has to stay flat.
-MEMORY_EVENTS = 1_000_000
-# A slow peer is measured for this long, not until it is through.
-LONGEST_S, QUICK_LONGEST_S = 60.0, 20.0
+
+def _chosen(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    names = tuple(filter(None, value.split(",")))
+    for name in names:
+        if name not in candidates.NAMES:
+            known = ", ".join(candidates.NAMES)
+            raise click.BadParameter(f"{name!r} is none of {known}.", context, option)
+    return names
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A third of the events, and no memory run.")
-@click.option("--output", type=Path, default=Path("build/bench.json"), help="Where the JSON goes.")
-def main(*, quick: bool, output: Path) -> None:
-    """Measure the model beside scikit-learn, then the worker beside its limit and a Faust agent."""
+@click.option("--quick", is_flag=True, help="Fewer events, shorter, and no memory run.")
+@click.option(
+    "--peers",
+    default=",".join(candidates.NAMES),
+    show_default=True,
+    callback=_chosen,
+    help="Which peers; an empty list for none.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("build/bench.json"),
+    show_default=True,
+    help="Where the JSON goes; the chart goes beside it.",
+)
+def main(*, quick: bool, peers: tuple[str, ...], output: Path) -> None:
+    """Measure the worker beside the copy loop and the peers, one after the other.
+
+    Environments of peers are made at first use under build/peers, which takes some minutes once.
+    """
     logs.configure()
-    _say("measuring the compiled model beside scikit-learn and VADER, on one core")
+    # As Ctrl-C does, so that Kafka and the candidates end with us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    left_out: dict[str, str] = {}
+    ready = candidates.prepare(peers, left_out)
+    say("the compiled model beside scikit-learn and VADER, on one core")
     scoring = _scoring()
-    count = QUICK_EVENTS if quick else EVENTS
-    longest_s = QUICK_LONGEST_S if quick else LONGEST_S
-    with ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.enter_context(machine.local_kafka(work))
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{work}/mlflow.db"
-        os.environ["MODEL_CACHE_DIR"] = str(work / "models")
-        os.environ["WORKER_HTTP_PORT"] = "0"
-        ensure_published(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
-        settings = Settings()
-        topics.create(settings)
-        _say(f"putting {count:,} events of {events.WORDS_PER_TEXT} words on the topic")
-        events.fill(settings, count, seed=1)
-        figures = {
-            "copy loop": _copy(settings, work, count, longest_s),
-            "worker": _worker(settings, work, count, longest_s),
-            "Faust, per event": _faust(settings, work, count, longest_s),
-        }
-        memory = None if quick else _memory(settings, work, count)
+    try:
+        with bench.opened() as place:
+            figures = run.run(place, run.QUICK if quick else run.FULL, ready, left_out)
+    except (CandidateError, TimeoutError) as error:
+        raise click.ClickException(str(error)) from None
     report = {
-        "events": count,
-        "words_per_text": events.WORDS_PER_TEXT,
-        "partitions": settings.topics.partitions,
-        "events_per_second": figures,
-        "worker_over_copy_loop": figures["worker"] / figures["copy loop"],
-        "worker_over_faust_per_event": figures["worker"] / figures["Faust, per event"],
-        "worker_memory_mib": memory,
+        "quick": quick,
+        **figures,
+        "left_out": left_out,
         "scoring": scoring,
         "machine": machine.describe(),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
-    _show(figures, memory)
-    _say(f"figures written to {output}")
+    output.with_suffix(".svg").write_text(chart.render(report))
+    _show(report)
+    say(f"figures are in {output}; `python -m benchmarks.report {output}` puts them into docs/")
 
 
 def _scoring() -> dict[str, object]:
@@ -81,81 +82,15 @@ def _scoring() -> dict[str, object]:
     return found
 
 
-def _copy(settings: Settings, work: Path, count: int, longest_s: float) -> float:
-    group, target = _name("copy"), _output(settings)
-    _say("measuring the bare transactional copy loop")
-    done = Progress(settings, settings.topics.events, group)
-    with running(work / "copy.log", "benchmarks.copy_loop", group, target):
-        return _rate(done, count, longest_s)
-
-
-def _worker(settings: Settings, work: Path, count: int, longest_s: float) -> float:
-    os.environ["WORKER_GROUP_ID"] = group = _name("worker")
-    _say("measuring the worker, exactly once")
-    done = Progress(settings, settings.topics.events, group)
-    with running(work / "worker.log", "sentiment", "worker"):
-        return _rate(done, count, longest_s)
-
-
-def _faust(settings: Settings, work: Path, count: int, longest_s: float) -> float:
-    group, target = _name("faust"), _output(settings)
-    _say("measuring a plain Faust agent, the same model per event")
-    # Faust commits every few seconds; what it has written is the finer measure.
-    done = Progress(settings, target, None)
-    with running(work / "faust.log", "benchmarks.faust_agent", group, target):
-        return _rate(done, count, longest_s)
-
-
-def _memory(settings: Settings, work: Path, count: int) -> dict[str, float]:
-    """Resident memory of a worker at a tenth, half and all of a million events, in MiB."""
-    _say(f"measuring the worker's memory over {MEMORY_EVENTS:,} events")
-    events.fill(settings, MEMORY_EVENTS - count, seed=2)
-    os.environ["WORKER_GROUP_ID"] = group = _name("memory")
-    seen: dict[str, float] = {}
-    with running(work / "memory.log", "sentiment", "worker") as process:
-        done = Progress(settings, settings.topics.events, group)
-        for share in (0.1, 0.5, 1.0):
-            while done() < share * MEMORY_EVENTS:
-                time.sleep(0.1)
-            seen[f"{share:.0%}"] = process.memory_info().rss / 2**20
-        done.close()
-    return seen
-
-
-def _rate(done: Progress, count: int, longest_s: float) -> float:
-    try:
-        return rate(done, count, longest_s)
-    finally:
-        done.close()
-
-
-def _output(settings: Settings) -> str:
-    """A topic of its own for one candidate's output."""
-    name = _name("bench-output")
-    topic = NewTopic(name, settings.topics.partitions, 1)
-    # Kept by a name: a client that is let go of takes its open calls with it.
-    admin = kafka.new_admin(settings.kafka)
-    for future in admin.create_topics([topic]).values():
-        future.result(timeout=30)
-    return name
-
-
-def _name(what: str) -> str:
-    return f"{what}-{uuid.uuid4().hex[:8]}"
-
-
-def _show(figures: dict[str, float], memory: dict[str, float] | None) -> None:
-    ours = figures["worker"]
-    print(f"\n{'candidate':<22}{'events/s':>12}{'worker is … times as fast':>30}")
-    for name, figure in figures.items():
-        print(f"{name:<22}{figure:>12,.0f}{ours / figure:>30.2f}")
-    if memory:
-        shown = ", ".join(f"{value:.0f} MiB at {share}" for share, value in memory.items())
-        print(f"\nworker's memory over {MEMORY_EVENTS:,} events: {shown}")
-
-
-def _say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what} …", file=sys.stderr)
+def _show(report: dict[str, Any]) -> None:
+    for name, found in report["speed"].items():
+        print(f"\n{name:<52}{'events/s':>12}{'worker is … times as fast':>28}")
+        for candidate, figures in found.items():
+            rate, ratio = figures["events_per_second"], targets.over(found, candidate)
+            print(f"{candidate:<52}{rate:>12,.0f}{ratio:>28.2f}")
+    print(f"\n{'measured':<76}{'must reach':>15}{'measured':>18}  reached")
+    for row in targets.rows(report):
+        print(f"{row.what:<76}{row.target:>15}{row.shown:>18}  {row.verdict}")
 
 
 if __name__ == "__main__":

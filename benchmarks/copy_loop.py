@@ -11,22 +11,15 @@ from confluent_kafka import TopicPartition
 
 from sentiment import kafka
 from sentiment.settings import Settings
-
-# As the worker has it, so that both wait for the brokers equally often.
-BATCH = 5000
+from stream_worker.intake import consumer_properties
 
 
 def main(group: str, output: str) -> None:
     """Copy the events topic to `output` as a member of `group`, without end."""
     settings = Settings()
-    consumer = kafka.new_consumer(
-        settings.kafka,
-        group_id=group,
-        group_protocol="consumer",
-        auto_offset_reset="earliest",
-        queued_max_messages_kbytes=settings.worker.prefetch_kib,
-        fetch_queue_backoff_ms=5,
-    )
+    # As the worker has it, so that both wait for the brokers equally often.
+    worker = settings.worker.replace(group_id=group)
+    consumer = kafka.new_consumer(settings.kafka, **consumer_properties(worker))
     producer = kafka.new_producer(
         settings.kafka, transactional_id=group, retry_backoff_ms=2, retry_backoff_max_ms=20
     )
@@ -38,7 +31,7 @@ def main(group: str, output: str) -> None:
             continue
         offsets: dict[int, int] = defaultdict(int)
         producer.begin_transaction()
-        for message in [first, *consumer.consume(BATCH - 1, 0)]:
+        for message in [first, *consumer.consume(worker.max_batch - 1, 0)]:
             partition, offset = message.partition(), message.offset()
             if message.error() or partition is None or offset is None:
                 raise RuntimeError(f"the copy loop can't go on: {message.error()}")

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 # A cold start downloads the jars, which takes about half a minute.
 STOP_S = 30.0
 
 
 @contextmanager
-def local_kafka(work: Path) -> Iterator[str]:
-    """A local Apache Kafka with its data in `work`; gives its address."""
+def local_kafka(work: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """A local Apache Kafka with its data in `work`; gives its address and its process."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "sentiment", "kafka", "--port", "0", "--json"),
@@ -28,7 +30,7 @@ def local_kafka(work: Path) -> Iterator[str]:
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             raise RuntimeError("the local Kafka did not start; its message stands above")
-        yield json.loads(line)["bootstrap_servers"]
+        yield json.loads(line)["bootstrap_servers"], psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(STOP_S)

@@ -1,23 +1,23 @@
 """Measuring a candidate from outside: how fast its work advances on the brokers."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from sentiment import kafka
+from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 
 # Fine enough for a candidate that is done in two seconds, rare enough to cost it nothing.
 SAMPLE_S = 0.02
-# A candidate that shows no first result by then doesn't work.
-START_S = 60.0
-STOP_S = 15.0
+# To look through a candidate's processes takes milliseconds, which would be taken from it.
+LOOK_S = 0.5
+# A candidate that shows no first result by then doesn't work. Spark takes 20 s on a quiet machine,
+# and on a busy one many times that.
+START_S = 180.0
 
 
 class Progress:
@@ -70,44 +70,105 @@ class Progress:
         self._consumer.close()
 
 
-def rate(done: Callable[[], int], total: int, longest_s: float) -> float:
-    """Events a second from the first sign of work until all is done or the time is over.
+@dataclass(frozen=True)
+class Sample:
+    """What was seen at one moment.
+
+    Attributes:
+        at_s: When, in seconds of a clock that only goes forward.
+        done: Events done by then.
+        processor_s: Processor time that the candidate had used, in seconds.
+        broker_s: The same of the brokers.
+    """
+
+    at_s: float
+    done: int
+    processor_s: float
+    broker_s: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a candidate is, and at what cost.
+
+    Attributes:
+        events_per_second: From its first sign of work to its last one.
+        processor_s: Processor time, user and system, of its processes, in seconds per million
+            events.
+        broker_s: The same of the brokers meanwhile.
+    """
+
+    events_per_second: float
+    processor_s: float
+    broker_s: float
+
+
+def pace(first: Sample, last: Sample) -> Pace:
+    """What two samples of one candidate say.
+
+    Raises:
+        TimeoutError: It did nothing in between.
+    """
+    done = last.done - first.done
+    if done <= 0 or last.at_s <= first.at_s:
+        raise TimeoutError("the candidate showed one sign of work and no second one")
+    return Pace(
+        events_per_second=done / (last.at_s - first.at_s),
+        processor_s=(last.processor_s - first.processor_s) * 1e6 / done,
+        broker_s=(last.broker_s - first.broker_s) * 1e6 / done,
+    )
+
+
+def watch(
+    done: Callable[[], int], total: int, longest_s: float, look: Callable[[int], Sample]
+) -> Pace:
+    """Wait until all is done or the time is over, and say how fast it went.
 
     Args:
         done: Events done so far.
         total: Events that there are.
         longest_s: For slow candidates: measure this long at most, in seconds.
+        look: A sample of this moment, given the events done.
+
+    Raises:
+        TimeoutError: Nothing was done in `START_S`, or nothing more after that.
     """
     began = time.monotonic()
-    while (first := done()) == 0:
+    while not (count := done()):
         if time.monotonic() - began > START_S:
-            raise TimeoutError("the candidate did nothing")
+            raise TimeoutError(f"the candidate did nothing in {START_S:.0f} s")
         time.sleep(SAMPLE_S)
-    start = time.monotonic()
-    count = first
-    while count < total and time.monotonic() - start < longest_s:
+    first = last = look(count)
+    while last.done < total and time.monotonic() - first.at_s < longest_s:
         time.sleep(SAMPLE_S)
         count = done()
-    return (count - first) / (time.monotonic() - start)
+        # Candidates that commit every few seconds stand still in between: a sample counts when
+        # something was done, or the wait for the next commit would count as work.
+        due = count >= total or time.monotonic() - last.at_s > LOOK_S
+        if count > last.done and due:
+            last = look(count)
+    return pace(first, last)
 
 
-@contextmanager
-def running(log: Path, *command: str) -> Iterator[psutil.Process]:
-    """A candidate's process, `python -m …`, ended with the block; its output goes to `log`."""
-    with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output)
-    try:
-        yield psutil.Process(process.pid)
-    except TimeoutError as error:
-        raise RuntimeError(f"{command[0]}: {error}; its log ends:\n{_tail(log)}") from error
-    finally:
-        process.terminate()
+def first_record(reader: TopicReader, longest_s: float) -> None:
+    """Wait for the next record of a topic.
+
+    Raises:
+        TimeoutError: None came in time.
+    """
+    deadline = time.monotonic() + longest_s
+    # A poll also ends, without a record, when the end of a partition is reached.
+    while not reader.poll(max(deadline - time.monotonic(), 0), 1):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no result in {longest_s:.0f} s")
+
+
+def processor_s(process: psutil.Process) -> float:
+    """Processor time of a process and all that it started, user and system, in seconds."""
+    seconds = 0.0
+    for one in (process, *process.children(recursive=True)):
         try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_S)
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:]
+            seconds += sum(one.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return seconds

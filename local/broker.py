@@ -67,8 +67,8 @@ class LocalKafka:
         if port:
             require_free_port(port)
         free = free_ports(2 * brokers)
-        self._ports = [port or free[0], *free[1:brokers]]
-        self._controller_ports = free[brokers:]
+        self.ports = [port or free[0], *free[1:brokers]]
+        self.controller_ports = free[brokers:]
         self._classpath = ""
         self._lock: IO[str] | None = None
         # By number; None for a broker that was not started or was killed on purpose.
@@ -77,7 +77,7 @@ class LocalKafka:
     @property
     def bootstrap_servers(self) -> str:
         """The addresses of all brokers."""
-        return ",".join(f"{HOST}:{port}" for port in self._ports)
+        return ",".join(f"{HOST}:{port}" for port in self.ports)
 
     def __enter__(self) -> Self:
         self._classpath = f"{jars.ensure(self._cache_dir, self._say)}/*"
@@ -99,7 +99,7 @@ class LocalKafka:
         file = home / "server.properties"
         data = home / "data"
         with folders.stored(home):
-            file.write_text(properties.render(number, self._ports, self._controller_ports, data))
+            file.write_text(self.properties(number))
             if not (data / "meta.properties").exists():
                 self._format(home, file)
             self.processes[number] = process.start(
@@ -107,6 +107,11 @@ class LocalKafka:
                 home / "broker.log",
                 when_parent_dies=signal.SIGKILL,
             )
+
+    def properties(self, number: int) -> str:
+        """The properties file of one broker; later lines win, so that a test may append its own."""
+        data = self._data_dir / f"broker-{number}" / "data"
+        return properties.render(number, self.ports, self.controller_ports, data)
 
     def kill(self, number: int) -> None:
         """Kill one broker with `kill -9`."""
@@ -130,7 +135,7 @@ class LocalKafka:
         """
         # Each is asked at its own address: the others still list one that was just killed.
         waiting = {
-            number: self._admin(self._ports[number])
+            number: self._admin(self.ports[number])
             for number, broker in enumerate(self.processes)
             if broker is not None
         }

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,17 +44,25 @@ class Jar:
         return f"{artifact}-{version}.jar"
 
 
-def locked() -> list[Jar]:
-    """The jars that the lock names."""
-    lines = LOCK.read_text().splitlines()
+def locked(lock: Path = LOCK) -> list[Jar]:
+    """The jars that a lock names."""
+    lines = lock.read_text().splitlines()
     return [Jar(*line.split()) for line in lines if line and not line.startswith("#")]
 
 
 def ensure(cache: Path, say: Say) -> Path:
+    """Make sure that Apache Kafka's jars are there; see `ensure_all`."""
+    what = f"Apache Kafka {KAFKA_VERSION}"
+    return ensure_all(locked(), cache / f"kafka-{KAFKA_VERSION}", what, say)
+
+
+def ensure_all(jars: Sequence[Jar], folder: Path, what: str, say: Say) -> Path:
     """Make sure that every jar is there with the right sum.
 
     Args:
-        cache: Where jars are kept between starts.
+        jars: The jars.
+        folder: Where they are kept between starts.
+        what: What they are, for progress and errors.
         say: Told of progress, when there is something to wait for.
 
     Returns:
@@ -63,19 +71,18 @@ def ensure(cache: Path, say: Say) -> Path:
     Raises:
         SetupError: No network on the first start, a full disk, or a sum that differs.
     """
-    folder = cache / f"kafka-{KAFKA_VERSION}"
-    missing = [jar for jar in locked() if not _is_good(folder / jar.name, jar)]
+    missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
     if not missing:
         return folder
-    with _explained(cache):
+    with _explained(what, folder.parent):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".download-") as repository:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as repository:
+            say(f"Fetching {what}, once: {len(missing)} files, up to 45 MB …")
             _fetch(missing, folder, Path(repository), say)
     return folder
 
 
 def _fetch(jars: list[Jar], folder: Path, repository: Path, say: Say) -> None:
-    say(f"Fetching Apache Kafka {KAFKA_VERSION}, once: {len(jars)} files, about 45 MB …")
     stop = threading.Event()
     with ThreadPoolExecutor(PARALLEL) as pool:
         futures = {pool.submit(_download, jar.coordinates, repository, stop): jar for jar in jars}
@@ -117,7 +124,7 @@ def _download(coordinates: str, repository: Path, stop: threading.Event) -> Path
 def _require_good(path: Path, jar: Jar) -> None:
     if not _is_good(path, jar):
         raise SetupError(
-            f"{jar.name} differs from the sum in {LOCK.name}: it is not used.",
+            f"{jar.name} differs from the sum in the lock: it is not used.",
             "Someone between here and the repository changed it, or the lock is old.",
         )
 
@@ -132,7 +139,7 @@ def _sum(path: Path) -> str:
 
 
 @contextmanager
-def _explained(cache: Path) -> Iterator[None]:
+def _explained(what: str, cache: Path) -> Iterator[None]:
     """Turn what goes wrong with disk and network into sentences."""
     from requests import RequestException
 
@@ -142,14 +149,14 @@ def _explained(cache: Path) -> Iterator[None]:
         # jgo raises a RuntimeError for an answer that is no file, such as a proxy's refusal.
         reason = type(error).__name__ if isinstance(error, RequestException) else str(error)
         raise SetupError(
-            f"Apache Kafka's jars can't be fetched: {reason}.",
+            f"The jars of {what} can't be fetched: {reason}.",
             "The first start needs the network, later ones don't. Behind a proxy set HTTPS_PROXY;"
             " or use a Kafka that is there: `sentiment demo --bootstrap-servers HOST:PORT`.",
         ) from None
     except OSError as error:
         full = error.errno == errno.ENOSPC
         raise SetupError(
-            f"Apache Kafka's jars can't be stored in {cache}: {error.strerror}.",
+            f"The jars of {what} can't be stored in {cache}: {error.strerror}.",
             "About 100 MB are needed there; LOCAL_CACHE_DIR chooses another folder."
             if full
             else "Choose another folder with LOCAL_CACHE_DIR.",

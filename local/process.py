@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # From Linux' <sys/prctl.h>; other systems have no such call, and there a killed parent leaves
@@ -22,6 +22,8 @@ def start(
     command: Sequence[str],
     log: Path,
     when_parent_dies: signal.Signals = signal.SIGTERM,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child; call it from the main thread, whose end counts as the parent's.
 
@@ -29,6 +31,8 @@ def start(
         command: Program and arguments.
         log: Where its output goes; begun anew.
         when_parent_dies: What the child receives when we are gone, even by `kill -9`.
+        folder: Where it runs; by default where we do.
+        environment: What it has beside our own environment.
 
     Returns:
         The child, in a session of its own: Ctrl-C on the terminal reaches us first.
@@ -48,6 +52,8 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            cwd=folder,
+            env=os.environ | (environment or {}),
             start_new_session=True,
             preexec_fn=tether,  # noqa: PLW1509 - nothing else can set the death signal in time
         )

@@ -12,6 +12,7 @@ from producer.validation import checked, encode
 from sentiment import kafka, topics
 from sentiment.errors import BrokerError, InputError
 from sentiment.events import Headers, TextEvent
+from sentiment.kafka_access import forbidden
 from sentiment.settings import Settings
 
 # A broker that restarts, or a partition that changes its leader, is back well within this.
@@ -159,7 +160,7 @@ class EventProducer:
                 )
             except BufferError:
                 # The queue is full: wait for acknowledgements rather than take more memory.
-                self._producer.poll(POLL_S)
+                self._poll(POLL_S)
                 if time.monotonic() > deadline:
                     raise BrokerError(
                         f"Kafka took nothing for {self._timeout_s:g} s while"
@@ -170,14 +171,14 @@ class EventProducer:
                 raise _refused(error, self.topic) from None
             else:
                 self.sent += 1
-                self._producer.poll(0)
+                self._poll(0)
                 return
 
     def wait(self, seconds: float) -> None:
         """Let time pass, and take in acknowledgements meanwhile."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._producer.poll(min(left, POLL_S))
+            self._poll(min(left, POLL_S))
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until everything queued is acknowledged.
@@ -192,7 +193,7 @@ class EventProducer:
         timeout = self._timeout_s + 5 if timeout_s is None else timeout_s
         end = time.monotonic() + timeout
         while len(self._producer) and (left := end - time.monotonic()) > 0:
-            self._producer.poll(min(left, POLL_S))
+            self._poll(min(left, POLL_S))
         self._raise_failures()
         if waiting := len(self._producer):
             raise BrokerError(
@@ -216,6 +217,13 @@ class EventProducer:
             # What went wrong inside the block says more than what followed from it.
             if error is None:
                 raise
+
+    def _poll(self, timeout_s: float) -> None:
+        """Take in acknowledgements; a producer that is unusable for good says so here."""
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:
+            raise _refused(error, self.topic) from None
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -241,4 +249,6 @@ def _refused(error: KafkaException, topic: str) -> BrokerError | InputError:
     cause = error.args[0]
     if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return InputError(f"The value is larger than Kafka takes: {cause.str()}.")
+    if denied := forbidden(cause):
+        return denied
     return BrokerError(f"Kafka refuses events for {topic!r}: {cause.str()}.")

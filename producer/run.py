@@ -9,11 +9,11 @@ from typing import Literal
 
 from producer.client import POLL_S, EventProducer
 from producer.pacing import Pacer
-from producer.progress import Progress
 from producer.rows import Columns, to_event
 from producer.sources import Format, Row, Source
 from sentiment import logs
 from sentiment.errors import InputError, SentimentError
+from sentiment.progress import Progress
 
 log = logs.get(__name__)
 

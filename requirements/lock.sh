@@ -5,10 +5,18 @@ uv=$1
 cd "$(dirname "$0")/.."
 compile() {
   "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-    --no-header --no-emit-index-url --no-emit-find-links --no-emit-package sentiment-stream \
-    "$@" pyproject.toml
+    --no-header --no-emit-index-url --no-emit-find-links --no-emit-package sentiment-stream "$@"
 }
-compile --extra dev -o requirements/dev.txt
-for name in demo trainer trends web worker; do
-  compile --extra "$name" --constraint requirements/dev.txt -o "requirements/$name.txt"
+compile --extra dev -o requirements/dev.txt pyproject.toml
+for name in demo msk trainer trends web worker; do
+  compile --extra "$name" --constraint requirements/dev.txt -o "requirements/$name.txt" \
+    pyproject.toml
+done
+
+# The peers of the benchmark: the model's libraries are ours, all else is as each peer wants it.
+model=$(mktemp)
+trap 'rm -f "$model"' EXIT
+compile --constraint requirements/dev.txt -o "$model" requirements/peers/model.in
+for name in bytewax faust quix spark; do
+  compile --constraint "$model" -o "requirements/peers/$name.txt" "requirements/peers/$name.in"
 done

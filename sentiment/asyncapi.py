@@ -5,7 +5,7 @@ from typing import Any, get_args
 import msgspec
 
 from sentiment import events, topics
-from sentiment.events import ErrorCode, Feedback, SentimentResult, Tally, TextEvent
+from sentiment.events import ErrorCode, Feedback, Redriven, SentimentResult, Tally, TextEvent
 from sentiment.settings import Settings, TopicSettings
 
 Json = dict[str, Any]
@@ -15,7 +15,7 @@ WIRE_VERSION = "1.0.0"
 # The latest Kafka binding that version 3.0 of AsyncAPI knows.
 BINDING = "0.5.0"
 
-TYPES = (TextEvent, SentimentResult, Tally, Feedback)
+TYPES = (TextEvent, SentimentResult, Redriven, Tally, Feedback)
 
 TEXT = {"type": "string"}
 TRACING: Json = {
@@ -86,6 +86,7 @@ def document() -> Json:
             "payload": {"description": "The record's value, byte for byte."},
             "bindings": _key("The record's key, byte for byte."),
         },
+        "Redriven": _message("Redriven", "The dead letter's partition and offset: `2-17`."),
         "Tally": _message("Tally", "Input topic and partition: `text-events-2`."),
         "Trend": {
             "title": "Windowed aggregates of one source",
@@ -98,6 +99,7 @@ def document() -> Json:
         ("events", names.events, "TextEvent", "receive", "Texts to classify."),
         ("results", names.results, "SentimentResult", "send", "One result per valid event."),
         ("deadLetters", names.dead_letters, "DeadLetter", "send", "What could not be classified."),
+        ("redriven", names.redriven, "Redriven", "send", "Dead letters that were put back."),
         ("tallies", names.tallies, "Tally", "send", "Counts per batch and input partition."),
         ("trends", names.trends, "Trend", "send", "Windowed aggregates."),
         ("feedback", names.feedback, "Feedback", "receive", "People's labels for results."),

@@ -71,7 +71,7 @@ def cli() -> None:
     \b
     Try it:    sentiment demo
     Run parts: sentiment kafka, topics, worker, web
-    Use it:    sentiment produce, results, classify
+    Use it:    sentiment produce, results, classify, dlq, replay
     Models:    sentiment ingest, preprocess, train, evaluate, release, register, promote
 
     Settings come from the environment; docs/operations.md lists each one.

@@ -4,23 +4,20 @@ One place for every property that we set, each with its reason, so that the work
 the commands agree on how Kafka is reached.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from sentiment.errors import BrokerError, SettingsError
+from sentiment.kafka_access import Access
+from sentiment.kafka_security import security_config
 from sentiment.settings import KafkaSettings
 
 Config = dict[str, Any]
 Client = TypeVar("Client")
-
-# librdkafka logs each lost connection at error level and then mends it; an operator wants its
-# warnings under a name of their own that can be silenced.
-_log = logging.getLogger("librdkafka")
 
 
 def client_config(settings: KafkaSettings) -> Config:
@@ -32,32 +29,35 @@ def client_config(settings: KafkaSettings) -> Config:
     Returns:
         librdkafka properties; `KAFKA_CONFIG` is applied last, by each factory below.
     """
-    config: Config = {
+    return {
         "bootstrap.servers": settings.bootstrap_servers,
-        "security.protocol": settings.security_protocol,
         "client.id": "sentiment-stream",
         # A broker that restarts is back in seconds; the default waits up to ten between tries.
         "reconnect.backoff.max.ms": 2000,
+        **security_config(settings),
     }
-    if settings.sasl_mechanism:
-        config["sasl.mechanism"] = settings.sasl_mechanism
-        config["sasl.username"] = settings.sasl_username
-        config["sasl.password"] = settings.sasl_password.get_secret_value()
-    if settings.ssl_ca_location:
-        config["ssl.ca.location"] = settings.ssl_ca_location
-    return config
 
 
-def new_admin(settings: KafkaSettings) -> AdminClient:
-    """A client for topics and the cluster."""
-    return _made(AdminClient, client_config(settings) | settings.config)
+def new_admin(settings: KafkaSettings, access: Access | None = None) -> AdminClient:
+    """A client for topics and the cluster.
+
+    Args:
+        settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
+    """
+    return _made(AdminClient, settings, access, client_config(settings))
 
 
-def new_consumer(settings: KafkaSettings, **properties: Any) -> Consumer:  # noqa: ANN401 - librdkafka's types
+def new_consumer(
+    settings: KafkaSettings,
+    access: Access | None = None,
+    **properties: Any,  # noqa: ANN401 - librdkafka's types
+) -> Consumer:
     """A consumer that sees committed records only.
 
     Args:
         settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
         properties: Further librdkafka properties, with `_` for `.`.
     """
     config = client_config(settings) | {
@@ -67,7 +67,7 @@ def new_consumer(settings: KafkaSettings, **properties: Any) -> Consumer:  # noq
         "fetch.min.bytes": 1,
         "fetch.wait.max.ms": 100,
     }
-    return _made(Consumer, config | _dotted(properties) | settings.config)
+    return _made(Consumer, settings, access, config | _dotted(properties))
 
 
 def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noqa: ANN401 - librdkafka's types
@@ -87,7 +87,7 @@ def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noq
         # Waiting this long fills batches under load and can't be seen by a person.
         "linger.ms": 5,
     }
-    return _made(Producer, config | _dotted(properties) | settings.config)
+    return _made(Producer, settings, None, config | _dotted(properties))
 
 
 def describe_cluster(settings: KafkaSettings, admin: AdminClient | None = None) -> ClusterMetadata:
@@ -98,28 +98,23 @@ def describe_cluster(settings: KafkaSettings, admin: AdminClient | None = None) 
         admin: A client to ask with; by default a new one.
 
     Raises:
-        BrokerError: No broker answered within `KAFKA_CONNECT_TIMEOUT_S`.
+        BrokerError: No broker answered within `KAFKA_CONNECT_TIMEOUT_S`, or they refuse us.
     """
-    client = admin or new_admin(settings)
-    try:
-        return client.list_topics(timeout=settings.connect_timeout_s)
-    except KafkaException as error:
-        raise unreachable(settings, error) from None
+    access = Access(settings)
+    return access.first_answer(admin or new_admin(settings, access), settings.connect_timeout_s)
 
 
 def unreachable(settings: KafkaSettings, error: KafkaException) -> BrokerError:
-    """The sentence for a Kafka that doesn't answer."""
-    cause = error.args[0]
-    reason = cause.str() if isinstance(cause, KafkaError) else str(cause)
-    return BrokerError(
-        f"No Kafka broker answers at {settings.bootstrap_servers}: {reason}.",
-        "Start one with `sentiment kafka`, or set KAFKA_BOOTSTRAP_SERVERS to a running one.",
-    )
+    """The sentence for a Kafka that doesn't answer, or doesn't let us ask."""
+    return Access(settings).unreachable(error)
 
 
-def _made(kind: Callable[..., Client], config: Config) -> Client:
+def _made(
+    kind: Callable[..., Client], settings: KafkaSettings, access: Access | None, config: Config
+) -> Client:
+    access = access or Access(settings)
     try:
-        return kind(config, logger=_log)
+        return kind(config | settings.config | {"error_cb": access.told}, logger=access)
     except KafkaException as error:
         raise SettingsError(
             f"Kafka's client refuses its configuration: {error.args[0].str()}.",

@@ -155,7 +155,8 @@ class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         X = csr_matrix(validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False))  # noqa: N806
         far = self._far(X)
-        short, long = (X @ self.coef_.T + self.intercept_).T
+        # One after the other: for both at once, each call would lay all weights out anew.
+        short, long = (X @ coef + self.intercept_[i] for i, coef in enumerate(self.coef_))
         log_odds: Fractions = (1 - far) * short + far * long
         return log_odds
 

@@ -5,7 +5,7 @@ readers see all records and none disturbs another.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Literal, Self, TypeVar
 
@@ -21,13 +21,18 @@ from confluent_kafka import (
 
 from sentiment import kafka
 from sentiment.errors import BrokerError, TopicError
+from sentiment.kafka_access import Access
 from sentiment.settings import KafkaSettings
 
-Start = Literal["beginning", "end"] | float
+Start = Literal["beginning", "end"] | float | Mapping[int, int]
 Answer = TypeVar("Answer")
 
 # Errors of a topic that waiting doesn't mend; librdkafka gets over the others by itself.
-LASTING = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
+LASTING = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001 - its only name
+}
 # Errors of a partition whose leader is being chosen, or isn't known here yet.
 PASSING = {
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -45,7 +50,8 @@ class TopicReader:
         settings: How to reach Kafka.
         topic: The topic.
         start: `beginning`, `end`, or a time in seconds since 1970: the first record of each
-            partition whose timestamp is not before it.
+            partition whose timestamp is not before it. Or an offset by partition: then no other
+            partition is read, and it is an error if what stood there is gone.
         read_committed: False shows records of open and aborted transactions too.
 
     Raises:
@@ -58,12 +64,15 @@ class TopicReader:
     ) -> None:
         self._settings = settings
         self.topic = topic
+        self._access = Access(settings)
         self._consumer: Consumer = kafka.new_consumer(
             settings,
+            self._access,
             # librdkafka asks for a name; without commits it means nothing to the brokers.
             group_id="sentiment-reader",
             isolation_level="read_committed" if read_committed else "read_uncommitted",
-            auto_offset_reset="earliest",
+            # Whoever asks for an offset wants that record, not the oldest that is left.
+            auto_offset_reset="error" if isinstance(start, Mapping) else "earliest",
             # The marks of transactions take offsets and are never returned, so that only this
             # event tells that there is nothing more to come.
             enable_partition_eof=True,
@@ -78,16 +87,13 @@ class TopicReader:
     def _assign(self, start: Start) -> None:
         def look_up() -> list[TopicPartition]:
             timeout = self._settings.connect_timeout_s
-            metadata = self._consumer.list_topics(self.topic, timeout=timeout).topics[self.topic]
+            answer = self._access.first_answer(self._consumer, timeout, self.topic)
+            metadata = answer.topics[self.topic]
             if metadata.error is not None:
                 if metadata.error.code() in LASTING:
                     self._refuse(metadata.error)
                 raise KafkaException(metadata.error)
-            parts = [TopicPartition(self.topic, number) for number in metadata.partitions]
-            if not isinstance(start, str):
-                for part in parts:
-                    part.offset = int(start * 1000)
-                parts = self._consumer.offsets_for_times(parts, timeout=timeout)
+            parts = self._wanted(start, metadata.partitions)
             for part in parts:
                 if part.error is not None:
                     raise KafkaException(part.error)
@@ -103,6 +109,18 @@ class TopicReader:
         self._next = {part.partition: part.offset for part in parts}
         self._consumer.assign(parts)
 
+    def _wanted(self, start: Start, numbers: Iterable[int]) -> list[TopicPartition]:
+        """The partitions to read, with the offset that each begins at where that is known."""
+        if isinstance(start, Mapping):
+            return [TopicPartition(self.topic, *place) for place in start.items()]
+        if isinstance(start, str):
+            return [TopicPartition(self.topic, number) for number in numbers]
+        # To the microsecond first: a float's last digit must not cost a whole millisecond.
+        since_ms = int(round(start * 1000, 3))
+        parts = [TopicPartition(self.topic, number, since_ms) for number in numbers]
+        timeout = self._settings.connect_timeout_s
+        return self._consumer.offsets_for_times(parts, timeout=timeout)
+
     def _retried(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a partition, perhaps of a new topic, has no leader yet."""
         deadline = time.monotonic() + self._settings.connect_timeout_s
@@ -111,7 +129,7 @@ class TopicReader:
                 return ask()
             except KafkaException as error:
                 if error.args[0].code() not in PASSING or time.monotonic() > deadline:
-                    raise kafka.unreachable(self._settings, error) from None
+                    raise self._access.unreachable(error) from None
                 time.sleep(POLL_S)
 
     def _refuse(self, error: KafkaError) -> None:
@@ -119,6 +137,11 @@ class TopicReader:
             raise TopicError(
                 f"Topic {self.topic!r} does not exist at {self._settings.bootstrap_servers}.",
                 "Create all topics with `sentiment topics`.",
+            )
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its only name
+            raise TopicError(
+                f"Records of {self.topic!r} that were to be read are gone: {error.str()}.",
+                "Kafka deletes what is older than the topic's retention.ms: begin at a later one.",
             )
         raise BrokerError(f"Reading {self.topic!r} failed: {error.str()}.")
 

@@ -1,6 +1,6 @@
-"""Write the tables of settings and metrics into `docs/operations.md`.
+"""Write the tables of settings, rights and metrics into `docs/operations.md`.
 
-`python -m sentiment.reference` writes them, `--check` fails when they are stale. Both come from
+`python -m sentiment.reference` writes them, `--check` fails when they are stale. All come from
 the code that uses them, so that the document can't name what doesn't exist.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from sentiment import metrics
+from sentiment import metrics, rights
 from sentiment.settings import (
     KafkaSettings,
     LocalSettings,
@@ -60,13 +60,32 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
+def rights_table() -> str:
+    """Every right on brokers with ACLs as a Markdown table: part, right, on what."""
+    named: dict[tuple[str, str, str], list[str]] = {}
+    for right in rights.RIGHTS:
+        key = (right.part, right.operation, right.resource)
+        named.setdefault(key, []).append(
+            f"`{{{right.setting}}}{right.suffix}`" if right.suffix else f"`{right.setting}`"
+        )
+    rows = ["| part | right | on |", "|---|---|---|"]
+    for (part, operation, resource), names in named.items():
+        rows.append(f"| {part} | {operation} | {resource} {', '.join(names)} |")
+    return "\n".join(rows)
+
+
 def fill(document: str) -> str:
     """A document with what stands between its markers replaced by the present tables.
 
     Raises:
         ValueError: A marker is missing.
     """
-    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
+    tables = {
+        "settings": settings_table(),
+        "rights": rights_table(),
+        "metrics": metrics_table(),
+    }
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: generated -->\n", f"\n<!-- {name}: end -->"
         before, rest = document.split(begin, 1)
         _, after = rest.split(end, 1)

@@ -1,9 +1,10 @@
 """The topics: which there are, how each is shaped, creating and checking them."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -45,6 +46,9 @@ def wanted(settings: Settings) -> list[Topic]:
             partitions,
             {"retention.ms": str(30 * DAY_MS), "max.message.bytes": "2097152"},
         ),
+        # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
+        # they are small, and as rare as an operator's commands.
+        Topic(names.redriven, partitions, {"retention.ms": "-1"}),
         Topic(names.tallies, partitions, week),
         Topic(names.trends, partitions, week),
         # People's labels are few and dear: kept until somebody decides otherwise.
@@ -69,17 +73,28 @@ class TopicState:
     created: bool = False
 
 
-def check(settings: Settings, admin: AdminClient | None = None) -> list[TopicState]:
+def check(
+    settings: Settings, admin: AdminClient | None = None, topics: Sequence[Topic] | None = None
+) -> list[TopicState]:
     """Compare the cluster's topics with those wanted.
+
+    Args:
+        settings: Where Kafka is, and what is wanted.
+        admin: A client to ask with; by default a new one.
+        topics: The topics to look at; None: all that are wanted.
 
     Raises:
         BrokerError: Kafka can't be reached.
     """
     present = kafka.describe_cluster(settings.kafka, admin).topics
+    topics = wanted(settings) if topics is None else topics
+    hidden = _hidden(settings, [topic.name for topic in topics if topic.name not in present])
     states = []
-    for topic in wanted(settings):
+    for topic in topics:
         count = len(present[topic.name].partitions) if topic.name in present else 0
-        if not count:
+        if topic.name in hidden:
+            problem = "hidden: we have no right to see it"
+        elif not count:
             problem = "missing"
         elif count < topic.partitions:
             problem = f"has {count} partitions, fewer than TOPICS_PARTITIONS={topic.partitions}"
@@ -89,21 +104,26 @@ def check(settings: Settings, admin: AdminClient | None = None) -> list[TopicSta
     return states
 
 
-def create(settings: Settings) -> list[TopicState]:
+def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
     """Create the topics that are missing; leave those that exist as they are.
 
+    Args:
+        settings: Where Kafka is, and what is wanted.
+        topics: The topics to create; None: all that are wanted.
+
     Returns:
-        The state of every wanted topic afterwards.
+        The state of each of them afterwards.
 
     Raises:
         BrokerError: Kafka can't be reached.
         TopicError: A topic couldn't be created.
     """
     admin = kafka.new_admin(settings.kafka)
-    missing = {state.name for state in check(settings, admin) if not state.partitions}
+    topics = wanted(settings) if topics is None else topics
+    missing = {state.name for state in check(settings, admin, topics) if not state.partitions}
     new = [
         NewTopic(topic.name, topic.partitions, settings.topics.replication, config=topic.config)
-        for topic in wanted(settings)
+        for topic in topics
         if topic.name in missing
     ]
     futures = admin.create_topics(new, operation_timeout=30) if new else {}
@@ -118,11 +138,11 @@ def create(settings: Settings) -> list[TopicState]:
                     "Check TOPICS_PARTITIONS, TOPICS_REPLICATION and the right to create topics.",
                 ) from None
     deadline = time.monotonic() + SPREAD_S
-    states = check(settings, admin)
+    states = check(settings, admin, topics)
     # The broker that is asked may hear of a new topic a little after the one that made it.
     while any(not state.partitions for state in states) and time.monotonic() < deadline:
         time.sleep(0.1)
-        states = check(settings, admin)
+        states = check(settings, admin, topics)
     return [
         TopicState(state.name, state.partitions, state.problem, state.name in missing)
         for state in states
@@ -138,9 +158,34 @@ def require(settings: Settings, *names: str) -> None:
     """
     present = kafka.describe_cluster(settings.kafka).topics
     missing = [name for name in names if name not in present]
+    if hidden := _hidden(settings, missing):
+        raise TopicError(
+            f"Topic {', '.join(map(repr, hidden))} is hidden from us"
+            f" at {settings.kafka.bootstrap_servers}: we have no right on it.",
+            "docs/operations.md lists the rights that each part needs.",
+        )
     if missing:
         raise TopicError(
             f"Topic {', '.join(map(repr, missing))} does not exist"
             f" at {settings.kafka.bootstrap_servers}.",
             "Create all topics with `sentiment topics`.",
         )
+
+
+def _hidden(settings: Settings, names: list[str]) -> list[str]:
+    """Those of the topics that are not listed for us and that, by ACLs, we may not ask about.
+
+    Brokers answer so whether or not there is such a topic.
+    """
+    if not names:
+        return []
+    admin = kafka.new_admin(settings.kafka)
+    asked = admin.describe_topics(
+        TopicCollection(names), request_timeout=settings.kafka.connect_timeout_s
+    )
+    return [
+        name
+        for name, answer in asked.items()
+        if isinstance(error := answer.exception(), KafkaException)
+        and error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    ]

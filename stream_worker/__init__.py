@@ -6,5 +6,7 @@
 - `transaction`: the transactional producer, and what to do about each of its errors
 - `intake`: the consumer: assignment, batches, rewinding, lag
 - `champion`: keeps the served model up to date beside the running loop
+- `dlq`: operators' commands for dead letters
+- `replay`: classifies a time range again, beside the live group
 - `worker`: the loop that ties these together
 """

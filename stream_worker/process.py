@@ -10,6 +10,7 @@ from sentiment.health import HealthServer
 from sentiment.registry import Registry
 from sentiment.settings import Settings
 from stream_worker.champion import Champion
+from stream_worker.watchdog import Watchdog
 from stream_worker.worker import Worker
 
 log = logs.get(__name__)
@@ -47,9 +48,12 @@ def run(settings: Settings) -> None:
     health.start()
     log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
     champion.start()
+    watchdog = Watchdog(worker.stuck, settings.worker.stuck_timeout_s)
+    watchdog.start()
     try:
         worker.run()
     finally:
+        watchdog.stop()
         champion.stop()
         health.stop()
 

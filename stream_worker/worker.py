@@ -23,6 +23,7 @@ from stream_worker.decoding import Decoded, decode
 from stream_worker.intake import Intake
 from stream_worker.scoring import Answers, Models, answer
 from stream_worker.transaction import AbortedError, Transactions
+from stream_worker.watchdog import Watchdog
 
 log = logs.get(__name__)
 
@@ -75,6 +76,8 @@ class Worker:
             SentimentError: Why it can't go on. Nothing uncommitted is lost.
         """
         log.info("worker starts", group=self._settings.worker.group_id)
+        watchdog = Watchdog(self.stuck, self._settings.worker.stuck_timeout_s)
+        watchdog.start()
         try:
             while not self._stopping.is_set():
                 self._turn()
@@ -83,6 +86,7 @@ class Worker:
             self._intake.close()
             self._committer.shutdown()
             self._scorer.shutdown()
+            watchdog.stop()
         log.info("worker has left the group")
 
     def stop(self) -> None:

@@ -103,7 +103,14 @@ class Outbox:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(POLL_S)
+            producer = self._producer
+            try:
+                producer.poll(POLL_S)
+            except KafkaException as error:
+                # A right that we lack, or have lost: the next one may have it again.
+                log.warning("producer replaced", reason=str(error))
+                self._renew(producer, error)
+                self._stopping.wait(POLL_S)
 
 
 def _report(outcomes: Outcomes, number: int, error: KafkaError | None, message: Message) -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -76,12 +76,13 @@ def results(
             raise
 
 
-def parse_since(text: str, now: float) -> "Start":
+def parse_since(text: str, now: float, option: str = "--since") -> "float | Literal['beginning']":
     """Read a point in time.
 
     Args:
         text: `beginning`, a duration, or a time by RFC 3339; without a zone it is local.
         now: Seconds since 1970.
+        option: Where it was given.
 
     Returns:
         `beginning`, or seconds since 1970.
@@ -97,7 +98,7 @@ def parse_since(text: str, now: float) -> "Start":
         return max(0.0, datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
         raise InputError(
-            f"--since {text!r} is no point in time.",
+            f"{option} {text!r} is no point in time.",
             "Give `beginning`, a duration such as 30s, 10m, 2h or 7d, or a time such as"
             " 2026-01-31T08:00:00Z.",
         ) from None

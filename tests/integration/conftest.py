@@ -6,11 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.publish import ensure_published
+from sentiment.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
+from tests.integration.replays import Replays
+from tests.integration.secure_kafka import SecureKafka, secure_kafka
 from tests.integration.workers import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
+
+
+@pytest.fixture(scope="session")
+def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A broker of its own, with passwords, certificates and ACLs."""
+    with secure_kafka(tmp_path_factory.mktemp("secure-kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +39,33 @@ def start_worker(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
     workers: list[WorkerProcess] = []
 
-    def start(**environment: str) -> WorkerProcess:
+    def start(*program: str, **environment: str) -> WorkerProcess:
         log = tmp_path / f"worker-{len(workers)}.log"
-        workers.append(WorkerProcess(log, {**os.environ, **environment}))
+        run = program or ("-m", "sentiment", "worker")
+        workers.append(WorkerProcess(log, {**os.environ, **environment}, run))
         return workers[-1]
 
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture(scope="session")
+def challenged(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry of the replays' own: version 1 is the champion, version 2 the challenger."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('replay')}/mlflow.db"
+    ensure_published(tracking_uri=uri)
+    assert publish(bundled_model(), uri, alias="challenger") == "2"
+    return uri
+
+
+@pytest.fixture
+def replays(
+    settings: Settings, challenged: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Replays]:
+    """Replays into a topic of the test's own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", challenged)
+    replays = Replays(settings, challenged)
+    yield replays
+    if replays.exists():
+        replays.delete()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, Producer, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from sentiment import kafka, topics
@@ -118,6 +118,24 @@ def test_reading_from_a_time(settings: Settings, writer: Writer) -> None:
     with TopicReader(settings.kafka, topic, time.time() + 3600) as reader:
         assert set(rest(reader)) == set()
         assert writer.write("newer", 8) == set(rest(reader))
+
+
+def test_reading_from_offsets(settings: Settings, writer: Writer) -> None:
+    """Offsets by partition start there and leave the others out; what is gone is an error."""
+    writer.write("a", 40)
+    topic = settings.topics.results
+    with TopicReader(settings.kafka, topic, {1: 7, 2: OFFSET_BEGINNING}) as reader:
+        places = [(record.partition(), record.offset()) for record in reader.rest()]
+        assert sorted(places) == [(1, n) for n in range(7, 10)] + [(2, n) for n in range(10)]
+    gone = TopicPartition(topic, 1, 8)
+    # Its answer needs the client to be there.
+    admin = kafka.new_admin(settings.kafka)
+    admin.delete_records([gone])[gone].result(30)
+    with (
+        TopicReader(settings.kafka, topic, {1: 7}) as reader,
+        pytest.raises(TopicError, match="are gone"),
+    ):
+        rest(reader)
 
 
 def test_follow_ends_when_idle(settings: Settings, writer: Writer) -> None:

@@ -40,7 +40,7 @@ def test_too_few_partitions_are_a_problem_and_stay(settings: Settings) -> None:
     """A topic that exists is never changed; one that is too small is told, with exit code 1."""
     done = sentiment("topics", TOPICS_PARTITIONS=9)
     assert done.returncode == 1
-    assert done.stdout.count("has 4 partitions, fewer than TOPICS_PARTITIONS=9") == 6
+    assert done.stdout.count("has 4 partitions, fewer than TOPICS_PARTITIONS=9") == 7
     assert {state.partitions for state in topics.check(settings)} == {4}
 
 
@@ -59,7 +59,7 @@ def test_two_may_create_at_once(settings: Settings, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(f"TOPICS_{name}", f"{settings.topics.events}-{name}-both")
     with ThreadPoolExecutor(4) as pool:
         for states in pool.map(lambda _: topics.create(Settings()), range(4)):
-            assert [state.problem for state in states] == [""] * 6
+            assert [state.problem for state in states] == [""] * 7
 
 
 def test_what_the_cluster_refuses_is_told(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,24 @@ class WorkerProcess:
     Args:
         log: Where its log goes; appended to, so that restarts stay readable.
         environment: The whole environment of the process.
+        program: What Python is to run.
     """
 
-    def __init__(self, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        log: Path,
+        environment: dict[str, str],
+        program: Sequence[str] = ("-m", "sentiment", "worker"),
+    ) -> None:
         self._log = log
         self._environment = environment
+        self._program = program
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "sentiment", "worker"],
+                [sys.executable, *self._program],
                 stdout=log,
                 stderr=log,
                 env=self._environment,
@@ -69,11 +76,11 @@ class WorkerProcess:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.1)
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, timeout_s: float = 10) -> str:
         """What its probes' port answers; not any status but 200."""
         started = next(line for line in reversed(self.log.splitlines()) if '"port"' in line)
         address = f"http://127.0.0.1:{json.loads(started)['port']}{path}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=timeout_s) as answer:
             text: str = answer.read().decode()
             return text
 

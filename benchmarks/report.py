@@ -1,0 +1,153 @@
+"""`python -m benchmarks.report build/bench.json`: a run's figures into the documents.
+
+Writes the tables of `docs/performance.md` between their marks, and the chart of the README.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks import chart, cost, targets
+from benchmarks.candidates import PEERS, WORKER
+from benchmarks.targets import Report
+from sentiment.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "performance.md"
+CHART = ROOT / "docs" / "images" / "bench.svg"
+END = "<!-- bench: end -->"
+# A million texts a day, a billion, and a hundred billion.
+DAYS = (1e6, 1e9, 1e11)
+
+GUARANTEES = {peer.name: peer.guarantee for peer in PEERS}
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--document", type=Path, default=DOCUMENT, help="Where the tables go.")
+@click.option("--chart", "picture", type=Path, default=CHART, help="Where the chart goes.")
+def main(run: Path, document: Path, picture: Path) -> None:
+    """Write the figures of RUN, made by `make bench`, into the documents."""
+    report = json.loads(run.read_text())
+    document.write_text(fill(document.read_text(), tables(report)))
+    picture.write_text(chart.render(report))
+    click.echo(f"{document} and {picture} have the figures of {run}")
+
+
+def fill(text: str, made: dict[str, str]) -> str:
+    """A document with what stands between its marks replaced.
+
+    Args:
+        text: Has `<!-- bench: NAME -->` and `END` around each table.
+        made: The tables by name.
+
+    Raises:
+        InputError: A table has no place in the document.
+    """
+    for name, table in made.items():
+        before, mark, rest = text.partition(f"<!-- bench: {name} -->\n")
+        _, end, after = rest.partition(END)
+        if not end:
+            raise InputError(f"The document has no place marked 'bench: {name}'.")
+        text = f"{before}{mark}{table}{end}{after}"
+    return text
+
+
+def tables(report: Report) -> dict[str, str]:
+    """The tables of a run in Markdown, by the names of their places."""
+    return {
+        "run": _run(report),
+        "targets": _table(
+            ("measured", "must reach", "measured", "reached"),
+            [(row.what, row.target, row.shown, row.verdict) for row in targets.rows(report)],
+        ),
+        **{f"rates, {name}": _rates(report, name) for name in report["speed"]},
+        "phases": _phases(report),
+        "memory": _memory(report),
+        "cost": _cost(report),
+    }
+
+
+def _run(report: Report) -> str:
+    machine, backlogs = report["machine"], report["backlogs"]
+    sizes = ", ".join(f"{count:,} {name}" for name, count in backlogs.items())
+    quick = "A quick run (`--quick`)" if report["quick"] else "A full run"
+    return (
+        f"{quick}: {sizes}; {report['partitions']} partitions; one process per candidate;"
+        f" {machine['cores']} cores ({machine['processor']}) that the broker shares; Python"
+        f" {machine['python']}.\n"
+    )
+
+
+def _rates(report: Report, name: str) -> str:
+    texts = report["speed"][name]
+    lines = []
+    for candidate, figures in texts.items():
+        runs = ", ".join(f"{rate:,.0f}" for rate in figures["runs"])
+        lines.append((
+            f"**{candidate}**" if candidate == WORKER else candidate,
+            GUARANTEES.get(candidate, "exactly once"),
+            f"{figures['events_per_second']:,.0f}",
+            f"{targets.over(texts, candidate):,.2f}",
+            f"{figures['processor_s']:,.1f}",
+            f"{figures['broker_s']:,.1f}",
+            runs if len(figures["runs"]) > 1 else "",
+        ))  # fmt: skip
+    table = _table(
+        (
+            "candidate",
+            "after a kill",
+            "events/s",
+            "the worker is … times as fast",
+            "its processor s per million",
+            "the broker's",
+            "all runs, events/s",
+        ),
+        lines,
+    )
+    left_out = [f"- {peer} is left out: {why}\n" for peer, why in report["left_out"].items()]
+    return table + ("\n" + "".join(left_out) if left_out else "")
+
+
+def _phases(report: Report) -> str:
+    spent = report["phases_s"]
+    phases = list(dict.fromkeys(phase for of_texts in spent.values() for phase in of_texts))
+    lines = [
+        (f"`{phase}`", *(f"{of_texts.get(phase, 0):.2f}" for of_texts in spent.values()))
+        for phase in sorted(phases, key=lambda phase: phase == "elapsed")
+    ]
+    return _table(("seconds per million events", *spent), lines)
+
+
+def _memory(report: Report) -> str:
+    if not report["memory_mb"]:
+        return "Not in this run.\n"
+    lines = [(f"{int(count):,}", f"{mb:,.0f} MB") for count, mb in report["memory_mb"].items()]
+    return _table(("after events", "resident memory"), lines)
+
+
+def _cost(report: Report) -> str:
+    pace = report["speed"][targets.SHORT][WORKER]
+    lines = []
+    for texts in DAYS:
+        found = cost.cost(texts, pace["events_per_second"], pace["processor_s"])
+        lines.append((
+            f"{texts:,.0f}",
+            f"{found['average_per_second']:,.0f}",
+            f"{found['pods']:,}",
+            f"{found['cores']:,.2f}",
+        ))  # fmt: skip
+    return _table(("texts a day", "a second on average", "pods", "cores busy on average"), lines)
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    # A bar in a cell would begin another one.
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+if __name__ == "__main__":
+    main()

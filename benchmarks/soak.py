@@ -1,0 +1,146 @@
+"""`make soak`: a worker at half of its full rate for an hour; nothing of it may grow.
+
+First the full rate is measured on a backlog, then events come at a share of it. Memory, threads and
+open files are sampled from outside; the first quarter is left out, since caches fill in it.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import psutil
+
+from benchmarks import bench, events, machine
+from benchmarks.bench import Backlog, Bench
+from benchmarks.growth import Sample, table, verdict
+from benchmarks.measure import Progress
+from benchmarks.progress import say
+from sentiment import kafka, logs
+
+# Enough to see the full rate through the first seconds of a start.
+BACKLOG = 200_000
+FULL_RATE_S = 30.0
+# A sample costs the worker nothing and a percent of a core here; an hour has 720 of them.
+SAMPLE_S = 5.0
+# How often events are sent: a hundredth of a second of them at a time is an even stream.
+TICK_S = 0.01
+
+
+@click.command()
+@click.option("--minutes", type=float, default=60.0, show_default=True, help="How long.")
+@click.option("--rate", type=float, help="Events per second.  [default: half of the full rate]")
+@click.option("--output", type=Path, default=Path("build/soak.json"), help="Where the JSON goes.")
+def main(*, minutes: float, rate: float | None, output: Path) -> None:
+    """Let a worker run for long and see whether anything of it grows; exit code 1 if so."""
+    logs.configure()
+    texts = events.write()["40-word texts"]
+    with bench.opened() as place:
+        chosen = rate or _full_rate(place, texts) / 2
+        say(f"{minutes:g} minutes at {chosen:,.0f} events per second")
+        samples = _soak(place, texts, chosen, minutes * 60)
+    report = {
+        "minutes": minutes,
+        "events_per_second": chosen,
+        **verdict(samples),
+        "machine": machine.describe(),
+        "samples": [asdict(sample) for sample in samples],
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=2) + "\n")
+    print(table(report))
+    say(f"figures written to {output}")
+    if report["grows"]:
+        raise SystemExit(1)
+
+
+def _full_rate(place: Bench, texts: Sequence[str]) -> float:
+    say("measuring the full rate")
+    backlog = events.backlog(place, "soak", texts, BACKLOG)
+    group = place.name("full")
+    with (
+        place.progress(backlog.topic, group) as done,
+        place.worker(backlog.topic, group, place.topic("results")) as process,
+    ):
+        return place.pace(process, done, backlog, FULL_RATE_S).events_per_second
+
+
+def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> list[Sample]:
+    topic, group = place.topic("events"), place.name("soak")
+    sender = Sender(place, Backlog("soak", topic, 0), texts, rate)
+    samples: list[Sample] = []
+    with (
+        place.progress(topic, group) as done,
+        place.worker(topic, group, place.topic("results")) as process,
+        closing(sender),
+    ):
+        sender.start()
+        while not done():
+            time.sleep(SAMPLE_S)
+        began = time.monotonic()
+        while (at_s := time.monotonic() - began) < seconds:
+            samples.append(_sample(process, at_s, sender, done))
+            if len(samples) % 12 == 0:
+                last = samples[-1]
+                say(f"minute {at_s / 60:.0f}: {last.memory_mib:.0f} MiB, lag {last.lag:,}")
+            time.sleep(SAMPLE_S)
+    return samples
+
+
+def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Progress) -> Sample:
+    # In this order: what is sent in between would count as lag otherwise.
+    committed = done()
+    with process.oneshot():
+        return Sample(
+            at_s,
+            process.memory_info().rss / 2**20,
+            process.num_threads(),
+            process.num_fds(),
+            max(sender.sent - committed, 0),
+        )
+
+
+class Sender(threading.Thread):
+    """Sends events at a rate until it is closed.
+
+    Attributes:
+        sent: Events so far.
+    """
+
+    def __init__(self, place: Bench, backlog: Backlog, texts: Sequence[str], rate: float) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._producer = kafka.new_producer(place.settings.kafka, linger_ms=5)
+        self._topic = backlog.topic
+        self._partitions = place.settings.topics.partitions
+        self._values = [json.dumps({"text": text, "source": "soak"}) for text in texts]
+        self._rate = rate
+        self._stopping = threading.Event()
+        self.sent = 0
+
+    def run(self) -> None:
+        """Send."""
+        began = time.monotonic()
+        while not self._stopping.wait(TICK_S):
+            due = int((time.monotonic() - began) * self._rate)
+            for number in range(self.sent, due):
+                value = self._values[number % len(self._values)]
+                try:
+                    self._producer.produce(self._topic, value, partition=number % self._partitions)
+                except BufferError:
+                    break
+                self.sent = number + 1
+            self._producer.poll(0)
+
+    def close(self) -> None:
+        """Stop sending."""
+        self._stopping.set()
+        self.join()
+        self._producer.flush(events.FLUSH_S)
+
+
+if __name__ == "__main__":
+    main()

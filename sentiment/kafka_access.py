@@ -1,0 +1,154 @@
+"""Whether the brokers let us in and let us do things, as sentences for people.
+
+librdkafka tries again for ever and tells each failure to callbacks only, so that a wrong password
+looks like a broker that doesn't answer. Each client has an `Access`, which listens to both.
+"""
+
+import logging
+import re
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+from sentiment import logs, metrics
+from sentiment.errors import BrokerError
+from sentiment.settings import KafkaSettings
+
+log = logs.get(__name__)
+
+# librdkafka logs each lost connection at error level and then mends it; an operator wants its
+# warnings under a name of their own that can be silenced.
+_librdkafka = logging.getLogger("librdkafka")
+
+# A refused client tries again several times a second; an operator reads it once.
+QUIET_S = 30.0
+# How often one that waits for a first answer looks whether it was refused meanwhile.
+LOOK_S = 0.5
+# Between two questions that fail at once.
+PAUSE_S = 0.1
+
+# A broker that is stopping closes connections too, so that none of these ends a wait.
+CLOSED = ("in state APIVERSION_QUERY", "in state SSL_HANDSHAKE", "SSL connection closed by peer")
+
+# Waiting mends none of these.
+FORBIDDEN = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+
+CREDENTIALS = (
+    "Check KAFKA_SASL_MECHANISM and the user and password, or the token's server and secret, in"
+    " the environment or in SENTIMENT_SECRETS_DIR."
+)
+TLS = (
+    "Check KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_LOCATION, and KAFKA_SSL_CERTIFICATE_LOCATION"
+    " where the brokers ask for a certificate."
+)
+
+
+class Access:
+    """Listens to one client: `told` is its `error_cb`, and this object its logger.
+
+    Args:
+        settings: How the client reaches Kafka.
+
+    Attributes:
+        refusal: Why the brokers don't let the client in, once it is known.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._servers = settings.bootstrap_servers
+        self._said_at = -QUIET_S
+        self._closed = ""
+        self.refusal: BrokerError | None = None
+
+    def log(self, level: int, line: str, *parts: object) -> None:
+        """Pass a line of librdkafka on.
+
+        A connection that a broker closes at once, as one with TLS does to a client without, is told
+        in no other way.
+        """
+        _librdkafka.log(level, line, *parts)
+        said = str(parts[-1])
+        if any(words in said for words in CLOSED):
+            self._closed = _reason(said)
+
+    def told(self, error: KafkaError) -> None:
+        """Take an error in that concerns the whole client."""
+        said = error.str()
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - its only name
+            kind, hint = "credentials", CREDENTIALS
+        elif error.code() == KafkaError._SSL or "SSL alert" in said:  # noqa: SLF001 - same
+            kind, hint = "tls", TLS
+        else:
+            return
+        what = "refuse our credentials" if kind == "credentials" else "and we don't agree on TLS"
+        self.refusal = BrokerError(f"The brokers at {self._servers} {what}: {_reason(said)}.", hint)
+        metrics.REFUSALS.labels(kind).inc()
+        if time.monotonic() - self._said_at > QUIET_S:
+            # A worker goes on: brokers that restart, or a password that is being changed.
+            self._said_at = time.monotonic()
+            log.error("brokers refuse us", kind=kind, reason=self.refusal.message, hint=hint)
+
+    def unreachable(self, error: KafkaException) -> BrokerError:
+        """The sentence for a Kafka that doesn't answer."""
+        cause = error.args[0]
+        if isinstance(cause, KafkaError) and (denied := forbidden(cause)):
+            return denied
+        if self.refusal:
+            return self.refusal
+        if self._closed:
+            return BrokerError(
+                f"The brokers at {self._servers} close each connection at once: {self._closed}.",
+                f"One of us speaks TLS or SASL and the other doesn't. {TLS}",
+            )
+        reason = cause.str() if isinstance(cause, KafkaError) else str(cause)
+        return BrokerError(
+            f"No Kafka broker answers at {self._servers}: {reason}.",
+            "Start one with `sentiment kafka`, or set KAFKA_BOOTSTRAP_SERVERS to a running one.",
+        )
+
+    def first_answer(
+        self, client: AdminClient | Consumer, timeout_s: float, topic: str | None = None
+    ) -> ClusterMetadata:
+        """Which topics there are; the first question to ask a cluster.
+
+        Args:
+            client: The client that this listens to; a consumer that reads nothing yet.
+            timeout_s: Longest wait, in seconds.
+            topic: Only this topic; None: all.
+
+        Raises:
+            BrokerError: Nobody answers, or they refuse us, which is told at once.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left = max(deadline - time.monotonic(), PAUSE_S)
+            try:
+                if topic is None:
+                    return client.list_topics(timeout=min(LOOK_S, left))
+                return client.list_topics(topic, timeout=min(LOOK_S, left))
+            except KafkaException as error:
+                # What callbacks have to say comes with a poll.
+                client.poll(PAUSE_S)
+                if self.refusal or time.monotonic() > deadline:
+                    raise self.unreachable(error) from None
+
+
+def _reason(said: str) -> str:
+    """What librdkafka says, without the addresses before it and the times behind it."""
+    return re.sub(r"^(\S+/(bootstrap|\d+)\]?: )+| \(after .*$", "", said)
+
+
+def forbidden(error: KafkaError) -> BrokerError | None:
+    """The sentence for a right that we lack; None where the error is about something else."""
+    if error.code() not in FORBIDDEN:
+        return None
+    return BrokerError(
+        f"The brokers know us and don't allow this: {error.str()}.",
+        "docs/operations.md lists the rights that each part needs; grant the one that is missing.",
+    )

@@ -1,0 +1,63 @@
+"""What each part does on brokers with ACLs, and so the rights that it needs and no others.
+
+The table of `docs/operations.md` is made from this one, and the tests grant exactly what it says. A
+right to read or write includes the one to describe.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sentiment.settings import Settings
+
+
+@dataclass(frozen=True)
+class Right:
+    """One thing that a part does.
+
+    Attributes:
+        part: Who does it.
+        operation: Kafka's name of what is done.
+        resource: What kind of thing that is done to.
+        setting: The setting that holds its name.
+        suffix: What follows that in the name; a star at the end stands for anything.
+    """
+
+    part: Literal["worker", "page", "produce", "results", "topics"]
+    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
+    resource: Literal["topic", "group", "transactional id"]
+    setting: str
+    suffix: str = ""
+
+    def name(self, settings: Settings) -> str:
+        """The name of the thing."""
+        section, _, field = self.setting.lower().partition("_")
+        return f"{getattr(getattr(settings, section), field)}{self.suffix}"
+
+
+_OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
+_OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
+
+RIGHTS: tuple[Right, ...] = (
+    Right("worker", "READ", "topic", "TOPICS_EVENTS"),
+    *(Right("worker", "WRITE", "topic", name) for name in _OUTPUTS),
+    Right("worker", "READ", "group", "WORKER_GROUP_ID"),
+    # The name that a worker gives itself where WORKER_TRANSACTIONAL_ID is not set.
+    Right("worker", "WRITE", "transactional id", "WORKER_GROUP_ID", "-*"),
+    Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
+    Right("page", "READ", "topic", "TOPICS_RESULTS"),
+    Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
+    Right("results", "READ", "topic", "TOPICS_RESULTS"),
+    *(
+        Right("topics", operation, "topic", name, suffix)
+        for operation in ("CREATE", "DESCRIBE")
+        for name, suffix in (
+            *((name, "") for name in ("TOPICS_EVENTS", *_OUTPUTS, *_OTHERS)),
+            ("TOPICS_DEAD_LETTERS", ".redriven"),
+        )
+    ),
+)
+
+
+def of(part: str) -> list[Right]:
+    """The rights of one part."""
+    return [right for right in RIGHTS if right.part == part]

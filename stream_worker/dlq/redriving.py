@@ -1,0 +1,122 @@
+"""One run of `sentiment dlq redrive`: what becomes of each dead letter."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sentiment import events
+from sentiment.events import EventError
+from sentiment.settings import Settings
+from stream_worker.dlq.letters import DeadLetter
+from stream_worker.dlq.mending import MendingError, mend
+from stream_worker.dlq.scan import Scan
+from stream_worker.dlq.sending import Ready, Sender
+
+# A transaction's round trips are a few milliseconds: with as many in one they don't count, and a
+# run that is killed has at most this many to mend again.
+BATCH = 500
+# A batch holds values of up to 64 KiB and their headers; this bounds it where all are large.
+BATCH_BYTES = 8 * 1024 * 1024
+
+
+class LeftError(Exception):
+    """A dead letter that is left where it is; the text says why."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a dead letter.
+
+    Attributes:
+        letter: The dead letter.
+        outcome: `redriven`; `left`, for a reason; or `redriven_before`, and so passed over.
+        reason: Why it was left.
+        ready: What was sent; None if it was not sent.
+    """
+
+    letter: DeadLetter
+    outcome: str
+    reason: str = ""
+    ready: Ready | None = None
+
+
+@dataclass
+class Redrive:
+    """Redrives the selected dead letters.
+
+    Attributes:
+        settings: The topics, and what an event may be.
+        scan: The selected dead letters.
+        sender: Sends them; None: nothing is sent, only told.
+        through: The mending command; empty: values are sent as they are.
+        limit_s: How long the command may take for one value, in seconds.
+        again: Redrive those too that have been redriven.
+        tell: Called with what became of each, once that is certain.
+        counts: How many had which outcome.
+    """
+
+    settings: Settings
+    scan: Scan
+    sender: Sender | None
+    through: str
+    limit_s: float
+    again: bool
+    tell: Callable[[Fate], None]
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        """Redrive them, in order per partition.
+
+        Raises:
+            FencedError, TransactionError, BrokerError: It ends early; what was told is certain.
+        """
+        batch: list[Ready] = []
+        size = 0
+        for letter in self.scan.letters():
+            if letter in self.scan.redriven and not self.again:
+                self._settle(Fate(letter, "redriven_before"))
+                continue
+            try:
+                batch.append(self._prepare(letter))
+            except (LeftError, MendingError) as error:
+                self._settle(Fate(letter, "left", str(error)))
+                continue
+            size += len(letter.value) + len(batch[-1].value)
+            if len(batch) >= BATCH or size > BATCH_BYTES:
+                self._send(batch)
+                batch, size = [], 0
+        self._send(batch)
+
+    def _send(self, batch: list[Ready]) -> None:
+        if self.sender and batch:
+            self.sender.send(batch, self.scan.topic_id)
+        for ready in batch:
+            self._settle(Fate(ready.letter, "redriven", ready=ready))
+
+    def _settle(self, fate: Fate) -> None:
+        self.counts[fate.outcome] += 1
+        self.tell(fate)
+
+    def _prepare(self, letter: DeadLetter) -> Ready:
+        """Mend a dead letter and check what would be sent.
+
+        Raises:
+            LeftError, MendingError: It is not to be sent.
+        """
+        if letter.input is None:
+            raise LeftError("its headers don't tell where it came from: no worker wrote it")
+        if letter.input.topic != self.settings.topics.events:
+            raise LeftError(
+                f"it came from {letter.input.topic!r}, which is not"
+                f" TOPICS_EVENTS={self.settings.topics.events}"
+            )
+        value = mend(self.through, letter.value, self.limit_s) if self.through else letter.value
+        # What the worker would only send back here has no use on the events topic.
+        most = self.settings.worker.max_event_bytes
+        if len(value) > most:
+            raise LeftError(f"too_large: {len(value)} bytes, more than {most}")
+        try:
+            events.decode_event(value)
+        except EventError as error:
+            raise LeftError(f"{error.code}: {error.message}") from None
+        return Ready(letter, value)

@@ -1,0 +1,78 @@
+"""One pass over the dead letters that stand on the topic now."""
+
+from collections.abc import Iterator
+from typing import Self
+
+from sentiment.progress import Progress
+from sentiment.reader import Start, TopicReader
+from sentiment.settings import Settings
+from stream_worker.dlq import letters, marks
+from stream_worker.dlq.letters import DeadLetter
+from stream_worker.dlq.marks import Marks
+from stream_worker.dlq.selection import Selection
+
+
+class Scan:
+    """Reads committed dead letters, up to the end of the topic as it is now.
+
+    Args:
+        settings: Where Kafka is, and its topics.
+        selection: Which of them are wanted.
+
+    Attributes:
+        redriven: Those that have been redriven already.
+        missing: Ids of the selection that no dead letter was found for; complete at the end.
+        topic_id: Id of the dead-letter topic.
+        progress: Says on standard error how far it is; to be cleared before anything is printed.
+
+    Raises:
+        BrokerError: Kafka doesn't answer.
+        TopicError: A topic doesn't exist.
+    """
+
+    def __init__(self, settings: Settings, selection: Selection) -> None:
+        self._selection = selection
+        self.progress = Progress()
+        self.missing = set(selection.ids)
+        start: Start = "beginning" if selection.since is None else selection.since
+        self._reader = TopicReader(settings.kafka, settings.topics.dead_letters, start)
+        try:
+            self._starts, self._ends = self._reader.positions(), self._reader.ends()
+            self.redriven = Marks(self._starts, self._ends)
+            self.topic_id = marks.topic_id(settings)
+            for mark in marks.read(settings, self.topic_id):
+                self.redriven.add(mark)
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """The selected dead letters, in order per partition; ends early when all ids are found."""
+        selection = self._selection
+        # An event's place may be that of several, if its topic was made anew: they all count.
+        sought = set(selection.ids)
+        for count, record in enumerate(self._reader.rest(), 1):
+            self.progress.update(count, self._share())
+            letter = letters.read(record)
+            if selection.ids:
+                named = selection.named(letter, self._reader.topic)
+                if not named:
+                    continue
+                self.missing -= named
+                sought -= {letter.id, f"{self._reader.topic}-{letter.id}"}
+            if selection.matches(letter):
+                yield letter
+            if selection.ids and not sought:
+                return
+
+    def _share(self) -> float:
+        """How much of the topic has been read, from 0 to 1."""
+        whole = sum(self._ends.values()) - sum(self._starts.values())
+        done = sum(self._reader.positions().values()) - sum(self._starts.values())
+        return min(1.0, done / whole) if whole else 1.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()

@@ -1,0 +1,168 @@
+"""What makes two commands the same replay, and how far each partition of it is."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from confluent_kafka import TopicPartition
+from msgspec import Struct
+
+from sentiment.errors import InputError
+from sentiment.events import Model
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command asks for.
+
+    Attributes:
+        since: Begin of the range, as it was written.
+        until: Its end, as it was written; None: what is there at the start.
+        uri: The model's address, such as `models:/sentiment@challenger`.
+        output: The topic that takes the results.
+        group_id: Keeps the offsets; nobody joins it.
+        rate: Most events a second; None: as fast as possible.
+    """
+
+    since: str
+    until: str | None
+    uri: str
+    output: str
+    group_id: str
+    rate: float | None = None
+
+
+class Plan(Struct, frozen=True):
+    """What was settled at a replay's first start, and stays.
+
+    Attributes:
+        since: As in the order: `2h` means the two hours before the first start, not the next one.
+        until: As in the order.
+        uri: As in the order.
+        model: The version that the address named then.
+        from_s: Begin of the range in seconds since 1970; None: the oldest event.
+        to_s: Its end, exclusive.
+        topic_id: Kafka's id of the output topic: one that is made anew begins a new replay.
+    """
+
+    since: str
+    until: str | None
+    uri: str
+    model: Model
+    from_s: float | None
+    to_s: float
+    topic_id: str
+
+    @property
+    def model_uri(self) -> str:
+        """The address of the very version."""
+        return f"models:/{self.model.name}/{self.model.version}"
+
+    def __str__(self) -> str:
+        begin = "the oldest event" if self.from_s is None else time_of(self.from_s)
+        model = f"{self.model.name} version {self.model.version}"
+        return f"{begin} to {time_of(self.to_s)} with {model}"
+
+
+class Mark(Struct, frozen=True):
+    """How far one input partition is, and what became of its events so far.
+
+    Kept as the metadata of the committed offset, and so always true to what is in the topic.
+
+    Attributes:
+        plan: The replay that it belongs to.
+        start: First offset of the range.
+        next: The offset to read next, which is also the committed one.
+        end: One after the last offset of the range.
+        results: Number of results.
+        tombstones: Records without a value.
+        dead_letters: Events without a result, by error code.
+    """
+
+    plan: Plan
+    start: int
+    next: int
+    end: int
+    results: int = 0
+    tombstones: int = 0
+    dead_letters: dict[str, int] = {}
+
+    def advanced(
+        self, reached: int, results: int, tombstones: int, dead_letters: Mapping[str, int]
+    ) -> "Mark":
+        """The mark after a further batch that ends before the offset `reached`."""
+        return msgspec.structs.replace(
+            self,
+            next=reached,
+            results=self.results + results,
+            tombstones=self.tombstones + tombstones,
+            dead_letters=dict(Counter(self.dead_letters) + Counter(dead_letters)),
+        )
+
+    def committed(self, topic: str, partition: int) -> TopicPartition:
+        """As an offset to commit."""
+        metadata = msgspec.json.encode(self).decode()
+        return TopicPartition(topic, partition, self.next, metadata)
+
+
+def mark_of(metadata: str | None) -> Mark | None:
+    """The mark in a committed offset's metadata; None where there is none."""
+    try:
+        return msgspec.json.decode(metadata or "", type=Mark)
+    except msgspec.DecodeError:
+        return None
+
+
+def plan_of(marks: Mapping[int, Mark]) -> Plan:
+    """The plan that all marks of a replay share."""
+    return next(iter(marks.values())).plan
+
+
+def require_same(order: Order, marks: Mapping[int, Mark]) -> None:
+    """Make sure that an order asks to go on with the replay that was begun.
+
+    Raises:
+        InputError: It asks for another one, or that one is finished.
+    """
+    plan = plan_of(marks)
+    other_model = order.uri not in {plan.uri, plan.model_uri}
+    if other_model or (order.since, order.until) != (plan.since, plan.until):
+        until = f" --to {plan.until}" if plan.until else ""
+        model = plan.uri.removeprefix("models:/")
+        raise InputError(
+            f"Topic {order.output!r} holds another replay: {plan}.",
+            "Give this one a topic of its own. The other one was begun with"
+            f" --from {plan.since}{until} --model {model}.",
+        )
+    if all(mark.next >= mark.end for mark in marks.values()):
+        raise InputError(
+            f"This replay is finished: {order.output!r} has {plan}.",
+            f"Compare it: `sentiment replay compare --output-topic {order.output}`. To do it again,"
+            " name another topic, or delete this one first.",
+        )
+
+
+def summary(marks: Mapping[int, Mark]) -> dict[str, Any]:
+    """The figures of a replay by now, for people and programs."""
+    plan = plan_of(marks)
+    codes = sum((Counter(mark.dead_letters) for mark in marks.values()), Counter[str]())
+    results = sum(mark.results for mark in marks.values())
+    tombstones = sum(mark.tombstones for mark in marks.values())
+    return {
+        "model": {"name": plan.model.name, "version": plan.model.version},
+        "from": None if plan.from_s is None else time_of(plan.from_s),
+        "to": time_of(plan.to_s),
+        "finished": all(mark.next >= mark.end for mark in marks.values()),
+        "events": results + tombstones + codes.total(),
+        "results": results,
+        "dead_letters": dict(codes),
+        "tombstones": tombstones,
+    }
+
+
+def time_of(seconds: float) -> str:
+    """Seconds since 1970 by RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

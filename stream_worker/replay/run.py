@@ -1,0 +1,180 @@
+"""The loop of a replay: one partition after the other, each batch in one transaction."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaException, Message
+
+from sentiment import logs
+from sentiment.errors import BrokerError, TransactionError, WorkerError
+from sentiment.progress import Progress
+from sentiment.reader import TopicReader
+from sentiment.registry import LoadedModel
+from sentiment.settings import Settings
+from stream_worker.batch import classify
+from stream_worker.replay.begin import fencing_told
+from stream_worker.replay.offsets import Offsets
+from stream_worker.replay.plan import Mark, Order
+from stream_worker.transaction import AbortedError, Transactions
+
+log = logs.get(__name__)
+
+# How long a wait for records lasts before Ctrl-C is seen.
+POLL_S = 0.2
+# Several times what a broker needs to restart; after that, somebody should look.
+STALLED_S = 60.0
+# First and longest pause after an abort, as the worker's.
+ABORT_PAUSE_S = 0.1
+ABORT_PAUSE_MAX_S = 5.0
+# With a rate, so many batches a second: even enough, and far from a transaction per event.
+BATCHES_PER_S = 5
+
+
+class Replay:
+    """A replay that has begun.
+
+    Args:
+        settings: The settings tree.
+        order: What is asked for.
+        offsets: The replay's group.
+        model: Classifies all of it.
+        transactions: Ours alone.
+        marks: By input partition, as committed.
+
+    Attributes:
+        marks: How far each partition is; never ahead of what is committed.
+        stop: Ends the loop after its present batch.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what `begin` has settled
+        self,
+        settings: Settings,
+        order: Order,
+        offsets: Offsets,
+        model: LoadedModel,
+        transactions: Transactions,
+        marks: dict[int, Mark],
+    ) -> None:
+        self._settings = settings
+        self._topics = settings.topics.replace(results=order.output)
+        self._order = order
+        self._offsets = offsets
+        self._model = model
+        self._transactions = transactions
+        self._progress = Progress(
+            sum(mark.end - mark.start for mark in marks.values()), _done(marks)
+        )
+        self._aborts = 0
+        self.marks = marks
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Go on until all is done or `stop` is set.
+
+        Raises:
+            SentimentError: Why it can't go on. What is committed stays; the same command resumes.
+        """
+        try:
+            with fencing_told(self._order.output):
+                while left := [p for p, mark in self.marks.items() if mark.next < mark.end]:
+                    if self.stop.is_set():
+                        return
+                    self._attempt(left[0])
+        finally:
+            self._progress.clear()
+
+    def _attempt(self, partition: int) -> None:
+        """One partition, to its end or to an abort."""
+        try:
+            self._read(partition)
+        except AbortedError:
+            self._rewind()
+
+    def _rewind(self) -> None:
+        """After an abort, or a commit of which nobody knows: the committed offsets tell the truth.
+
+        Raises:
+            TransactionError: Too many in a row.
+        """
+        limit = self._settings.worker.max_consecutive_aborts
+        while (aborts := self._aborts + 1) < limit:
+            self._aborts = aborts
+            if self.stop.wait(min(ABORT_PAUSE_S * 2**aborts, ABORT_PAUSE_MAX_S)):
+                return
+            try:
+                marks = self._offsets.load()
+            except KafkaException as error:
+                log.warning("offsets can't be read", reason=error.args[0].str())
+                continue
+            if marks.keys() != self.marks.keys():
+                raise WorkerError(
+                    f"Somebody deleted offsets of group {self._order.group_id!r}.",
+                    "Delete the output topic and begin again.",
+                )
+            self.marks = marks
+            return
+        raise TransactionError(
+            f"{limit} transactions in a row were aborted; the log has each reason.",
+            "What is committed stays. Look at the brokers, then give the same command again.",
+        )
+
+    def _read(self, partition: int) -> None:
+        """Replay one partition from its mark on.
+
+        Raises:
+            AbortedError: Rewind.
+            BrokerError: Nothing comes any more.
+            TopicError: Events of the range have been deleted meanwhile.
+        """
+        mark = self.marks[partition]
+        most, rate = self._settings.worker.max_batch, self._order.rate
+        if rate:
+            most = min(most, max(1, int(rate / BATCHES_PER_S)))
+        topic = self._topics.events
+        with TopicReader(self._settings.kafka, topic, {partition: mark.next}) as reader:
+            progress_at = time.monotonic()
+            while mark.next < mark.end and not self.stop.is_set():
+                began = time.monotonic()
+                records = [r for r in reader.poll(POLL_S, most) if (r.offset() or 0) < mark.end]
+                reached = min(reader.positions()[partition], mark.end)
+                if reached > mark.next:
+                    mark = self._commit(partition, records, reached)
+                    progress_at = time.monotonic()
+                elif time.monotonic() - progress_at > STALLED_S:
+                    raise BrokerError(
+                        f"Reading {topic!r} stopped: no broker sent anything for {STALLED_S:g} s.",
+                        "See whether the brokers are up, then give the same command again.",
+                    )
+                self._progress.update(_done(self.marks))
+                if rate:
+                    # A batch may not take less time than its events have at this rate.
+                    self.stop.wait(max(0.0, began + len(records) / rate - time.monotonic()))
+
+    def _commit(self, partition: int, records: Sequence[Message], reached: int) -> Mark:
+        """Publish a batch's results, and commit them with the new mark."""
+        results, codes, tombstones = [], Counter[str](), 0
+        if records:
+            batch = classify(
+                records, self._model, self._topics, self._settings.worker.max_event_bytes
+            )
+            results = [out for out in batch.outputs if out.topic == self._topics.results]
+            # The live dead letters have these events already: here they are only counted.
+            codes = batch.errors
+            tombstones = sum(tally.tombstones for tally in batch.tallies.values())
+        mark = self.marks[partition].advanced(reached, len(results), tombstones, codes)
+        marks = self.marks | {partition: mark}
+        self._transactions.publish(results)
+        # All of them: brokers forget what nobody commits for a week, and some replays are slow.
+        self._transactions.commit(
+            [each.committed(self._topics.events, number) for number, each in marks.items()],
+            self._offsets.group(),
+        )
+        self._aborts = 0
+        self.marks = marks
+        return mark
+
+
+def _done(marks: dict[int, Mark]) -> int:
+    return sum(mark.next - mark.start for mark in marks.values())

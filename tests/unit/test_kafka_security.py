@@ -1,0 +1,149 @@
+import base64
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from confluent_kafka import KafkaError
+
+from sentiment.errors import SettingsError
+from sentiment.kafka_access import Access
+from sentiment.kafka_security import msk_tokens, security_config
+from sentiment.settings import KafkaSettings
+
+# librdkafka's numbers for them, whose names are private.
+AUTHENTICATION, TRANSPORT, ALL_BROKERS_DOWN = -169, -195, -187
+# As pydantic takes them from the environment: any string.
+USER: dict[str, Any] = {"sasl_username": "ada", "sasl_password": "hunter2"}
+SECRET: dict[str, Any] = {"oauth_client_secret": "hunter2"}
+TOKEN: dict[str, Any] = {"oauth_token_url": "https://id/token", "oauth_client_id": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"security_protocol": "SASL_SSL"}, "KAFKA_SASL_MECHANISM"),
+        ({"sasl_mechanism": "PLAIN", **USER}, "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ({"sasl_mechanism": "PLAIN"}, "KAFKA_SASL_USERNAME"),
+        ({"sasl_mechanism": "SCRAM-SHA-512", "sasl_username": "ada"}, "KAFKA_SASL_PASSWORD"),
+        ({"sasl_mechanism": "OAUTHBEARER", **TOKEN}, "KAFKA_OAUTH_CLIENT_SECRET"),
+        ({"sasl_mechanism": "AWS_MSK_IAM"}, "KAFKA_MSK_REGION"),
+        (
+            {"sasl_mechanism": "AWS_MSK_IAM", "security_protocol": "SASL_PLAINTEXT"},
+            "KAFKA_SECURITY_PROTOCOL=SASL_SSL",
+        ),
+        ({"security_protocol": "SSL", "ssl_ca_location": "/absent.pem"}, "KAFKA_SSL_CA_LOCATION"),
+        (
+            {"security_protocol": "SSL", "ssl_certificate_location": __file__},
+            "KAFKA_SSL_KEY_LOCATION",
+        ),
+        (
+            {"security_protocol": "SSL", "ssl_key_location": __file__},
+            "KAFKA_SSL_CERTIFICATE_LOCATION",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(given: dict[str, Any], named: str) -> None:
+    """A setting that lacks another is refused with the other's name, and without a secret."""
+    protocol: dict[str, Any] = (
+        {} if named.startswith("KAFKA_SECURITY") else {"security_protocol": "SASL_SSL"}
+    )
+    with pytest.raises(SettingsError) as caught:
+        KafkaSettings(**(protocol | given))
+    assert named in caught.value.message
+    assert "hunter2" not in caught.value.message
+
+
+def test_properties_may_stand_in_the_table_instead() -> None:
+    """A user that comes with KAFKA_CONFIG counts as given."""
+    config = {"sasl.username": "ada", "sasl.password": "hunter2"}
+    KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", config=config)
+
+
+def test_tokens_come_from_librdkafka_itself() -> None:
+    """OAUTHBEARER is set up as its client-credentials grant, without a scope where none is set."""
+    config = security_config(
+        KafkaSettings(
+            security_protocol="SASL_SSL",
+            sasl_mechanism="OAUTHBEARER",
+            **TOKEN,
+            **SECRET,
+        )
+    )
+    assert config == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": "https://id/token",
+        "sasl.oauthbearer.client.id": "ada",
+        "sasl.oauthbearer.client.secret": "hunter2",
+    }
+
+
+@pytest.fixture
+def no_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of this machine's AWS set-up reaches the test, and nothing is asked."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "absent"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "absent"))
+
+
+@pytest.mark.usefixtures("no_identity")
+def test_msk_tokens_are_signed_with_our_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is a signed request for `kafka-cluster:Connect` in the region, valid for a while."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    settings = KafkaSettings(
+        security_protocol="SASL_SSL", sasl_mechanism="AWS_MSK_IAM", msk_region="eu-west-1"
+    )
+    config = security_config(settings)
+    assert config["sasl.mechanism"] == "OAUTHBEARER"
+    token, ends = config["oauth_cb"]("")
+    address = urlsplit(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode())
+    query = parse_qs(address.query)
+    assert address.hostname == "kafka.eu-west-1.amazonaws.com"
+    assert query["Action"] == ["kafka-cluster:Connect"]
+    assert query["X-Amz-Credential"][0].startswith("AKIAEXAMPLE/")
+    assert query["X-Amz-Signature"][0]
+    assert "hunter2" not in address.geturl()
+    # Seconds since 1970 and not milliseconds.
+    assert 1.7e9 < ends < 1e10
+
+
+@pytest.mark.usefixtures("no_identity")
+def test_msk_without_an_identity_is_a_sentence() -> None:
+    """No keys, no profile and no role: told before any broker is asked."""
+    with pytest.raises(SettingsError, match="no AWS identity"):
+        msk_tokens("eu-west-1")
+
+
+def test_msk_without_its_extra_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the signer isn't installed, its name is what the command line tells."""
+    monkeypatch.setitem(sys.modules, "aws_msk_iam_sasl_signer", None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        msk_tokens("eu-west-1")
+    assert caught.value.name == "aws_msk_iam_sasl_signer"
+
+
+def test_a_refusal_says_who_and_why() -> None:
+    """Addresses and times of librdkafka's are left out of the sentence; the reason stays."""
+    access = Access(KafkaSettings(bootstrap_servers="broker:9093"))
+    said = (
+        "sasl_ssl://broker:9093/bootstrap: SASL authentication error: nope (after 3ms in state X)"
+    )
+    access.told(KafkaError(AUTHENTICATION, said))
+    assert access.refusal is not None
+    assert access.refusal.message == (
+        "The brokers at broker:9093 refuse our credentials: SASL authentication error: nope."
+    )
+
+
+def test_a_broker_that_is_away_is_no_refusal() -> None:
+    """Lost connections are mended by librdkafka and say nothing about us."""
+    access = Access(KafkaSettings())
+    access.told(KafkaError(TRANSPORT, "Connection refused"))
+    access.told(KafkaError(ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert access.refusal is None

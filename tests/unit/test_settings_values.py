@@ -1,0 +1,45 @@
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from sentiment import reference
+from sentiment.errors import SettingsError
+from sentiment.settings import Section
+
+FIELDS = [(section, name) for section in reference.SECTIONS for name in section.model_fields]
+# No NUL and no surrogates: no environment can hold them.
+values = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+) | st.sampled_from(
+    [
+        "0",
+        "-1",
+        "1e999",
+        "nan",
+        "inf",
+        "{}",
+        "[]",
+        "null",
+        '{"a":1}',
+        "true",
+        "SASL_SSL",
+        "\n",
+        "\uff11",
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), FIELDS, ids=lambda item: getattr(item, "__name__", item)
+)
+@settings(max_examples=25, deadline=None)
+@given(value=values)
+def test_any_value_of_a_variable_is_a_setting_or_a_sentence(
+    section: type[Section], name: str, value: str
+) -> None:
+    """Whatever stands in the environment: settings, or a `SettingsError`, and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(f"{section.model_config.get('env_prefix')}{name.upper()}", value)
+        try:
+            section()
+        except SettingsError as error:
+            assert error.message  # noqa: PT017 - either outcome is right
