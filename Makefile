@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Test processes, each with a Kafka of its own, of half a gigabyte.
+JOBS ?= 2
 DATA ?=
 FAULTS ?= 500
 EVENTS ?= 1000000
@@ -40,7 +42,7 @@ demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine
 	@$(BIN)/sentiment demo $(ARGS)
 
 test: $(VENV)/.dev ## All tests: unit, integration on a real Kafka, the page in a real Chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## Style, types, architecture, generated files
 	$(BIN)/ruff check .
