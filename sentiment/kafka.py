@@ -34,6 +34,9 @@ def client_config(settings: KafkaSettings) -> Config:
         "client.id": "sentiment-stream",
         # A broker that restarts is back in seconds; the default waits up to ten between tries.
         "reconnect.backoff.max.ms": 2000,
+        # Where the only broker was away for seconds, beginning anew from the addresses above left a
+        # transactional call that never came back, whatever its time limit (librdkafka 2.16).
+        "metadata.recovery.strategy": "none",
         **security_config(settings),
     }
 

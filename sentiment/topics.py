@@ -15,6 +15,8 @@ from sentiment.settings import Settings
 DAY_MS = 24 * 60 * 60 * 1000
 # A new topic reaches every broker in well under a second; ten are room for a loaded cluster.
 SPREAD_S = 10.0
+# A topic that is made by another process this very moment; one that is missing is told this late.
+NEW_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,15 @@ def require(settings: Settings, *names: str) -> None:
         BrokerError: Kafka can't be reached.
         TopicError: At least one of them is missing.
     """
-    present = kafka.describe_cluster(settings.kafka).topics
-    missing = [name for name in names if name not in present]
+    admin = kafka.new_admin(settings.kafka)
+    deadline = time.monotonic() + NEW_S
+    while True:
+        present = kafka.describe_cluster(settings.kafka, admin).topics
+        missing = [name for name in names if name not in present]
+        # A broker may hear of a new topic a little after the one that made it.
+        if not missing or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
     if hidden := _hidden(settings, missing):
         raise TopicError(
             f"Topic {', '.join(map(repr, hidden))} is hidden from us"

@@ -71,6 +71,8 @@ class Intake:
         self._before_revoke = before_revoke
         self._disturbed = False
         self._assigned = 0
+        # Partitions that came to us and gave no record yet.
+        self._fresh: set[int | None] = set()
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, **consumer_properties(settings.worker)
         )
@@ -101,6 +103,8 @@ class Intake:
         for record in records:
             if record.error() is not None:
                 self._check(record.error())
+        if self._fresh:
+            self._fresh -= {record.partition() for record in records}
         if self._disturbed:
             return None
         return [record for record in records if record.error() is None]
@@ -124,7 +128,7 @@ class Intake:
                 f"The brokers don't know this group protocol: {error.str()}.",
                 "Set WORKER_GROUP_PROTOCOL=classic for brokers older than Apache Kafka 4.",
             )
-        if error.fatal():
+        if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001 - how the consumer protocol says it
             raise WorkerError(
                 f"The consumer can't go on: {error.str()}.",
                 "Nothing uncommitted is lost: start the worker again.",
@@ -138,10 +142,13 @@ class Intake:
     def rewind(self) -> None:
         """Go back to the group's committed offsets.
 
+        What has just been assigned is on its way there by itself. A seek that meets this way was
+        seen to stop the partition for good, until the process ended.
+
         Raises:
             KafkaException: The brokers don't tell them now; try again.
         """
-        parts = self._consumer.assignment()
+        parts = [part for part in self._consumer.assignment() if part.partition not in self._fresh]
         if not parts:
             return
         deadline = time.monotonic() + SEEK_TIMEOUT_S
@@ -178,6 +185,7 @@ class Intake:
 
     def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         del consumer
+        self._fresh |= {part.partition for part in parts}
         self._moved("assigned", parts, len(parts))
 
     def _revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from sentiment import kafka, logs, metrics
 from sentiment.errors import BrokerError, FencedError
+from sentiment.kafka_access import forbidden
 from sentiment.settings import Settings
 from stream_worker.batch import Output
 
@@ -187,6 +188,8 @@ class Transactions:
         else:
             self._raise_if_fenced(error)
             self.reset()
+        if denied := forbidden(cause):
+            raise denied from None
         raise AbortedError from error
 
     def _raise_if_fenced(self, error: KafkaException) -> None:

@@ -23,7 +23,6 @@ from stream_worker.decoding import Decoded, decode
 from stream_worker.intake import Intake
 from stream_worker.scoring import Answers, Models, answer
 from stream_worker.transaction import AbortedError, Transactions
-from stream_worker.watchdog import Watchdog
 
 log = logs.get(__name__)
 
@@ -67,6 +66,7 @@ class Worker:
         self._aborts = 0
         self._lag_seen = 0.0
         self._last_progress = time.monotonic()
+        self._commit_began = 0.0
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -76,8 +76,6 @@ class Worker:
             SentimentError: Why it can't go on. Nothing uncommitted is lost.
         """
         log.info("worker starts", group=self._settings.worker.group_id)
-        watchdog = Watchdog(self.stuck, self._settings.worker.stuck_timeout_s)
-        watchdog.start()
         try:
             while not self._stopping.is_set():
                 self._turn()
@@ -86,7 +84,6 @@ class Worker:
             self._intake.close()
             self._committer.shutdown()
             self._scorer.shutdown()
-            watchdog.stop()
         log.info("worker has left the group")
 
     def stop(self) -> None:
@@ -95,9 +92,14 @@ class Worker:
 
     def stuck(self) -> str:
         """Why the loop counts as stuck; empty when it doesn't."""
-        idle_s = time.monotonic() - self._last_progress
         limit_s = self._settings.worker.stuck_timeout_s
-        return f"no progress for {idle_s:.0f} s" if idle_s > limit_s else ""
+        idle_s = time.monotonic() - self._last_progress
+        if idle_s > limit_s:
+            return f"no progress for {idle_s:.0f} s"
+        # The loop turns on while a commit is under way, and librdkafka's calls may outlast the time
+        # that they were given.
+        commit_s = time.monotonic() - self._commit_began if self._in_flight else 0.0
+        return f"a commit has not ended for {commit_s:.0f} s" if commit_s > limit_s else ""
 
     def not_ready(self) -> str:
         """Why this worker should get no work; empty when it should."""
@@ -151,6 +153,7 @@ class Worker:
             TopicPartition(tally.topic, tally.partition, tally.next_offset)
             for tally in batch.tallies.values()
         ]
+        self._commit_began = time.monotonic()
         commit = self._committer.submit(self._commit, offsets, self._intake.group())
         self._in_flight = batch, commit
 

@@ -70,6 +70,8 @@ class Checker:
         violations: The first ones of each kind.
         counts: How many there are of each kind.
         seen: How many records there were of each topic.
+        sent_twice: Events that are on the input topic again: the producer's doubles, each of which
+            has to have an outcome of its own.
     """
 
     topic: str
@@ -78,6 +80,7 @@ class Checker:
     violations: list[Violation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
+    sent_twice: list[str] = field(default_factory=list)
     _partitions: dict[int, _Partition] = field(default_factory=dict)
 
     def check_input(self, records: Iterable[Record], places: Sequence[int]) -> None:
@@ -87,7 +90,7 @@ class Checker:
             records: Of the input topic, in order per partition.
             places: By an event's number, where Kafka said that it is; see `Traffic.places`.
         """
-        times = bytearray(len(places))
+        times, found = bytearray(len(places)), bytearray(len(places))
         for record in records:
             self.seen["input"] += 1
             part = self._partitions.setdefault(record.partition, _Partition(record.partition))
@@ -97,19 +100,18 @@ class Checker:
                 return
             expected, number = self._expected(record)
             if number != UNKNOWN:
+                found[number] |= places[number] == record.partition << SHIFT | record.offset
                 times[number] += 1
-                place = record.partition << SHIFT | record.offset
-                if times[number] > 1 or places[number] not in {place, UNKNOWN}:
-                    text = f"event {number} is not, or not only, where it was acknowledged"
-                    self._tell("input doubled", text, record.partition, record.offset)
+                if times[number] > 1:
+                    self.sent_twice.append(f"event {number}: {record.partition}:{record.offset}")
             part.expected.append(expected)
             part.digests.append(self._digest(record, expected))
         for part in self._partitions.values():
             part.outcomes = bytearray(len(part.expected))
         for number, place in enumerate(places):
-            if place != UNKNOWN and not times[number]:
+            if place != UNKNOWN and not found[number]:
                 where = divmod(place, 1 << SHIFT)
-                self._tell("input lost", f"event {number} was acknowledged", *where)
+                self._tell("input lost", f"event {number} was acknowledged there", *where)
 
     def check_results(self, records: Iterable[Record]) -> None:
         """Take in the committed results."""

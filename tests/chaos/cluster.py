@@ -107,15 +107,17 @@ class Cluster(LocalKafka):
             for part in topic.partitions.values()
         )
 
-    def unhealthy(self) -> list[str]:
-        """Partitions that lack a replica or a leader, for a person."""
-        topics = self.admin.list_topics(timeout=10).topics
-        return [
-            f"{name}-{number}: leader {part.leader}, in sync {part.isrs}"
-            for name, topic in topics.items()
-            for number, part in topic.partitions.items()
-            if len(part.isrs) < BROKERS or part.leader < 0
-        ]
+    def wait_until_healthy(self) -> None:
+        """Wait for that.
+
+        Raises:
+            TimeoutError: It doesn't come.
+        """
+        deadline = time.monotonic() + HEALTHY_S
+        while not self.is_healthy():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the brokers don't get in sync in {HEALTHY_S:.0f} s")
+            time.sleep(PAUSE_S)
 
     def _running(self) -> list[int]:
         return [

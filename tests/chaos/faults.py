@@ -23,8 +23,6 @@ Do = Callable[[World, random.Random], Undo | None]
 
 # Scaling goes through these, again and again.
 SCALES = (4, 1, WORKERS)
-# Partitions can be added and never taken away.
-MOST_PARTITIONS = 10
 # Above the workers' WORKER_COMMIT_TIMEOUT_S, so that a delayed answer comes too late.
 TOO_LATE_S = 3.0
 # Far below the 33 KB of `Traffic.send_large`; a batch of ordinary dead letters may pass it too.
@@ -131,10 +129,12 @@ def _harm(kind: proxy.Kind, apis: frozenset[int] = proxy.COMMITS, times: int = 3
 def _partition_added(world: World, chance: random.Random) -> None:
     del chance
     topic = world.settings.topics.events
-    present = len(world.input_ends())
-    if present < MOST_PARTITIONS:
-        more = [NewPartitions(topic, present + 1)]
-        _insist(world, lambda admin: admin.create_partitions(more)[topic])
+
+    def add(admin: AdminClient) -> Future[object]:
+        present = len(admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions)
+        return admin.create_partitions([NewPartitions(topic, present + 1)])[topic]
+
+    _insist(world, add)
 
 
 def _model_swapped(world: World, chance: random.Random) -> None:

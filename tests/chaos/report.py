@@ -32,6 +32,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "violations": dict(outcome.counts),
         "first_violations": [vars(violation) for violation in outcome.violations],
         "tracebacks": outcome.tracebacks,
+        "sent_twice": outcome.sent_twice,
         "timeline": outcome.timeline,
     }
 
@@ -53,6 +54,7 @@ def as_text(outcomes: Sequence[Outcome]) -> str:
         "workers ended: " + _listed(exits),
         f"longest stall: {max(outcome.longest_stall_s for outcome in outcomes):.0f} s",
         f"recovery at the end: {max(outcome.recovery_s for outcome in outcomes):.0f} s",
+        f"doubled by the idempotent producer: {sum(len(one.sent_twice) for one in outcomes)}",
         "violations: " + (_listed(counts) or "none"),
         *(
             f"  {one.kind} at {one.partition}:{one.offset}: {one.text}"

@@ -49,6 +49,7 @@ class Outcome:
         counts: Violations by kind.
         violations: The first ones.
         tracebacks: Lines of the workers' logs that only a bug writes.
+        sent_twice: Events that the harness' own producer has doubled; see `Checker`.
     """
 
     protocol: str
@@ -62,6 +63,7 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
+    sent_twice: list[str] = field(default_factory=list)
 
 
 class Round:
@@ -120,6 +122,7 @@ class Round:
             world.heal()
             world.traffic.stop()
             world.fleet.kill()
+            world.close()
             self.outcome.exits = dict(world.fleet.exits)
             self.outcome.restarts = world.fleet.restarts
             self.outcome.tracebacks = _tracebacks(world)
@@ -223,22 +226,36 @@ class Round:
         healed = time.monotonic()
         self._note("all is healed")
         world.traffic.finish()
-        total = sum(world.input_ends().values())
-        if not wait_for(world, total, self._recovery_s):
-            behind = {
-                number: f"{world.committed().get(number, 0)} of {end}"
-                for number, end in world.input_ends().items()
-            }
+        ends = self._told(world.input_ends)
+        if not wait_for(world, sum(ends.values()), self._recovery_s):
+            done = self._told(world.committed)
+            behind = {number: f"{done.get(number, 0)} of {end}" for number, end in ends.items()}
             self._violate(
                 "stuck", f"{self._recovery_s:.0f} s after all is healed, committed: {behind}"
             )
         self.outcome.recovery_s = time.monotonic() - healed
         self._note("all is committed")
 
+    def _told(self, ask: Callable[[], dict[int, int]]) -> dict[int, int]:
+        """Ask the brokers for offsets until they tell them: one may just have come back.
+
+        Raises:
+            TimeoutError: They don't.
+        """
+        deadline = time.monotonic() + HEALTHY_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the brokers tell no offsets: {error}") from None
+                self._tick()
+
     def _check(self) -> None:
         world, topics = self._world, self._world.settings.topics
         kafka = world.settings.kafka
         outputs = (topics.results, topics.dead_letters, topics.tallies)
+        world.cluster.wait_until_healthy()
         deadline = time.monotonic() + OPEN_S
         while (open_ones := [x for t in outputs for x in records.open_transactions(kafka, t)]) and (
             time.monotonic() < deadline
@@ -259,6 +276,7 @@ class Round:
         everything = sum(1 for topic in outputs for _ in records.uncommitted(kafka, topic))
         seen["aborted"] = everything - seen["results"] - seen["dead letters"] - seen["tallies"]
         self.outcome.seen = dict(seen)
+        self.outcome.sent_twice = checker.sent_twice
         for reason in world.traffic.failed:
             self._note(f"the producer gave up: {reason}")
 

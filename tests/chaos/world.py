@@ -92,6 +92,10 @@ class World:
         except KafkaException:
             return None
 
+    def close(self) -> None:
+        """Let go of the connections, while there are brokers to say goodbye to."""
+        self._asker.close()
+
     def heal(self) -> None:
         """Undo every harm to the brokers and the network."""
         self.proxy.heal()
