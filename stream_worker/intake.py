@@ -71,8 +71,6 @@ class Intake:
         self._before_revoke = before_revoke
         self._disturbed = False
         self._assigned = 0
-        # Partitions that came to us and gave no record yet.
-        self._fresh: set[int | None] = set()
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, **consumer_properties(settings.worker)
         )
@@ -103,8 +101,6 @@ class Intake:
         for record in records:
             if record.error() is not None:
                 self._check(record.error())
-        if self._fresh:
-            self._fresh -= {record.partition() for record in records}
         if self._disturbed:
             return None
         return [record for record in records if record.error() is None]
@@ -142,13 +138,10 @@ class Intake:
     def rewind(self) -> None:
         """Go back to the group's committed offsets.
 
-        What has just been assigned is on its way there by itself. A seek that meets this way was
-        seen to stop the partition for good, until the process ended.
-
         Raises:
             KafkaException: The brokers don't tell them now; try again.
         """
-        parts = [part for part in self._consumer.assignment() if part.partition not in self._fresh]
+        parts = self._consumer.assignment()
         if not parts:
             return
         deadline = time.monotonic() + SEEK_TIMEOUT_S
@@ -185,7 +178,6 @@ class Intake:
 
     def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         del consumer
-        self._fresh |= {part.partition for part in parts}
         self._moved("assigned", parts, len(parts))
 
     def _revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
