@@ -93,18 +93,17 @@ def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noq
     return _made(Producer, settings, None, config | _dotted(properties))
 
 
-def describe_cluster(settings: KafkaSettings, admin: AdminClient | None = None) -> ClusterMetadata:
+def describe_cluster(settings: KafkaSettings) -> ClusterMetadata:
     """Ask the cluster who it is and which topics it has.
 
     Args:
         settings: How to reach Kafka.
-        admin: A client to ask with; by default a new one.
 
     Raises:
         BrokerError: No broker answered within `KAFKA_CONNECT_TIMEOUT_S`, or they refuse us.
     """
     access = Access(settings)
-    return access.first_answer(admin or new_admin(settings, access), settings.connect_timeout_s)
+    return access.first_answer(new_admin(settings, access), settings.connect_timeout_s)
 
 
 def unreachable(settings: KafkaSettings, error: KafkaException) -> BrokerError:

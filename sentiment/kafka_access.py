@@ -129,14 +129,22 @@ class Access:
         while True:
             left = max(deadline - time.monotonic(), PAUSE_S)
             try:
-                if topic is None:
-                    return client.list_topics(timeout=min(LOOK_S, left))
-                return client.list_topics(topic, timeout=min(LOOK_S, left))
+                wait_s = min(LOOK_S, left)
+                # None isn't taken for "all".
+                answer = (
+                    client.list_topics(timeout=wait_s)
+                    if topic is None
+                    else client.list_topics(topic, timeout=wait_s)
+                )
             except KafkaException as error:
                 # What callbacks have to say comes with a poll.
                 client.poll(PAUSE_S)
                 if self.refusal or time.monotonic() > deadline:
                     raise self.unreachable(error) from None
+            else:
+                # Whoever was refused before has been let in since.
+                self.refusal = None
+                return answer
 
 
 def _reason(said: str) -> str:

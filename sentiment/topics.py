@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from sentiment import kafka
 from sentiment.errors import TopicError
+from sentiment.kafka_access import Access
 from sentiment.settings import Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -75,20 +75,17 @@ class TopicState:
     created: bool = False
 
 
-def check(
-    settings: Settings, admin: AdminClient | None = None, topics: Sequence[Topic] | None = None
-) -> list[TopicState]:
+def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
     """Compare the cluster's topics with those wanted.
 
     Args:
         settings: Where Kafka is, and what is wanted.
-        admin: A client to ask with; by default a new one.
         topics: The topics to look at; None: all that are wanted.
 
     Raises:
         BrokerError: Kafka can't be reached.
     """
-    present = kafka.describe_cluster(settings.kafka, admin).topics
+    present = kafka.describe_cluster(settings.kafka).topics
     topics = wanted(settings) if topics is None else topics
     hidden = _hidden(settings, [topic.name for topic in topics if topic.name not in present])
     states = []
@@ -120,9 +117,9 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
         BrokerError: Kafka can't be reached.
         TopicError: A topic couldn't be created.
     """
-    admin = kafka.new_admin(settings.kafka)
     topics = wanted(settings) if topics is None else topics
-    missing = {state.name for state in check(settings, admin, topics) if not state.partitions}
+    missing = {state.name for state in check(settings, topics) if not state.partitions}
+    admin = kafka.new_admin(settings.kafka)
     new = [
         NewTopic(topic.name, topic.partitions, settings.topics.replication, config=topic.config)
         for topic in topics
@@ -140,11 +137,11 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
                     "Check TOPICS_PARTITIONS, TOPICS_REPLICATION and the right to create topics.",
                 ) from None
     deadline = time.monotonic() + SPREAD_S
-    states = check(settings, admin, topics)
+    states = check(settings, topics)
     # The broker that is asked may hear of a new topic a little after the one that made it.
     while any(not state.partitions for state in states) and time.monotonic() < deadline:
         time.sleep(0.1)
-        states = check(settings, admin, topics)
+        states = check(settings, topics)
     return [
         TopicState(state.name, state.partitions, state.problem, state.name in missing)
         for state in states
@@ -158,10 +155,11 @@ def require(settings: Settings, *names: str) -> None:
         BrokerError: Kafka can't be reached.
         TopicError: At least one of them is missing.
     """
-    admin = kafka.new_admin(settings.kafka)
+    access = Access(settings.kafka)
+    admin = kafka.new_admin(settings.kafka, access)
     deadline = time.monotonic() + NEW_S
     while True:
-        present = kafka.describe_cluster(settings.kafka, admin).topics
+        present = access.first_answer(admin, settings.kafka.connect_timeout_s).topics
         missing = [name for name in names if name not in present]
         # A broker may hear of a new topic a little after the one that made it.
         if not missing or time.monotonic() > deadline:
@@ -198,3 +196,23 @@ def _hidden(settings: Settings, names: list[str]) -> list[str]:
         if isinstance(error := answer.exception(), KafkaException)
         and error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     ]
+
+
+def topic_id(settings: Settings, name: str) -> str:
+    """Kafka's id of a topic, which another topic of the same name doesn't have.
+
+    Raises:
+        TopicError: It doesn't exist, or can't be asked about.
+    """
+    timeout = settings.kafka.connect_timeout_s
+    # Held until it has answered: it takes its questions back when it goes.
+    admin = kafka.new_admin(settings.kafka)
+    asked = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)
+    try:
+        # The request's own limit comes first, and with a reason.
+        return str(asked[name].result(timeout=2 * timeout).topic_id)
+    except KafkaException as error:
+        raise TopicError(
+            f"Topic {name!r} can't be described: {error.args[0].str()}.",
+            "Create all topics with `sentiment topics`; grant DESCRIBE on them.",
+        ) from None

@@ -12,6 +12,7 @@ Rules, each learnt by others the hard way:
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -122,11 +123,9 @@ class Transactions:
         """The queue is full: go on as it empties."""
         while time.monotonic() < deadline:
             self._producer.poll(PAUSE_S)
-            try:
+            with suppress(BufferError):
                 self._produce(output)
-            except BufferError:
-                continue
-            return
+                return
         raise KafkaException(
             KafkaError(KafkaError._TIMED_OUT, "the queue stays full")  # noqa: SLF001
         )

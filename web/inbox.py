@@ -14,6 +14,7 @@ from confluent_kafka import Message
 from sentiment import events, kafka, logs
 from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
+from sentiment.kafka_access import Access
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from web.feeds import Feeds
@@ -131,11 +132,12 @@ class Inbox:
         )
 
     def _watch_cluster(self) -> None:
-        admin = kafka.new_admin(self._settings)
+        access = Access(self._settings)
+        admin = kafka.new_admin(self._settings, access)
         counts = deque([(time.monotonic(), 0)], maxlen=RATE_WINDOW_S + 1)
         while not self._stopping.is_set():
             try:
-                kafka.describe_cluster(self._settings, admin)
+                access.first_answer(admin, self._settings.connect_timeout_s)
             except BrokerError as error:
                 self._tell(error.message)
             else:

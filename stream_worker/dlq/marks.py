@@ -7,36 +7,14 @@ to that topic. Its records never expire, so that no dead letter is left without 
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from confluent_kafka import KafkaException, TopicCollection
 
-from sentiment import events, kafka, logs
-from sentiment.errors import TopicError
+from sentiment import events, logs
 from sentiment.events import Redriven
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 from stream_worker.dlq.letters import DeadLetter
 
 log = logs.get(__name__)
-
-
-def topic_id(settings: Settings) -> str:
-    """The id of the dead-letter topic, which another topic of the same name doesn't have.
-
-    Raises:
-        BrokerError: Kafka doesn't answer.
-        TopicError: The topic doesn't exist.
-    """
-    name, timeout = settings.topics.dead_letters, settings.kafka.connect_timeout_s
-    # Held until it has answered: it takes its questions back when it goes.
-    admin = kafka.new_admin(settings.kafka)
-    asked = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)
-    try:
-        return str(asked[name].result(timeout=2 * timeout).topic_id)
-    except KafkaException as error:
-        raise TopicError(
-            f"Topic {name!r} can't be described: {error.args[0].str()}.",
-            "Create all topics with `sentiment topics`; grant DESCRIBE on them.",
-        ) from None
 
 
 def read(settings: Settings, topic: str) -> Iterator[Redriven]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Self
 
+from sentiment import topics
 from sentiment.progress import Progress
 from sentiment.reader import Start, TopicReader
 from sentiment.settings import Settings
@@ -39,7 +40,7 @@ class Scan:
         try:
             self._starts, self._ends = self._reader.positions(), self._reader.ends()
             self.redriven = Marks(self._starts, self._ends)
-            self.topic_id = marks.topic_id(settings)
+            self.topic_id = topics.topic_id(settings, settings.topics.dead_letters)
             for mark in marks.read(settings, self.topic_id):
                 self.redriven.add(mark)
         except BaseException:

@@ -1,7 +1,6 @@
 """The topic that takes a replay's results: made when missing, and never shared."""
 
 import msgspec
-from confluent_kafka import KafkaException, TopicCollection
 
 from sentiment import events, kafka, topics
 from sentiment.errors import InputError
@@ -24,14 +23,7 @@ def topic_id(settings: Settings, name: str) -> str:
     """Kafka's id of a topic; empty where there is none of that name."""
     if name not in kafka.describe_cluster(settings.kafka).topics:
         return ""
-    admin = kafka.new_admin(settings.kafka)
-    timeout = settings.kafka.connect_timeout_s
-    described = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)[name]
-    try:
-        # The request's own limit comes first, and with a reason.
-        return str(described.result(2 * timeout).topic_id)
-    except KafkaException as error:
-        raise kafka.unreachable(settings.kafka, error) from None
+    return topics.topic_id(settings, name)
 
 
 def check_content(settings: Settings, output: str, marks: dict[int, Mark]) -> None:
