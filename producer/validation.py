@@ -6,7 +6,8 @@ import msgspec
 
 from sentiment import events
 from sentiment.errors import InputError
-from sentiment.events import EventError, TextEvent
+from sentiment.event_errors import EventError
+from sentiment.events import TextEvent
 
 
 def encode(event: TextEvent | dict[str, Any]) -> bytes:

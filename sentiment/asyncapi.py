@@ -5,7 +5,8 @@ from typing import Any, get_args
 import msgspec
 
 from sentiment import events, topics
-from sentiment.events import ErrorCode, Feedback, Redriven, SentimentResult, Tally, TextEvent
+from sentiment.event_errors import ErrorCode
+from sentiment.events import Feedback, Redriven, SentimentResult, Tally, TextEvent
 from sentiment.settings import Settings, TopicSettings
 
 Json = dict[str, Any]

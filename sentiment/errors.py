@@ -22,7 +22,7 @@ SentimentError                 1
 ```
 
 A bad event on the topic is no `SentimentError`: it is data, described by
-`sentiment.events.EventError`, and ends as a dead letter.
+`sentiment.event_errors.EventError`, and ends as a dead letter.
 """
 
 

@@ -9,15 +9,8 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from msgspec import Struct
 
 from sentiment import events
-from sentiment.events import (
-    NO_HEADERS,
-    EventError,
-    Headers,
-    Input,
-    Model,
-    SentimentResult,
-    TextEvent,
-)
+from sentiment.event_errors import EventError
+from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult, TextEvent
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from stream_worker.dead_letters import error_headers

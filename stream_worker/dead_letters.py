@@ -7,7 +7,8 @@ from confluent_kafka import Message
 
 from sentiment import events, metrics
 from sentiment.errors import TooManyDeadLettersError
-from sentiment.events import EventError, Headers
+from sentiment.event_errors import EventError
+from sentiment.events import Headers
 
 
 def error_headers(message: Message, error: EventError, model_version: str) -> Headers:

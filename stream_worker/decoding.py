@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from confluent_kafka import Message
 
 from sentiment import events
-from sentiment.events import EventError, TextEvent
+from sentiment.event_errors import EventError
+from sentiment.events import TextEvent
 
 
 @dataclass(frozen=True)

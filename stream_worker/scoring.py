@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sentiment.events import EventError
+from sentiment.event_errors import EventError
 from sentiment.registry import LoadedModel, Scorer
 from stream_worker.decoding import Decoded
 

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sentiment import events
-from sentiment.events import EventError, TextEvent
+from sentiment.event_errors import EventError, diagnose
+from sentiment.events import TextEvent
 from web.errors import ApiError
 
 # What events of the page and the API are called unless they say otherwise.
@@ -60,7 +61,7 @@ def _split(body: bytes) -> list[bytes]:
     except msgspec.ValidationError:
         raise ApiError(400, "invalid_field", "'events' has to be a list of events.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        problem = events.diagnose(body, error)
+        problem = diagnose(body, error)
         raise ApiError(400, problem.code, f"{problem.message}.") from None
     return [body]
 

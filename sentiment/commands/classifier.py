@@ -9,7 +9,8 @@ import click
 from msgspec import Struct
 
 from sentiment import events
-from sentiment.events import EventError, Model, TextEvent
+from sentiment.event_errors import EventError
+from sentiment.events import Model, TextEvent
 
 if TYPE_CHECKING:
     from sentiment.registry import LoadedModel

@@ -7,7 +7,8 @@ from pathlib import Path
 from sentiment import events
 from sentiment.commands.classifier import Numbered
 from sentiment.errors import InputError
-from sentiment.events import EventError, TextEvent
+from sentiment.event_errors import EventError
+from sentiment.events import TextEvent
 
 # About 1,000 texts of a tweet's length: enough that a batch costs little more than its texts.
 CHUNK_BYTES = 256 * 1024

@@ -8,7 +8,7 @@ import click
 
 from sentiment.commands.results import parse_since
 from sentiment.errors import InputError
-from sentiment.events import ErrorCode
+from sentiment.event_errors import ErrorCode
 from sentiment.settings import Settings
 from stream_worker.dlq.selection import Selection
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sentiment import events
-from sentiment.events import EventError
+from sentiment.event_errors import EventError
 from sentiment.settings import Settings
 from stream_worker.dlq.letters import DeadLetter
 from stream_worker.dlq.mending import MendingError, mend

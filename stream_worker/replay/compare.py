@@ -11,7 +11,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaException
 
 from sentiment import events, kafka, topics
 from sentiment.errors import InputError, TopicError
-from sentiment.events import EventError, Input, SentimentResult
+from sentiment.event_errors import EventError
+from sentiment.events import Input, SentimentResult
 from sentiment.progress import Progress
 from sentiment.reader import Start, TopicReader
 from sentiment.settings import Settings

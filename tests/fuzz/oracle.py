@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sentiment import events
-from sentiment.events import EventError, TextEvent, decode_event
+from sentiment.event_errors import EventError
+from sentiment.events import TextEvent, decode_event
 
 # Deeper than this one parser may give up and the other not; an honest event has three levels.
 DEEP = 200

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import Message
 
 from sentiment import events, kafka
-from sentiment.events import EventError
+from sentiment.event_errors import ErrorCode, EventError
 from sentiment.settings import Settings
 from stream_worker.dead_letters import error_headers
 from tests.integration.commands import records, sentiment
@@ -16,7 +16,7 @@ from tests.integration.commands import records, sentiment
 def bury(  # noqa: PLR0917 - the parts of a dead letter
     settings: Settings,
     values: Iterable[bytes],
-    code: events.ErrorCode = "too_large",
+    code: ErrorCode = "too_large",
     partition: int = 0,
     headers: events.Headers | None = None,
     timestamp_ms: int = 0,

@@ -9,7 +9,8 @@ from hypothesis import given, strategies as st
 
 from sentiment import events
 from sentiment.errors import InputError
-from sentiment.events import EventError, Headers
+from sentiment.event_errors import EventError
+from sentiment.events import Headers
 from stream_worker.dead_letters import error_headers
 from stream_worker.dlq import letters, showing
 from stream_worker.dlq.letters import DeadLetter

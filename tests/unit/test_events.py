@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from sentiment import events
-from sentiment.events import ErrorCode, EventError, TextEvent, decode_event
+from sentiment.event_errors import ErrorCode, EventError
+from sentiment.events import TextEvent, decode_event
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DIGITS = b"9" * 5000
