@@ -37,7 +37,11 @@ class Progress:
         self._by_group = group is not None
         self._done = 0
         self._consumer: Consumer = kafka.new_consumer(
-            settings.kafka, group_id=group or "benchmark-observer"
+            settings.kafka,
+            group_id=group or "benchmark-observer",
+            # In `read_committed` the brokers tell no offsets while a transaction with new ones is
+            # open, and with a fast candidate one always is. These are committed ones either way.
+            isolation_level="read_uncommitted",
         )
 
         # The first answer takes a look-up of the coordinator or the leaders, in which a fast

@@ -6,7 +6,7 @@ ignored by an older one, never an error.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from confluent_kafka import Message
@@ -223,7 +223,8 @@ decode_redriven = msgspec.json.Decoder(Redriven).decode
 
 def headers_of(message: Message) -> Headers:
     """A consumed record's headers, in order; empty where it has none."""
-    return cast("Headers", message.headers() or NO_HEADERS)
+    headers: Any = message.headers()
+    return headers or NO_HEADERS
 
 
 def name_of(place: Input) -> str:
@@ -233,7 +234,7 @@ def name_of(place: Input) -> str:
 
 def passed_on(headers: Headers) -> Headers:
     """The headers that travel from an event to its result: trace context and CloudEvents."""
-    return headers and [
+    return [
         (key, value)
         for key, value in headers
         if key in {"traceparent", "tracestate"} or key.startswith("ce_")

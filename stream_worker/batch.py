@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 from msgspec import Struct
 
 from sentiment import events
 from sentiment.event_errors import EventError
-from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult, TextEvent
+from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from stream_worker.dead_letters import error_headers
@@ -37,7 +38,7 @@ class Batch:
     """What became of a batch of input records.
 
     Attributes:
-        answers: What the models said.
+        answers: What the models said, of one piece after the other.
         events: Input records, tombstones among them.
         oldest_ms: Timestamp of the oldest input record, in milliseconds since 1970.
         outputs: Results, dead letters and tallies; on each topic in the input's order.
@@ -46,7 +47,7 @@ class Batch:
         errors: Number of dead letters by error code.
     """
 
-    answers: Answers
+    answers: list[Answers]
     events: int
     oldest_ms: int
     outputs: list[Output] = field(default_factory=list)
@@ -71,27 +72,38 @@ def classify(
         tombstone.
     """
     decoded = decode(messages, max_event_bytes)
-    return assemble(decoded, answer(decoded, Models(model)), topics)
+    return assemble([Piece(decoded, answer(decoded, Models(model)))], topics)
 
 
-def assemble(decoded: Decoded, answers: Answers, topics: TopicSettings) -> Batch:
-    """Make the records to publish from a batch's texts and their scores."""
-    assembly = _Assembly(answers, topics)
-    for message, content in zip(decoded.messages, decoded.contents, strict=True):
-        assembly.add(message, content)
+class Piece(NamedTuple):
+    """Records that were read and scored together."""
+
+    decoded: Decoded
+    answers: Answers
+
+
+def assemble(pieces: Sequence[Piece], topics: TopicSettings) -> Batch:
+    """Make the records to publish from texts and their scores.
+
+    Args:
+        pieces: One after the other in the order of the input; at least one, all by the same models.
+        topics: Where the outputs go.
+    """
+    assembly = _Assembly(pieces[0].answers.models, topics)
+    for piece in pieces:
+        assembly.add(piece)
     return assembly.batch()
 
 
 class _Assembly:
     """Makes one batch's outputs; keeps what its records share, so that each costs little."""
 
-    def __init__(self, answers: Answers, topics: TopicSettings) -> None:
+    def __init__(self, models: Models, topics: TopicSettings) -> None:
         self._topics = topics
-        self._answers = answers
-        self._scores = iter(enumerate(answers.scores))
-        champion, challenger = answers.models.champion, answers.models.challenger
+        champion, challenger = models.champion, models.challenger
         self._champion = Model(champion.name, champion.version)
         self._challenger = Model(challenger.name, challenger.version) if challenger else None
+        self._answers: list[Answers] = []
         self._now = datetime.now(UTC)
         self._now_ms = int(self._now.timestamp() * 1000)
         # Thousands of records share a millisecond, and a row of a tally.
@@ -104,60 +116,66 @@ class _Assembly:
         # The partition, key and headers of each result.
         self._records: list[tuple[int, bytes | None, Headers]] = []
 
-    def add(self, message: Message, content: TextEvent | EventError | None) -> None:
-        """Add what became of a record; one method, since calls cost as much as what they do."""
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        # A consumed record has all three; the types allow for records that are yet to be sent.
-        assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018
-        tally = self._tallies.get(partition)
-        if tally is None:
-            tally = self._tallies[partition] = PartitionTally(topic, partition, offset, offset)
-        tally.next_offset = offset + 1
-        tally.events += 1
-        kind, timestamp_ms = message.timestamp()
-        # Producers may write any number there, and it must not stop the stream.
-        if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= timestamp_ms <= LATEST_MS:
-            timestamp_ms = self._now_ms
-        received = self._times.get(timestamp_ms)
-        if received is None:
-            received = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
-            self._times[timestamp_ms] = received
-        if content is None:
-            tally.tombstones += 1
-            return
-        if isinstance(content, EventError):
-            self._add_dead_letter(message, partition, content, tally.row(None, timestamp_ms))
-            return
-        number, score = next(self._scores)
-        if isinstance(score, EventError):
-            self._add_dead_letter(message, partition, score, tally.row(None, timestamp_ms))
-            return
-        model, version, source = self._champion, None, content.source
-        if self._challenger and number in self._answers.canaries:
-            model, version = self._challenger, self._challenger.version
-        shared = partition, source, timestamp_ms // INTERVAL_MS, version
-        row = self._rows.get(shared)
-        if row is None:
-            row = self._rows[shared] = tally.row(source, timestamp_ms, version)
-        positive = row.add(score, self._now_ms - timestamp_ms)
-        place = Input(topic, partition, offset)
-        self._results.append(
-            SentimentResult(
-                id=content.id or events.name_of(place),
-                sentiment="positive" if positive else "negative",
-                score=score,
-                confidence=score if positive else 1 - score,
-                model=model,
-                input=place,
-                received_at=received,
-                processed_at=self._now,
-                source=source,
-                created_at=content.created_at,
-                canary=version is not None,
+    def add(self, piece: Piece) -> None:
+        """Add what became of each record; in one loop, since a call costs as much as what it does."""
+        decoded, answers = piece
+        self._answers.append(answers)
+        now, now_ms, times, rows = self._now, self._now_ms, self._times, self._rows
+        results, records, tallies = self._results, self._records, self._tallies
+        canaries, scores = answers.canaries, iter(enumerate(answers.scores))
+        for message, content in zip(decoded.messages, decoded.contents, strict=True):
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            # A consumed record has all three; the types allow for records that are yet to be sent.
+            assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018
+            tally = tallies.get(partition)
+            if tally is None:
+                tally = tallies[partition] = PartitionTally(topic, partition, offset, offset)
+            tally.next_offset = offset + 1
+            tally.events += 1
+            kind, timestamp_ms = message.timestamp()
+            # Producers may write any number there, and it must not stop the stream.
+            if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= timestamp_ms <= LATEST_MS:
+                timestamp_ms = now_ms
+            received = times.get(timestamp_ms)
+            if received is None:
+                received = times[timestamp_ms] = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+            if content is None:
+                tally.tombstones += 1
+                continue
+            if isinstance(content, EventError):
+                self._add_dead_letter(message, partition, content, tally.row(None, timestamp_ms))
+                continue
+            number, score = next(scores)
+            if isinstance(score, EventError):
+                self._add_dead_letter(message, partition, score, tally.row(None, timestamp_ms))
+                continue
+            model, version, source = self._champion, None, content.source
+            if canaries and self._challenger and number in canaries:
+                model, version = self._challenger, self._challenger.version
+            shared = partition, source, timestamp_ms // INTERVAL_MS, version
+            row = rows.get(shared)
+            if row is None:
+                row = rows[shared] = tally.row(source, timestamp_ms, version)
+            positive = row.add(score, now_ms - timestamp_ms)
+            place = Input(topic, partition, offset)
+            results.append(
+                SentimentResult(
+                    id=content.id or events.name_of(place),
+                    sentiment="positive" if positive else "negative",
+                    score=score,
+                    confidence=score if positive else 1 - score,
+                    model=model,
+                    input=place,
+                    received_at=received,
+                    processed_at=now,
+                    source=source,
+                    created_at=content.created_at,
+                    canary=version is not None,
+                )
             )
-        )
-        headers = events.passed_on(events.headers_of(message))
-        self._records.append((partition, message.key(), headers))
+            headers: Any = message.headers()
+            own = events.passed_on(headers) if headers else NO_HEADERS
+            records.append((partition, message.key(), own))
 
     def _add_dead_letter(
         self, message: Message, partition: int, error: EventError, row: Row

@@ -24,8 +24,6 @@ from sentiment.settings import Settings, WorkerSettings
 
 log = logs.get(__name__)
 
-# How long a poll sleeps when there is nothing: the delay of a SIGTERM that nobody notices.
-POLL_S = 0.1
 # How long the brokers have to tell the committed offsets.
 COMMITTED_TIMEOUT_S = 5.0
 # A seek is refused while its partition's fetcher starts, which takes milliseconds.
@@ -67,7 +65,6 @@ class Intake:
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
         self._topic = settings.topics.events
-        self._max_batch = settings.worker.max_batch
         self._before_revoke = before_revoke
         self._disturbed = False
         self._assigned = 0
@@ -78,11 +75,12 @@ class Intake:
             [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
 
-    def take(self, *, wait: bool) -> list[Message] | None:
-        """The next batch: what has arrived.
+    def take(self, most: int, wait_s: float) -> list[Message] | None:
+        """What has arrived.
 
         Args:
-            wait: Wait a moment for the first record, where none has.
+            most: No more records than this.
+            wait_s: How long to wait for the first one, where none has, in seconds.
 
         Returns:
             Records in order per partition; empty when there are none; None when partitions
@@ -92,12 +90,12 @@ class Intake:
             BrokerError, SettingsError, WorkerError: What waiting doesn't mend.
         """
         self._disturbed = False
-        first = self._consumer.poll(POLL_S if wait else 0)
+        first = self._consumer.poll(wait_s)
         if first is None:
             return None if self._disturbed else []
         records = [first]
-        if self._max_batch > 1:
-            records += self._consumer.consume(self._max_batch - 1, 0)
+        if most > 1:
+            records += self._consumer.consume(most - 1, 0)
         for record in records:
             if record.error() is not None:
                 self._check(record.error())

@@ -4,13 +4,14 @@ A challenger in the *canary* answers for a share of the keys, always the same on
 it scores a share of the other texts for comparison only.
 """
 
-import math
 import random
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from sentiment.event_errors import EventError
 from sentiment.registry import LoadedModel, Scorer
@@ -113,13 +114,13 @@ def _score(scorer: Scorer, texts: Sequence[str]) -> list[float | EventError]:
     if not texts:
         return []
     try:
-        scores: list[float | EventError] = scorer.score(texts).tolist()
+        scores = scorer.score(texts)
+        answers: list[float | EventError] = scores.tolist()
     except Exception as error:  # noqa: BLE001 - whatever a model raises must not stop the stream
         if len(texts) == 1:
             return [EventError("model_failed", f"the model raised {type(error).__name__}")]
         middle = len(texts) // 2
         return _score(scorer, texts[:middle]) + _score(scorer, texts[middle:])
-    for index, score in enumerate(scores):
-        if not isinstance(score, float) or not math.isfinite(score):
-            scores[index] = EventError("model_failed", "the model gave no number")
-    return scores
+    for number in np.flatnonzero(~np.isfinite(scores)).tolist():
+        answers[number] = EventError("model_failed", "the model gave no number")
+    return answers

@@ -1,27 +1,29 @@
 """The loop: consume, decode, score, encode, publish, commit.
 
-Three batches are under way at a time: while one is committed, which takes a few round trips to the
-brokers, the next one is scored, in native code, and the one after it is read and decoded. Commits
-and scores have a thread each; everything else, the consumer above all, stays on the loop's thread.
+With a backlog, three batches are under way: while one is committed, which takes a few round trips
+to the brokers, the next one is scored, in native code, and the one after it is read and decoded.
+Without one, what arrives during a commit is read and scored piece by piece, and all of it is
+published as soon as the brokers are free again: nothing waits for two commits.
+
+Commits and scores have a thread each; everything else, the consumer above all, stays on the loop's.
 """
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from sentiment import kafka, logs, metrics, topics
 from sentiment.errors import TransactionError
 from sentiment.settings import Settings
-from stream_worker.batch import Batch, assemble
+from stream_worker.batch import Batch, Piece, assemble
 from stream_worker.champion import Champion
+from stream_worker.counting import count, phase
 from stream_worker.dead_letters import ShareLimit
 from stream_worker.decoding import Decoded, decode
 from stream_worker.intake import Intake
-from stream_worker.scoring import Answers, Models, answer
+from stream_worker.scoring import Models, answer
 from stream_worker.transaction import AbortedError, Transactions
 
 log = logs.get(__name__)
@@ -29,6 +31,10 @@ log = logs.get(__name__)
 # First and longest pause after an abort: brokers need a moment, and an operator sees it in time.
 ABORT_PAUSE_S = 0.1
 ABORT_PAUSE_MAX_S = 5.0
+# How long a poll sleeps when there is nothing: the delay of a SIGTERM that nobody notices.
+POLL_S = 0.1
+# The same while a commit is under way, which takes a few milliseconds and lets the next batch go.
+COMMIT_POLL_S = 0.001
 # Scrapes come every 15 s or so; looking at the lag more often only costs time.
 LAG_INTERVAL_S = 2.0
 
@@ -60,7 +66,9 @@ class Worker:
         )
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
-        self._scoring: tuple[Decoded, Future[Answers]] | None = None
+        self._models = champion.models
+        self._scoring: Future[Piece] | None = None
+        self._pieces: list[Piece] = []
         self._in_flight: tuple[Batch, Future[None]] | None = None
         self._must_rewind = False
         self._aborts = 0
@@ -109,41 +117,63 @@ class Worker:
 
     def _turn(self) -> None:
         self._progress()
+        if self._is_committed():
+            self._settle()
         if self._must_rewind and not self._rewind():
             return
-        with _phase("consume"):
-            messages = self._intake.take(wait=self._scoring is None)
+        most = self._settings.worker.max_batch
+        if self._scoring is None:
+            most -= sum(len(piece.decoded.messages) for piece in self._pieces)
+        with phase("consume"):
+            messages = self._intake.take(most, self._patience_s())
         if messages is None:
             self._must_rewind = True
             return
-        begun = self._begin(messages) if messages else None
-        if self._scoring:
-            self._finish(*self._scoring)
-        elif self._in_flight and self._in_flight[1].done():
-            self._settle()
-        self._scoring = begun
+        if messages:
+            with phase("decode"):
+                decoded = decode(messages, self._settings.worker.max_event_bytes)
+        scoring, self._scoring = self._scoring, None
+        if len(messages) == most:
+            # A backlog: a transaction of its own, scored while the one before it is published.
+            self._scoring = self._scorer.submit(_score, decoded, self._champion.models)
+        if scoring:
+            with phase("wait_score"):
+                self._pieces.append(scoring.result())
+        if self._pieces and (scoring or self._scoring):
+            self._publish()
+        if messages and not self._scoring:
+            self._add(decoded)
+        if self._pieces and self._is_committed():
+            self._publish()
 
-    def _begin(self, messages: list[Message]) -> tuple[Decoded, Future[Answers]]:
-        """Decode a batch, and have it scored."""
-        with _phase("decode"):
-            decoded = decode(messages, self._settings.worker.max_event_bytes)
-        return decoded, self._scorer.submit(_answer, decoded, self._champion.models)
+    def _patience_s(self) -> float:
+        """How long to wait for the next record."""
+        if self._scoring or (self._pieces and self._is_committed()):
+            return 0
+        return COMMIT_POLL_S if self._in_flight else POLL_S
 
-    def _finish(self, decoded: Decoded, answers: Future[Answers]) -> None:
-        """Publish a batch as soon as it is scored and the one before it is committed."""
-        with _phase("wait_score"):
-            answered = answers.result()
-        with _phase("encode"):
-            batch = assemble(decoded, answered, self._settings.topics)
+    def _is_committed(self) -> bool:
+        """Whether the brokers are free for the next transaction."""
+        return self._in_flight is None or self._in_flight[1].done()
+
+    def _add(self, decoded: Decoded) -> None:
+        """Score records, to be published with those that are gathered already."""
+        if not self._pieces:
+            # A transaction has the same models throughout.
+            self._models = self._champion.models
+        self._pieces.append(_score(decoded, self._models))
+
+    def _publish(self) -> None:
+        """Publish what is gathered, as soon as the transaction before it is committed."""
+        with phase("encode"):
+            batch = assemble(self._pieces, self._settings.topics)
         self._settle()
         if self._must_rewind:
             # The batch before this one was aborted, so this one would leave a gap.
             return
+        self._pieces = []
         self._share.check(batch.events, batch.errors.total())
-        self._publish(batch)
-
-    def _publish(self, batch: Batch) -> None:
-        with _phase("produce"):
+        with phase("produce"):
             try:
                 self._transactions.publish(batch.outputs)
             except AbortedError:
@@ -158,7 +188,7 @@ class Worker:
         self._in_flight = batch, commit
 
     def _commit(self, offsets: list[TopicPartition], group: object) -> None:
-        with _phase("commit"):
+        with phase("commit"):
             self._transactions.commit(offsets, group)
 
     def _settle(self) -> None:
@@ -167,14 +197,14 @@ class Worker:
             return
         batch, commit = self._in_flight
         self._in_flight = None
-        with _phase("wait_commit"):
+        with phase("wait_commit"):
             try:
                 commit.result()
             except AbortedError:
                 self._count_abort()
                 return
         self._aborts = 0
-        _count(batch)
+        count(batch)
 
     def _count_abort(self) -> None:
         self._must_rewind = True
@@ -190,6 +220,7 @@ class Worker:
         """Go back to the committed offsets; False when that has to be tried again."""
         # It is read again.
         self._scoring = None
+        self._pieces = []
         pause_s = min(ABORT_PAUSE_S * 2**self._aborts, ABORT_PAUSE_MAX_S)
         if self._aborts and self._stopping.wait(pause_s):
             return False
@@ -210,40 +241,6 @@ class Worker:
             self._intake.observe_lag()
 
 
-@contextmanager
-def _phase(name: str) -> Iterator[None]:
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        metrics.LOOP_SECONDS.labels(name).inc(time.perf_counter() - began)
-
-
-def _answer(decoded: Decoded, models: Models) -> Answers:
-    with _phase("score"):
-        return answer(decoded, models)
-
-
-def _count(batch: Batch) -> None:
-    """Count a batch once it is committed, and not before."""
-    for tally in batch.tallies.values():
-        metrics.EVENTS.labels(tally.topic, str(tally.partition)).inc(tally.events)
-        metrics.TOMBSTONES.inc(tally.tombstones)
-    for (sentiment, version), count in batch.results.items():
-        metrics.RESULTS.labels(sentiment, version).inc(count)
-    _count_scores(batch.answers)
-    for code, count in batch.errors.items():
-        metrics.DEAD_LETTERS.labels(code).inc(count)
-    metrics.BATCH_EVENTS.observe(batch.events)
-    metrics.EVENT_LATENCY.observe(max(time.time() - batch.oldest_ms / 1000, 0))
-
-
-def _count_scores(answers: Answers) -> None:
-    for version, seconds in answers.seconds.items():
-        metrics.SCORING_SECONDS.labels(version).inc(seconds)
-        metrics.SCORED_TEXTS.labels(version).inc(answers.texts[version])
-    for ours, theirs in answers.shadows:
-        agree = (ours >= 0.5) == (theirs >= 0.5)  # noqa: PLR2004 - a probability's decision rule
-        versions = [model.version for model in answers.models[:2] if model]
-        metrics.SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
-        metrics.SHADOW_DIFFERENCE.labels(*versions).observe(abs(ours - theirs))
+def _score(decoded: Decoded, models: Models) -> Piece:
+    with phase("score"):
+        return Piece(decoded, answer(decoded, models))
