@@ -51,7 +51,7 @@ def wanted(settings: Settings) -> list[Topic]:
         # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
         # they are small, and as rare as an operator's commands.
         Topic(names.redriven, partitions, {"retention.ms": "-1"}),
-        Topic(names.tallies, partitions, week),
+        Topic(names.tallies, names.tally_partitions, week),
         Topic(names.trends, partitions, week),
         # People's labels are few and dear: kept until somebody decides otherwise.
         Topic(names.feedback, partitions, {"retention.ms": "-1"}),
@@ -96,7 +96,8 @@ def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[Top
         elif not count:
             problem = "missing"
         elif count < topic.partitions:
-            problem = f"has {count} partitions, fewer than TOPICS_PARTITIONS={topic.partitions}"
+            setting = "TALLY_PARTITIONS" if topic.name == settings.topics.tallies else "PARTITIONS"
+            problem = f"has {count} partitions, fewer than TOPICS_{setting}={topic.partitions}"
         else:
             problem = ""
         states.append(TopicState(topic.name, count, problem))

@@ -117,7 +117,7 @@ class _Assembly:
         self._records: list[tuple[int, bytes | None, Headers]] = []
 
     def add(self, piece: Piece) -> None:
-        """Add what became of each record; in one loop, since a call costs as much as what it does."""
+        """Add what became of each record, in one loop: a call costs as much as what it does."""
         decoded, answers = piece
         self._answers.append(answers)
         now, now_ms, times, rows = self._now, self._now_ms, self._times, self._rows

@@ -75,6 +75,8 @@ class Transactions:
             transaction_timeout_ms=int(worker.transaction_timeout_s * 1000),
             # A record that can't be delivered fails its transaction before the brokers do.
             message_timeout_ms=int(worker.commit_timeout_s * 1000),
+            # A batch is handed over as a whole: there is nothing to wait for.
+            linger_ms=0,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             retry_backoff_max_ms=RETRY_BACKOFF_MAX_MS,
             # Two of the largest batches; a full queue makes `publish` wait, not grow.

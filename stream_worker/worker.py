@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from sentiment import kafka, logs, metrics, topics
 from sentiment.errors import TransactionError
@@ -129,20 +129,26 @@ class Worker:
         if messages is None:
             self._must_rewind = True
             return
-        if messages:
-            with phase("decode"):
-                decoded = decode(messages, self._settings.worker.max_event_bytes)
+        with phase("decode"):
+            decoded = decode(messages, self._settings.worker.max_event_bytes)
+        self._advance(decoded, full=len(messages) == most)
+
+    def _advance(self, decoded: Decoded, *, full: bool) -> None:
+        """Move what is under way on by a step, and what was just read into it."""
         scoring, self._scoring = self._scoring, None
-        if len(messages) == most:
+        if full:
             # A backlog: a transaction of its own, scored while the one before it is published.
             self._scoring = self._scorer.submit(_score, decoded, self._champion.models)
         if scoring:
             with phase("wait_score"):
                 self._pieces.append(scoring.result())
-        if self._pieces and (scoring or self._scoring):
+        if self._pieces and (scoring or full):
             self._publish()
-        if messages and not self._scoring:
-            self._add(decoded)
+        if decoded.messages and not full:
+            if not self._pieces:
+                # A transaction has the same models throughout.
+                self._models = self._champion.models
+            self._pieces.append(_score(decoded, self._models))
         if self._pieces and self._is_committed():
             self._publish()
 
@@ -155,13 +161,6 @@ class Worker:
     def _is_committed(self) -> bool:
         """Whether the brokers are free for the next transaction."""
         return self._in_flight is None or self._in_flight[1].done()
-
-    def _add(self, decoded: Decoded) -> None:
-        """Score records, to be published with those that are gathered already."""
-        if not self._pieces:
-            # A transaction has the same models throughout.
-            self._models = self._champion.models
-        self._pieces.append(_score(decoded, self._models))
 
     def _publish(self) -> None:
         """Publish what is gathered, as soon as the transaction before it is committed."""

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from sentiment import events
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
-from stream_worker.batch import Batch, Output, classify
+from stream_worker.batch import Batch, Output, Piece, assemble, classify
+from stream_worker.decoding import decode
+from stream_worker.scoring import Models, answer
 from stream_worker.tallies import MAX_ROWS, OTHER_SOURCE
 
 NOW_MS = 1_700_000_000_000
@@ -201,3 +203,17 @@ def test_a_tally_is_bounded_and_still_adds_up() -> None:
     assert len(counts) == MAX_ROWS + 1
     assert sum(row.positive for row in counts) == many
     assert counts[-1].source == OTHER_SOURCE
+
+
+def test_pieces_make_one_batch() -> None:
+    """What was read and scored piece by piece is published as if it had come together."""
+    records = [record(b'{"text": "a"}', n, n % 2) for n in range(4)] + [record(b"no", 4)]
+    decoded = [decode(part, 1000) for part in (records[:3], records[3:])]
+    pieces = [Piece(one, answer(one, Models(MODEL))) for one in decoded]
+    batch = assemble(pieces, TOPICS)
+    places = [events.decode_result(o.value or b"").input for o in outputs(batch, TOPICS.results)]
+    assert [(place.partition, place.offset) for place in places] == [(0, 0), (1, 1), (0, 2), (1, 3)]
+    tallies = [events.decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies)]
+    assert [(t.partition, t.first_offset, t.next_offset) for t in tallies] == [(0, 0, 5), (1, 1, 4)]
+    assert (batch.events, batch.errors) == (5, {"not_json": 1})
+    assert sum(answers.texts["7"] for answers in batch.answers) == 4

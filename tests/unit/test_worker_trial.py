@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sentiment import events
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
-from stream_worker.batch import Batch, assemble
+from stream_worker.batch import Batch, Piece, assemble
 from stream_worker.decoding import decode
 from stream_worker.scoring import Models, answer
 
@@ -56,7 +56,7 @@ def classified(models: Models, *, keys: bool = True, text: str = "x") -> tuple[B
         for i in range(COUNT)
     ]
     decoded = decode(messages, 1000)
-    batch = assemble(decoded, answer(decoded, models), TOPICS)
+    batch = assemble([Piece(decoded, answer(decoded, models))], TOPICS)
     results = [
         events.decode_result(output.value or b"")
         for output in batch.outputs
@@ -111,13 +111,13 @@ def test_the_shadow_scores_its_share_and_answers_nothing() -> None:
     """All results are the champion's; of the share, both scores are kept for the metrics."""
     batch, versions = classified(Models(CHAMPION, CHALLENGER, shadow_share=0.3))
     assert set(versions) == {"1"}
-    shadows = batch.answers.shadows
+    shadows = batch.answers[0].shadows
     assert set(shadows) == {(0.9, 0.2)}
     assert abs(len(shadows) / COUNT - 0.3) < 0.1
-    assert batch.answers.texts == {"1": COUNT, "2": len(shadows)}
+    assert batch.answers[0].texts == {"1": COUNT, "2": len(shadows)}
 
 
 def test_canary_and_shadow_go_together() -> None:
     """What the challenger answered is not compared: the champion has no score for it."""
     batch, versions = classified(Models(CHAMPION, CHALLENGER, canary_share=0.5, shadow_share=1.0))
-    assert len(batch.answers.shadows) == versions.count("1")
+    assert len(batch.answers[0].shadows) == versions.count("1")
