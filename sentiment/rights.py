@@ -22,7 +22,7 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal["worker", "page", "produce", "results", "topics"]
+    part: Literal["worker", "page", "produce", "results", "dlq", "dlq redrive", "topics"]
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -35,6 +35,7 @@ class Right:
 
 
 _OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
+_REDRIVEN = ".redriven"
 _OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
 
 RIGHTS: tuple[Right, ...] = (
@@ -48,11 +49,20 @@ RIGHTS: tuple[Right, ...] = (
     Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(
+        Right(part, "READ", "topic", "TOPICS_DEAD_LETTERS", suffix)
+        for part in ("dlq", "dlq redrive")
+        for suffix in ("", _REDRIVEN)
+    ),
+    Right("dlq redrive", "WRITE", "topic", "TOPICS_EVENTS"),
+    Right("dlq redrive", "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+    # One for all redrives, so that of two at the same time one is fenced off.
+    Right("dlq redrive", "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+    *(
         Right("topics", operation, "topic", name, suffix)
         for operation in ("CREATE", "DESCRIBE")
         for name, suffix in (
             *((name, "") for name in ("TOPICS_EVENTS", *_OUTPUTS, *_OTHERS)),
-            ("TOPICS_DEAD_LETTERS", ".redriven"),
+            ("TOPICS_DEAD_LETTERS", _REDRIVEN),
         )
     ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import rights, topics
+from sentiment import kafka, rights, topics
 from sentiment.errors import TopicError
 from sentiment.events import TextEvent, encode
 from sentiment.rights import Right
@@ -142,6 +142,22 @@ def test_the_commands_need_no_more_than_their_rights(
         secure_broker.withdraw("producer")
 
 
+def test_dead_letters_are_redriven_with_no_more_than_the_rights(
+    secure_broker: SecureKafka, settings: Settings
+) -> None:
+    """`dlq list` reads, and `dlq redrive` puts back, each with its rights alone."""
+    producer = kafka.new_producer(settings.kafka)
+    producer.produce(settings.topics.dead_letters, b'{"text":"a good film"}', partition=0)
+    assert producer.flush(PATIENCE_S) == 0
+    for part, arguments in (("dlq", ["list"]), ("dlq redrive", ["redrive", "--all"])):
+        secure_broker.grant("producer", rights.of(part), settings)
+        done = sentiment("dlq", *arguments, **secure_broker.environment("PLAIN", "producer"))
+        assert done.returncode == 0, done.stderr
+        assert "authorization" not in done.stderr
+        secure_broker.withdraw("producer")
+    assert values(settings, settings.topics.events) == [b'{"text":"a good film"}']
+
+
 def test_the_page_needs_no_more_than_its_rights(
     secure_broker: SecureKafka, grant: Grant, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -205,7 +221,7 @@ def test_a_wrong_password_ends_a_worker_that_starts(
 def test_a_worker_outlives_credentials_that_stop_working(
     secure_broker: SecureKafka, grant: Grant, settings: Settings, start_worker: StartWorker
 ) -> None:
-    """A running worker that is refused goes on trying, and says so in log and metrics."""
+    """A running worker that is refused says so, goes on trying, and works once it is let in."""
     grant("worker", WORKER)
     worker = start_worker(**secure_broker.environment("SCRAM-SHA-256", "worker"))
     send(settings, [b'{"text":"a good film"}'])
@@ -221,4 +237,6 @@ def test_a_worker_outlives_credentials_that_stop_working(
         assert worker.get("/livez") == "ok"
     finally:
         secure_broker.set_password(SECRET, "worker")
+    send(settings, [b'{"text":"a bad film"}'])
+    assert len(read_results(settings, 2)) == 2
     assert WRONG not in worker.log

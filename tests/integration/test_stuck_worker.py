@@ -43,8 +43,9 @@ def test_a_stuck_worker_tells_what_it_is_stuck_in(
         assert b"no progress" in answer.read()
     worker.wait_for_log('"thread": "watchdog"')
     found = stacks(worker)
-    assert found["score_0"][0].startswith("hanging_scorer (")
-    assert any(call.startswith("_finish (") for call in found["MainThread"])
+    assert found["MainThread"][0].startswith("hanging_scorer (")
+    assert any(call.startswith("_advance (") for call in found["MainThread"])
+    assert "watchdog" in found
     assert worker.log.count("the loop is stuck") == 1
 
 
