@@ -51,7 +51,9 @@ def wanted(settings: Settings) -> list[Topic]:
         # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
         # they are small, and as rare as an operator's commands.
         Topic(names.redriven, partitions, {"retention.ms": "-1"}),
-        Topic(names.tallies, names.tally_partitions, week),
+        # A transaction has a few tallies, one process reads those of a million events a second, and
+        # each partition more is a request and a marker before a transaction's results can be read.
+        Topic(names.tallies, 1, week),
         Topic(names.trends, partitions, week),
         # People's labels are few and dear: kept until somebody decides otherwise.
         Topic(names.feedback, partitions, {"retention.ms": "-1"}),
@@ -96,8 +98,7 @@ def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[Top
         elif not count:
             problem = "missing"
         elif count < topic.partitions:
-            setting = "TALLY_PARTITIONS" if topic.name == settings.topics.tallies else "PARTITIONS"
-            problem = f"has {count} partitions, fewer than TOPICS_{setting}={topic.partitions}"
+            problem = f"has {count} partitions, fewer than TOPICS_PARTITIONS={topic.partitions}"
         else:
             problem = ""
         states.append(TopicState(topic.name, count, problem))

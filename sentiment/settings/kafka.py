@@ -123,11 +123,8 @@ class TopicSettings(Section):
     trends: TopicName = Field("sentiment-trends", description="Windowed aggregates.")
     feedback: TopicName = Field("sentiment-feedback", description="People's labels for results.")
     # Four: enough for four workers on one small cluster; more can be added, never taken away.
-    partitions: PositiveInt = Field(4, description="Partitions of a topic that we create.")
-    # One: a transaction has a few tallies, and each partition that it writes to is one more request
-    # and one more marker before its results can be read.
-    tally_partitions: PositiveInt = Field(
-        1, description="The same of the topic of tallies, which the trends read."
+    partitions: PositiveInt = Field(
+        4, description="Partitions of a topic that we create; tallies have one."
     )
     # -1 is the cluster's own default: 1 on a laptop, 3 on a well-kept cluster.
     replication: int = Field(
