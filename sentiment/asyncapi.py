@@ -6,7 +6,7 @@ import msgspec
 
 from sentiment import events, topics
 from sentiment.event_errors import ErrorCode
-from sentiment.events import Feedback, Redriven, SentimentResult, Tally, TextEvent
+from sentiment.events import Feedback, Redriven, SentimentResult, Tally, TextEvent, Trend
 from sentiment.settings import Settings, TopicSettings
 
 Json = dict[str, Any]
@@ -16,7 +16,7 @@ WIRE_VERSION = "1.0.0"
 # The latest Kafka binding that version 3.0 of AsyncAPI knows.
 BINDING = "0.5.0"
 
-TYPES = (TextEvent, SentimentResult, Redriven, Tally, Feedback)
+TYPES = (TextEvent, SentimentResult, Redriven, Tally, Trend, Feedback)
 
 TEXT = {"type": "string"}
 TRACING: Json = {
@@ -89,11 +89,7 @@ def document() -> Json:
         },
         "Redriven": _message("Redriven", "The dead letter's partition and offset: `2-17`."),
         "Tally": _message("Tally", "Input topic and partition: `text-events-2`."),
-        "Trend": {
-            "title": "Windowed aggregates of one source",
-            "payload": {"type": "object"},
-            "bindings": _key("The source."),
-        },
+        "Trend": _message("Trend", "Length, start and source: `60:1700000000:shop`."),
         "Feedback": _message("Feedback", "The event's id."),
     }
     roles = (
@@ -102,7 +98,7 @@ def document() -> Json:
         ("deadLetters", names.dead_letters, "DeadLetter", "send", "What could not be classified."),
         ("redriven", names.redriven, "Redriven", "send", "Dead letters that were put back."),
         ("tallies", names.tallies, "Tally", "send", "Counts per batch and input partition."),
-        ("trends", names.trends, "Trend", "send", "Windowed aggregates."),
+        ("trends", names.trends, "Trend", "send", "Windowed sums; a key's last one counts."),
         ("feedback", names.feedback, "Feedback", "receive", "People's labels for results."),
     )
     return {

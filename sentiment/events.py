@@ -103,6 +103,37 @@ class Tally(Struct, frozen=True, gc=False):
     counts: list[TallyCount]
 
 
+class TrendCounts(Struct, frozen=True, gc=False):
+    """What happened in a window."""
+
+    events: Annotated[int, Meta(ge=0, description="Results.")]
+    positive: Annotated[int, Meta(ge=0, description="Those that are positive.")]
+    dead_letters: Annotated[int, Meta(ge=0)]
+    positive_share: Annotated[float | None, Meta(description="Of the results; none without any.")]
+    mean_score: Annotated[float | None, Meta(description="Mean probability of positive.")]
+    mean_latency_ms: Annotated[
+        float | None, Meta(description="Mean time from event to classification, ms.")
+    ]
+
+
+class Trend(Struct, frozen=True, gc=False):
+    """A window of one source, or of all; a later record of the same window replaces this one.
+
+    The key is `window_s:start:source`, and `window_s:start` for all sources together.
+    """
+
+    window_s: Annotated[int, Meta(description="Its length in seconds: 10, 60 or 3600.")]
+    start: Annotated[int, Meta(description="Its start, seconds since 1970, by the events' times.")]
+    source: Annotated[
+        str | None,
+        Meta(description="The source, empty for events without one; null: all of them."),
+    ]
+    total: TrendCounts
+    models: Annotated[
+        dict[str, TrendCounts], Meta(description="The same by the version of the model.")
+    ]
+
+
 class Feedback(Struct, frozen=True, gc=False):
     """A person's word on a result."""
 

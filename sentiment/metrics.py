@@ -25,13 +25,16 @@ BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 DIFFERENCE_BUCKETS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
 
 
+App = Literal["worker", "trends", "web"]
+
+
 @dataclass(frozen=True)
 class Metric:
     """One row of the table; `name` is what Prometheus stores."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
-    app: Literal["worker", "web"]
+    app: App
     meaning: str
     labels: tuple[str, ...] = ()
     unit: str = "1"
@@ -46,24 +49,20 @@ def _register(metric: Metric) -> Metric:
     return metric
 
 
-def _counter(
-    name: str, app: Literal["worker", "web"], meaning: str, *labels: str, unit: str = "1"
-) -> Counter:
+def _counter(name: str, app: App, meaning: str, *labels: str, unit: str = "1") -> Counter:
     metric = _register(Metric(name, "counter", app, meaning, labels, unit))
     # The client library appends `_total`, and the table holds the stored name.
     return Counter(metric.name.removesuffix("_total"), meaning, labels, registry=REGISTRY)
 
 
-def _gauge(
-    name: str, app: Literal["worker", "web"], meaning: str, *labels: str, unit: str = "1"
-) -> Gauge:
+def _gauge(name: str, app: App, meaning: str, *labels: str, unit: str = "1") -> Gauge:
     metric = _register(Metric(name, "gauge", app, meaning, labels, unit))
     return Gauge(metric.name, meaning, labels, registry=REGISTRY)
 
 
 def _histogram(
     name: str,
-    app: Literal["worker", "web"],
+    app: App,
     meaning: str,
     *labels: str,
     unit: str = "seconds",
@@ -168,6 +167,18 @@ REFUSALS = _counter(
 LAST_PROGRESS = _gauge(
     "sentiment_last_progress_timestamp_seconds", "worker",
     "When the loop last turned, whether or not there were events.", unit="seconds since 1970",
+)  # fmt: skip
+
+TREND_TALLIES = _counter(
+    "sentiment_trend_tallies_total", "trends", "Tallies that are in the windows, or were before.",
+)  # fmt: skip
+TREND_TALLIES_REFUSED = _counter(
+    "sentiment_trend_tallies_refused_total", "trends",
+    "Records on the tallies' topic that are none.",
+)  # fmt: skip
+TREND_EVENTS_LEFT_OUT = _counter(
+    "sentiment_trend_events_left_out_total", "trends",
+    "Events whose window is too old or too far ahead, counted for each of the three lengths.",
 )  # fmt: skip
 
 # The next three have the names under which operators of the earlier system know them.

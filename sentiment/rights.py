@@ -22,7 +22,7 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal["worker", "page", "produce", "results", "dlq", "dlq redrive", "topics"]
+    part: Literal["worker", "page", "produce", "results", "dlq", "dlq redrive", "trends", "topics"]
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -36,6 +36,7 @@ class Right:
 
 _OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
 _REDRIVEN = ".redriven"
+_WINDOWS = "-windows-changelog"
 _OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
 
 RIGHTS: tuple[Right, ...] = (
@@ -57,12 +58,18 @@ RIGHTS: tuple[Right, ...] = (
     Right("dlq redrive", "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
     # One for all redrives, so that of two at the same time one is fenced off.
     Right("dlq redrive", "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+    Right("trends", "READ", "topic", "TOPICS_TALLIES"),
+    Right("trends", "READ", "topic", "TRENDS_GROUP_ID", _WINDOWS),
+    Right("trends", "WRITE", "topic", "TRENDS_GROUP_ID", _WINDOWS),
+    Right("trends", "WRITE", "topic", "TOPICS_TRENDS"),
+    Right("trends", "READ", "group", "TRENDS_GROUP_ID"),
     *(
         Right("topics", operation, "topic", name, suffix)
         for operation in ("CREATE", "DESCRIBE")
         for name, suffix in (
             *((name, "") for name in ("TOPICS_EVENTS", *_OUTPUTS, *_OTHERS)),
             ("TOPICS_DEAD_LETTERS", _REDRIVEN),
+            ("TRENDS_GROUP_ID", _WINDOWS),
         )
     ),
 )

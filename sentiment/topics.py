@@ -55,6 +55,13 @@ def wanted(settings: Settings) -> list[Topic]:
         # each partition more is a request and a marker before a transaction's results can be read.
         Topic(names.tallies, 1, week),
         Topic(names.trends, partitions, week),
+        # A process that was replaced may still write a window's older state: for a day, the newer
+        # one is there beside it.
+        Topic(
+            settings.trends.windows,
+            1,
+            {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)},
+        ),
         # People's labels are few and dear: kept until somebody decides otherwise.
         Topic(names.feedback, partitions, {"retention.ms": "-1"}),
     ]

@@ -51,6 +51,7 @@ def settings(
     for name in TOPICS:
         monkeypatch.setenv(f"TOPICS_{name}", f"{own}-{name.lower()}")
     monkeypatch.setenv("WORKER_GROUP_ID", f"{own}-workers")
+    monkeypatch.setenv("TRENDS_GROUP_ID", f"{own}-trends")
     monkeypatch.setenv("WORKER_HTTP_PORT", "0")
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "models"))
     settings = Settings()

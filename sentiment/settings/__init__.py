@@ -8,7 +8,7 @@ here is the row of `docs/operations.md`; above each number stands why it is that
 
 from functools import cached_property
 
-from sentiment.settings.apps import LocalSettings, LogSettings, WebSettings
+from sentiment.settings.apps import LocalSettings, LogSettings, TrendsSettings, WebSettings
 from sentiment.settings.kafka import KafkaSettings, TopicSettings
 from sentiment.settings.section import Section
 from sentiment.settings.worker import ModelSettings, WorkerSettings
@@ -21,6 +21,7 @@ __all__ = [
     "Section",
     "Settings",
     "TopicSettings",
+    "TrendsSettings",
     "WebSettings",
     "WorkerSettings",
 ]
@@ -53,6 +54,11 @@ class Settings:
     def web(self) -> WebSettings:
         """The page's own settings."""
         return WebSettings()
+
+    @cached_property
+    def trends(self) -> TrendsSettings:
+        """The windowed aggregates' own settings."""
+        return TrendsSettings()
 
     @cached_property
     def local(self) -> LocalSettings:

@@ -48,6 +48,27 @@ class WebSettings(Section):
     max_request_bytes: PositiveInt = Field(1_048_576, description="Largest request, in bytes.")
 
 
+class TrendsSettings(Section):
+    """The windowed aggregates."""
+
+    model_config = SettingsConfigDict(env_prefix="TRENDS_")
+
+    group_id: str = Field(
+        "sentiment-trends",
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        description="Consumer group of the trends; their table's topic is named after it.",
+    )
+    http_host: str = Field(
+        "127.0.0.1", description="Address of `/trends` and `/metrics`; in a pod `0.0.0.0`."
+    )
+    http_port: int = Field(6066, ge=1, le=65535, description="Their port.")
+
+    @property
+    def windows(self) -> str:
+        """The topic that the table of windows is kept on; Faust's name for it."""
+        return f"{self.group_id}-windows-changelog"
+
+
 class LocalSettings(Section):
     """Kafka and the demo on this machine."""
 

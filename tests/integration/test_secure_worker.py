@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import kafka, rights, topics
+from sentiment import events, kafka, rights, topics
 from sentiment.errors import TopicError
 from sentiment.events import TextEvent, encode
 from sentiment.rights import Right
@@ -130,6 +130,7 @@ def test_the_commands_need_no_more_than_their_rights(
     # Topics that the test's fixture has not created.
     for name in ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK"):
         monkeypatch.setenv(f"TOPICS_{name}", f"{settings.topics.events}-new-{name.lower()}")
+    monkeypatch.setenv("TRENDS_GROUP_ID", f"{settings.topics.events}-new-trends")
     fresh = Settings()
     for part in ("topics", "produce", "results"):
         secure_broker.grant("producer", rights.of(part), fresh)
@@ -143,14 +144,23 @@ def test_the_commands_need_no_more_than_their_rights(
 
 
 def test_dead_letters_are_redriven_with_no_more_than_the_rights(
-    secure_broker: SecureKafka, settings: Settings
+    secure_broker: SecureKafka, grant: Grant, settings: Settings
 ) -> None:
     """`dlq list` reads, and `dlq redrive` puts back, each with its rights alone."""
     producer = kafka.new_producer(settings.kafka)
-    producer.produce(settings.topics.dead_letters, b'{"text":"a good film"}', partition=0)
+    producer.produce(
+        settings.topics.dead_letters,
+        b'{"text":"a good film"}',
+        partition=0,
+        headers={
+            events.ERROR_TOPIC: settings.topics.events,
+            events.ERROR_PARTITION: "0",
+            events.ERROR_OFFSET: "0",
+        },
+    )
     assert producer.flush(PATIENCE_S) == 0
     for part, arguments in (("dlq", ["list"]), ("dlq redrive", ["redrive", "--all"])):
-        secure_broker.grant("producer", rights.of(part), settings)
+        grant("producer", rights.of(part))
         done = sentiment("dlq", *arguments, **secure_broker.environment("PLAIN", "producer"))
         assert done.returncode == 0, done.stderr
         assert "authorization" not in done.stderr

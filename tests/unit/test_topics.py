@@ -11,15 +11,19 @@ def test_every_named_topic_is_wanted() -> None:
     names = {
         getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
     }
-    # Named after another, and no setting of its own.
-    names.add(settings.topics.redriven)
+    # Named after another, and no setting of their own.
+    names |= {settings.topics.redriven, settings.trends.windows}
     assert {topic.name for topic in topics.wanted(settings)} == names
 
 
-def test_partitions_are_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results and dead letters have their event's partition, so all topics have as many."""
+def test_partitions_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and dead letters have their event's partition; tallies, and their sums, have one."""
     monkeypatch.setenv("TOPICS_PARTITIONS", "6")
-    assert {topic.partitions for topic in topics.wanted(Settings())} == {6}
+    settings = Settings()
+    ones = {settings.topics.tallies, settings.trends.windows}
+    found = {topic.name: topic.partitions for topic in topics.wanted(settings)}
+    assert {name for name, partitions in found.items() if partitions == 1} == ones
+    assert {found[name] for name in found.keys() - ones} == {6}
 
 
 def test_dead_letters_take_more_than_events(monkeypatch: pytest.MonkeyPatch) -> None:

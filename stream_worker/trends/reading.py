@@ -1,0 +1,74 @@
+"""Faust on our Kafka: the settings in its words, and committed records only."""
+
+import ssl
+from typing import Any
+
+import faust
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.transport.drivers import aiokafka as driver
+from faust.types.auth import CredentialsT
+from yarl import URL
+
+from sentiment.errors import SettingsError
+from sentiment.settings import KafkaSettings
+
+MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+
+
+class _CommittedThread(driver.AIOKafkaConsumerThread):
+    """Faust reads uncommitted records unless it writes in transactions; ours must not."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's
+        consumer = super()._create_worker_consumer(transport)
+        # There is no other way in: it becomes an argument of the fetcher when the consumer starts.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
+        return consumer
+
+
+class _CommittedConsumer(driver.Consumer):
+    def _new_consumer_thread(self) -> Any:  # noqa: ANN401 - Faust's
+        return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _CommittedTransport(driver.Transport):
+    Consumer = _CommittedConsumer
+
+
+def brokers(settings: KafkaSettings) -> list[URL]:
+    """The brokers' addresses, as Faust has them."""
+    return [URL(f"kafka://{server.strip()}") for server in settings.bootstrap_servers.split(",")]
+
+
+def credentials(settings: KafkaSettings) -> CredentialsT | None:
+    """How to prove who we are.
+
+    Raises:
+        SettingsError: In a way that Faust has none for.
+    """
+    context = None
+    if settings.security_protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.ssl_ca_location or None)
+        if settings.ssl_certificate_location:
+            context.load_cert_chain(
+                settings.ssl_certificate_location,
+                settings.ssl_key_location or None,
+                settings.ssl_key_password.get_secret_value() or None,
+            )
+    if not settings.security_protocol.startswith("SASL_"):
+        return SSLCredentials(context) if context else None
+    if settings.sasl_mechanism not in MECHANISMS:
+        raise SettingsError(
+            f"The trends can't use KAFKA_SASL_MECHANISM={settings.sasl_mechanism}.",
+            f"Give them a user of their own with one of {', '.join(sorted(MECHANISMS))}.",
+        )
+    return SASLCredentials(
+        username=settings.sasl_username,
+        password=settings.sasl_password.get_secret_value(),
+        mechanism=settings.sasl_mechanism,
+        ssl_context=context,
+    )
+
+
+def read_committed(app: faust.App) -> None:
+    """Make an app read records of committed transactions only."""
+    app.transport = _CommittedTransport(app.conf.broker_consumer, app, loop=app.loop)

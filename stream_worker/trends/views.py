@@ -1,0 +1,74 @@
+"""The trends as JSON, served by Faust's own web server."""
+
+import time
+
+import faust
+import msgspec
+from faust.web import Request, Response, View
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from sentiment import metrics
+from sentiment.events import encode
+from stream_worker.trends.book import Book
+from stream_worker.trends.windows import KEPT_S, SIZES_S
+
+# What is shown where nothing is asked for: as many windows as a chart has points.
+SHOWN = 60
+
+
+class RefusedError(Exception):
+    """A parameter that can't be; the message says which."""
+
+
+def add_views(app: faust.App, book: Book) -> None:
+    """Give an app its pages: `/trends`, `/sources`, `/metrics`, `/livez`."""
+
+    @app.page("/trends")
+    async def trends(view: View, request: Request) -> Response:
+        try:
+            size, since, source = _asked(dict(request.query))
+        except RefusedError as error:
+            return _json(view, {"error": str(error)}, status=400)
+        found = book.trends(book.spans(size, since), source)
+        return _json(view, {"window_s": size, "source": source, "trends": list(found)})
+
+    @app.page("/sources")
+    async def sources(view: View, request: Request) -> Response:
+        del request
+        return _json(view, {"sources": book.sources()})
+
+    @app.page("/metrics")
+    async def scrape(view: View, request: Request) -> Response:
+        del request
+        body = generate_latest(metrics.REGISTRY)
+        return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
+
+    @app.page("/livez")
+    async def alive(view: View, request: Request) -> Response:
+        del request
+        return view.text("ok")
+
+    del trends, sources, scrape, alive
+
+
+def _asked(query: dict[str, str]) -> tuple[int, float, str | None]:
+    """Length of the windows, since when, and which source; None for all together."""
+    size = _number(query, "window", SIZES_S[0])
+    if size not in SIZES_S:
+        raise RefusedError(f"window={size} is none of {', '.join(map(str, SIZES_S))}")
+    seconds = _number(query, "seconds", SHOWN * size)
+    return int(size), time.time() - min(seconds, KEPT_S[int(size)]), query.get("source")
+
+
+def _number(query: dict[str, str], name: str, default: float) -> float:
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > len("1000000000"):
+        raise RefusedError(f"{name}={text[:20]!r} is no whole number")
+    return int(text)
+
+
+def _json(view: View, value: object, status: int = 200) -> Response:
+    body = msgspec.json.format(encode(value), indent=0)
+    return view.bytes(body, content_type="application/json", status=status)

@@ -1,0 +1,189 @@
+"""The trends of real tallies on a real Kafka, and their sums after every kill."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.ports import free_ports
+from sentiment import events, kafka
+from sentiment.events import Model, Tally, TallyCount
+from sentiment.settings import Settings
+from tests.integration.conftest import StartWorker
+from tests.integration.workers import PATIENCE_S, read, read_results, send
+
+pytestmark = pytest.mark.kafka
+
+
+class TrendsProcess:
+    """A `sentiment trends` of its own.
+
+    Args:
+        log: Where its log goes.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        """Start it, the first time or again."""
+        [self._port] = free_ports(1)
+        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self._port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """End it by a signal, and return its exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self._log.read_text()
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a view answers; None while it doesn't."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}{path}", timeout=10
+            ) as answer:
+                return json.loads(answer.read())
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    def events(self, window: int = 3600) -> int:
+        """Results in all windows of a length."""
+        answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
+        return sum(trend["total"]["events"] for trend in answer["trends"])
+
+    def wait_for(self, count: int, window: int = 3600) -> None:
+        """Wait until the windows have as many results, and a little longer for more."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.events(window) < count:
+            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
+            time.sleep(0.2)
+        time.sleep(1)
+        assert self.events(window) == count
+
+
+@pytest.fixture
+def start_trends(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], TrendsProcess]]:
+    """Starts trends on the test's own topics; ends them with the test."""
+    del settings  # its fixture sets the environment
+    started: list[TrendsProcess] = []
+
+    def start() -> TrendsProcess:
+        started.append(TrendsProcess(tmp_path / f"trends-{len(started)}.log"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+def test_trends_add_up_to_the_workers_results(
+    settings: Settings, start_worker: StartWorker, start_trends: Callable[[], TrendsProcess]
+) -> None:
+    """Windows by source and model on the topic and in the views, with the results' own sums."""
+    start_worker()
+    trends = start_trends()
+    texts = (
+        [b'{"text":"a good film","source":"shop"}'] * 30 + [b'{"text":"bad"}'] * 10 + [b"no"] * 5
+    )
+    send(settings, texts)
+    results = read_results(settings, 40)
+    trends.wait_for(40)
+    for window in (10, 60, 3600):
+        assert trends.events(window) == 40
+    [shop] = trends.get("/trends?window=3600&source=shop")["trends"]
+    assert shop["total"]["events"] == shop["models"]["1"]["events"] == 30
+    expected = sum(result.score for result in results if result.source == "shop") / 30
+    assert shop["total"]["mean_score"] == pytest.approx(expected)
+    [everything] = trends.get("/trends?window=3600")["trends"]
+    assert everything["total"]["dead_letters"] == 5
+    assert everything["total"]["positive"] == sum(r.sentiment == "positive" for r in results)
+    assert trends.get("/sources") == {"sources": ["", "shop"]}
+    records = read(settings, settings.topics.trends, lambda seen: len(seen) >= 9)
+    latest = {record.key(): json.loads(record.value() or b"") for record in records}
+    hours = {t["source"]: t["total"]["events"] for t in latest.values() if t["window_s"] == 3600}
+    assert hours == {None: 40, "": 10, "shop": 30}
+    assert trends.end(signal.SIGTERM) == 0
+
+
+def tally(first: int, count: int, partition: int) -> bytes:
+    """A tally of so many positive results now."""
+    interval = int(time.time()) // 10 * 10
+    counts = [TallyCount("s", interval, count, 0, 0, None, 0.9 * count, 5.0 * count)]
+    model = Model("sentiment", "1")
+    return events.encode(Tally("e", partition, first, first + count, model, 0, counts))
+
+
+def test_the_sums_are_exact_after_every_kill(
+    settings: Settings, start_trends: Callable[[], TrendsProcess]
+) -> None:
+    """Killed in the middle of its work, again and again, it counts each tally once."""
+    producer = kafka.new_producer(settings.kafka)
+    trends = start_trends()
+    offsets = [0] * 4
+    for kill in range(4):
+        for number in range(3000):
+            partition = number % 4
+            producer.produce(settings.topics.tallies, tally(offsets[partition], 3, partition))
+            offsets[partition] += 3
+        assert producer.flush(PATIENCE_S) == 0
+        # At another moment each time: while it starts, recovers, reads or writes.
+        deadline = time.monotonic() + PATIENCE_S
+        while trends.events() <= kill * 9000 and kill % 2:
+            assert time.monotonic() < deadline, trends.log
+        trends.end()
+        trends.start()
+    trends.wait_for(sum(offsets))
+
+
+def test_aborted_tallies_do_not_count(
+    settings: Settings, start_trends: Callable[[], TrendsProcess]
+) -> None:
+    """What a worker wrote in a transaction that was aborted is in no window."""
+    producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.tallies)
+    producer.init_transactions()
+    for outcome in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.produce(settings.topics.tallies, tally(0, 7, 0))
+        producer.flush(PATIENCE_S)
+        outcome()
+    producer.begin_transaction()
+    producer.produce(settings.topics.tallies, tally(7, 100, 0))
+    producer.flush(PATIENCE_S)
+    producer.abort_transaction()
+    trends = start_trends()
+    trends.wait_for(7)
+
+
+def test_wrong_questions_get_a_sentence(
+    settings: Settings, start_trends: Callable[[], TrendsProcess]
+) -> None:
+    """A view says which parameter can't be, with status 400; records that are no tallies pass."""
+    producer = kafka.new_producer(settings.kafka)
+    producer.produce(settings.topics.tallies, b"no tally")
+    producer.produce(settings.topics.tallies, tally(0, 5, 0))
+    assert producer.flush(PATIENCE_S) == 0
+    trends = start_trends()
+    trends.wait_for(5)
+    for query in ("window=7", "window=x", "seconds=-1"):
+        address = f"http://127.0.0.1:{trends._port}/trends?{query}"  # noqa: SLF001 - its own test
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(address, timeout=10)
+        with caught.value as answer:
+            assert answer.code == 400
+            assert query.partition("=")[0] in json.loads(answer.read())["error"]
+    assert "no tally" in trends.log
