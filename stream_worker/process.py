@@ -1,10 +1,8 @@
 """A worker as a process: model, probes, signals, and an end that comes in time."""
 
 import gc
-import os
 import signal
 import sys
-import threading
 from types import FrameType
 
 from sentiment import logs
@@ -12,13 +10,12 @@ from sentiment.health import HealthServer
 from sentiment.registry import Registry
 from sentiment.settings import Settings
 from stream_worker.champion import Champion
+from stream_worker.ending import end_in_time
 from stream_worker.watchdog import Watchdog
 from stream_worker.worker import Worker
 
 log = logs.get(__name__)
 
-# The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
-KILLED = 137
 # New containers without the end of others: above the records of all batches under way.
 GC_THRESHOLD = 200_000
 # A tenth of Python's own: a batch changes threads six times, and takes 30 ms.
@@ -41,7 +38,7 @@ def run(settings: Settings) -> None:
         del frame
         log.info("stopping", signal=signal.Signals(number).name)
         worker.stop()
-        _end_in_time(settings.worker.shutdown_timeout_s)
+        end_in_time(settings.worker.shutdown_timeout_s)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -76,15 +73,3 @@ def _tune_python() -> None:
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-
-
-def _end_in_time(timeout_s: float) -> None:
-    """End the process at the deadline even if a broker holds us: better fenced than late."""
-
-    def end() -> None:
-        log.error("not stopped in time; the open batch will be done again", seconds=timeout_s)
-        os._exit(KILLED)
-
-    timer = threading.Timer(timeout_s, end)
-    timer.daemon = True
-    timer.start()

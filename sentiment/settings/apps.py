@@ -62,6 +62,13 @@ class TrendsSettings(Section):
         "127.0.0.1", description="Address of `/trends` and `/metrics`; in a pod `0.0.0.0`."
     )
     http_port: int = Field(6066, ge=1, le=65535, description="Their port.")
+    # Ten seconds: a killed process's work waits no longer; six is the least that brokers allow.
+    session_timeout_s: float = Field(
+        10.0,
+        ge=6,
+        description="After this a silent process counts as dead, and another one takes over, in"
+        " seconds.",
+    )
 
     @property
     def windows(self) -> str:

@@ -55,6 +55,8 @@ class Trends:
             broker=brokers(settings.kafka),
             broker_credentials=credentials(settings.kafka),
             broker_commit_interval=1.0,
+            broker_session_timeout=own.session_timeout_s,
+            broker_heartbeat_interval=own.session_timeout_s / 4,
             consumer_auto_offset_reset="earliest",
             key_serializer="raw",
             value_serializer="raw",

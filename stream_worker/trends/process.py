@@ -6,7 +6,11 @@ import faust
 
 from sentiment import logs, topics
 from sentiment.settings import Settings
+from stream_worker.ending import end_in_time
 from stream_worker.trends.app import Trends
+
+# Kubernetes gives 30 s between SIGTERM and SIGKILL.
+STOP_S = 20.0
 
 
 class _Worker(faust.Worker):
@@ -26,5 +30,12 @@ def run(settings: Settings) -> None:
     """
     names = settings.topics
     topics.require(settings, names.tallies, names.trends, settings.trends.windows)
-    worker = _Worker(Trends(settings).app, loglevel="INFO", redirect_stdouts=False, quiet=True)
+    app = Trends(settings).app
+
+    async def stopping(*arguments: object, **named: object) -> None:
+        del arguments, named
+        end_in_time(STOP_S)
+
+    app.on_before_shutdown.connect(stopping, weak=False)
+    worker = _Worker(app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()

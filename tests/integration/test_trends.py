@@ -77,9 +77,13 @@ class TrendsProcess:
 
 
 @pytest.fixture
-def start_trends(settings: Settings, tmp_path: Path) -> Iterator[Callable[[], TrendsProcess]]:
+def start_trends(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], TrendsProcess]]:
     """Starts trends on the test's own topics; ends them with the test."""
     del settings  # its fixture sets the environment
+    # The least that brokers allow: what follows a kill waits for it.
+    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
     started: list[TrendsProcess] = []
 
     def start() -> TrendsProcess:

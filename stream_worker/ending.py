@@ -1,0 +1,23 @@
+"""An end that comes in time, whatever holds the process."""
+
+import os
+import threading
+
+from sentiment import logs
+
+log = logs.get(__name__)
+
+# The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
+KILLED = 137
+
+
+def end_in_time(timeout_s: float) -> None:
+    """End the process at the deadline even if a broker holds us: better fenced than late."""
+
+    def end() -> None:
+        log.error("not stopped in time; the open work will be done again", seconds=timeout_s)
+        os._exit(KILLED)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()
