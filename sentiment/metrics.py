@@ -100,8 +100,8 @@ EVENT_LATENCY = _histogram(
 )  # fmt: skip
 LOOP_SECONDS = _counter(
     "sentiment_loop_seconds_total", "worker",
-    "Where the loop's time goes: consume, decode, wait_score, encode, produce, wait_commit; and, on"
-    " threads of their own, score and commit.",
+    "Where the loop's time goes: consume, decode, score, wait_score, encode, produce, wait_commit;"
+    " and, on a thread of its own, commit. With a backlog, score has one too.",
     "phase", unit="seconds",
 )  # fmt: skip
 TRANSACTIONS = _counter(
