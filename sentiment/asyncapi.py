@@ -136,7 +136,10 @@ def _channel(topic: topics.Topic, message: str, meaning: str) -> Json:
         "bindings": {
             "kafka": {
                 "partitions": topic.partitions,
-                "topicConfiguration": {name: int(value) for name, value in topic.config.items()},
+                "topicConfiguration": {
+                    name: value.split(",") if name == "cleanup.policy" else int(value)
+                    for name, value in topic.config.items()
+                },
                 "bindingVersion": BINDING,
             }
         },

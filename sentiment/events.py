@@ -135,11 +135,17 @@ class Trend(Struct, frozen=True, gc=False):
 
 
 class Feedback(Struct, frozen=True, gc=False):
-    """A person's word on a result."""
+    """A person's word on a result; a later record of the same event replaces this one.
+
+    The key is the event's id. A record without a value takes the word back.
+    """
 
     id: Annotated[ShortText, Meta(description="The result's id.")]
-    label: Literal["positive", "negative"]
-    model: Model | None = None
+    label: Annotated[Literal["positive", "negative"], Meta(description="What is right.")]
+    model: Annotated[Model | None, Meta(description="The model that answered.")] = None
+    sentiment: Annotated[
+        Literal["positive", "negative"] | None, Meta(description="What the result said.")
+    ] = None
     text: Annotated[
         str | None, Meta(description="Only where the text's owner agreed to its use.")
     ] = None
@@ -249,6 +255,7 @@ def encode_all(records: list[SentimentResult]) -> list[bytes]:
 
 decode_result = msgspec.json.Decoder(SentimentResult).decode
 decode_tally = msgspec.json.Decoder(Tally).decode
+decode_feedback = msgspec.json.Decoder(Feedback).decode
 decode_redriven = msgspec.json.Decoder(Redriven).decode
 
 

@@ -181,6 +181,12 @@ TREND_EVENTS_LEFT_OUT = _counter(
     "Events whose window is too old or too far ahead, counted for each of the three lengths.",
 )  # fmt: skip
 
+FEEDBACK_LABELS = _gauge(
+    "sentiment_feedback_labels", "trends",
+    "Events that people labelled, by the model version that answered, its answer and their label.",
+    "model_version", "sentiment", "label", unit="events",
+)  # fmt: skip
+
 # The next three have the names under which operators of the earlier system know them.
 REQUESTS = _counter(
     "app_request_count_total", "web", "Requests by method, endpoint and status.",

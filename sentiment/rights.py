@@ -22,7 +22,9 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal["worker", "page", "produce", "results", "dlq", "dlq redrive", "trends", "topics"]
+    part: Literal[
+        "worker", "page", "produce", "results", "dlq", "dlq redrive", "trends", "feedback", "topics"
+    ]
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -59,6 +61,7 @@ RIGHTS: tuple[Right, ...] = (
     # One for all redrives, so that of two at the same time one is fenced off.
     Right("dlq redrive", "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
     Right("trends", "READ", "topic", "TOPICS_TALLIES"),
+    *(Right(part, "READ", "topic", "TOPICS_FEEDBACK") for part in ("trends", "feedback")),
     Right("trends", "READ", "topic", "TRENDS_GROUP_ID", _WINDOWS),
     Right("trends", "WRITE", "topic", "TRENDS_GROUP_ID", _WINDOWS),
     Right("trends", "WRITE", "topic", "TOPICS_TRENDS"),

@@ -62,8 +62,8 @@ def wanted(settings: Settings) -> list[Topic]:
             1,
             {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)},
         ),
-        # People's labels are few and dear: kept until somebody decides otherwise.
-        Topic(names.feedback, partitions, {"retention.ms": "-1"}),
+        # People's labels are few and dear: the last one for each event is kept for good.
+        Topic(names.feedback, partitions, {"cleanup.policy": "compact"}),
     ]
 
 

@@ -120,6 +120,10 @@ class Promote(Strict, frozen=True, kw_only=True):
     min_speed_share: Share = 0.5
     # Where there is no champion yet, the first one must reach this.
     min_metric: float = 0.8
+    # Share of people's labels that agree with its answers, as canary or champion; None: not asked.
+    min_feedback_accuracy: Share | None = None
+    # How many of them it takes: at 100 the share is known to about 0.1 (two standard errors).
+    min_feedback_labels: Count = 100
 
 
 class Params(Strict, frozen=True, kw_only=True):

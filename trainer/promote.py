@@ -1,17 +1,19 @@
 """The promote stage: `champion` moves to a challenger that passes every gate, or stays."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from msgspec import Struct
 
 from sentiment.errors import InputError
+from sentiment.feedback import Accuracy
 from sentiment.publish import ALIAS, NAME, TIMEOUT_S
 from sentiment.tracking import connect
 from trainer.params import Evaluate, Promote
 from trainer.progress import Say, silent
-from trainer.promotion import audit
+from trainer.promotion import audit, gates
 from trainer.promotion.challenge import judge
 from trainer.promotion.gates import Check
 from trainer.promotion.versions import resolve
@@ -57,6 +59,7 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
     params: Promote,
     evaluate: Evaluate,
     test: pd.DataFrame | None = None,
+    labels: Mapping[str, Accuracy] | None = None,
     dry_run: bool = False,
     force: str = "",
     say: Say = silent,
@@ -70,6 +73,7 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
         evaluate: How intervals are drawn.
         test: The test table that the version was evaluated on; only needed to compare it with a
             champion.
+        labels: What people's labels say, by version; looked at where the parameters ask for it.
         dry_run: Only look.
         force: Why it shall be promoted whatever the gates say. Written down. What a worker would
             refuse is not promoted by force either.
@@ -88,6 +92,9 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
         raise InputError(f"Version {challenger} of {name} is {ALIAS} already.")
     with tempfile.TemporaryDirectory(prefix="sentiment-promote-") as folder:
         checks = judge(name, challenger, champion, params, evaluate, test, Path(folder), say)
+    if params.min_feedback_accuracy is not None:
+        found = (labels or {}).get(challenger)
+        checks.append(gates.feedback(found, params.min_feedback_accuracy, params))
     passed = all(check.passed for check in checks)
     servable = checks[0].passed
     decision = Decision(

@@ -14,11 +14,11 @@ from confluent_kafka import Message
 from sentiment import events, kafka, logs
 from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
+from sentiment.follower import Follower
 from sentiment.kafka_access import Access
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from web.feeds import Feeds
-from web.follower import Follower
 from web.outcomes import DeadLetter, Outcomes
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.

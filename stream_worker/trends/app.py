@@ -15,6 +15,8 @@ from faust.types import EventT, StreamT
 
 from sentiment import logs, metrics
 from sentiment.events import Tally, Trend, decode_tally, encode
+from sentiment.feedback import Labels
+from sentiment.follower import Follower
 from sentiment.settings import Settings
 from stream_worker.trends.book import Book, Span
 from stream_worker.trends.reading import brokers, credentials, read_committed
@@ -83,11 +85,14 @@ class Trends:
             on_changelog_event=self._recall,
         )
         self.book = Book(table)
+        # The topic of people's labels is a table already; Faust's own would be a second copy.
+        self.labels = Labels()
+        self.feedback = Follower(settings.kafka, names.feedback, None, self.labels.take)
         self._due: set[Span] = set()
         self.app.on_rebalance_complete.connect(self._begin_again, weak=False)
         self.app.agent(tallies, name="merge")(self._merge)
         self.app.timer(PUBLISH_S)(self._publish)
-        add_views(self.app, self.book)
+        add_views(self.app, self.book, self.labels)
 
     async def _recall(self, event: EventT[bytes]) -> None:
         if event.message.key:

@@ -29,13 +29,15 @@ def run(settings: Settings) -> None:
         SentimentError: It can't begin.
     """
     names = settings.topics
-    topics.require(settings, names.tallies, names.trends, settings.trends.windows)
-    app = Trends(settings).app
+    topics.require(settings, names.tallies, names.trends, names.feedback, settings.trends.windows)
+    trends = Trends(settings)
+    app = trends.app
 
     async def stopping(*arguments: object, **named: object) -> None:
         del arguments, named
         end_in_time(STOP_S)
 
     app.on_before_shutdown.connect(stopping, weak=False)
+    trends.feedback.start()
     worker = _Worker(app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from sentiment import metrics
 from sentiment.events import encode
+from sentiment.feedback import Labels
 from stream_worker.trends.book import Book
 from stream_worker.trends.windows import KEPT_S, SIZES_S
 
@@ -20,8 +21,8 @@ class RefusedError(Exception):
     """A parameter that can't be; the message says which."""
 
 
-def add_views(app: faust.App, book: Book) -> None:
-    """Give an app its pages: `/trends`, `/sources`, `/metrics`, `/livez`."""
+def add_views(app: faust.App, book: Book, labels: Labels) -> None:
+    """Give an app its pages: `/trends`, `/sources`, `/accuracy`, `/metrics`, `/livez`."""
 
     @app.page("/trends")
     async def trends(view: View, request: Request) -> Response:
@@ -37,9 +38,16 @@ def add_views(app: faust.App, book: Book) -> None:
         del request
         return _json(view, {"sources": book.sources()})
 
+    @app.page("/accuracy")
+    async def accuracy(view: View, request: Request) -> Response:
+        del request
+        return _json(view, {"models": labels.accuracy()})
+
     @app.page("/metrics")
     async def scrape(view: View, request: Request) -> Response:
         del request
+        for (version, sentiment, label), count in labels.counts().items():
+            metrics.FEEDBACK_LABELS.labels(version, sentiment, label).set(count)
         body = generate_latest(metrics.REGISTRY)
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
 
@@ -48,7 +56,7 @@ def add_views(app: faust.App, book: Book) -> None:
         del request
         return view.text("ok")
 
-    del trends, sources, scrape, alive
+    del trends, sources, accuracy, scrape, alive
 
 
 def _asked(query: dict[str, str]) -> tuple[int, float, str | None]:

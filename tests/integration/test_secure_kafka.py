@@ -8,11 +8,11 @@ import pytest
 from confluent_kafka import Message
 
 from sentiment import kafka
+from sentiment.follower import Follower
 from sentiment.rights import Right
 from sentiment.settings import KafkaSettings, Settings
 from tests.integration.commands import PATIENCE_S, sentiment
 from tests.integration.secure_kafka import SecureKafka
-from web.follower import Follower
 
 pytestmark = pytest.mark.kafka
 

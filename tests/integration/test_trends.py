@@ -15,7 +15,7 @@ import pytest
 
 from local.ports import free_ports
 from sentiment import events, kafka
-from sentiment.events import Model, Tally, TallyCount
+from sentiment.events import Feedback, Model, Tally, TallyCount
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read, read_results, send
@@ -36,8 +36,8 @@ class TrendsProcess:
 
     def start(self) -> None:
         """Start it, the first time or again."""
-        [self._port] = free_ports(1)
-        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self._port)]
+        [self.port] = free_ports(1)
+        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -55,7 +55,7 @@ class TrendsProcess:
         """What a view answers; None while it doesn't."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=10
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
             ) as answer:
                 return json.loads(answer.read())
         except (urllib.error.URLError, ConnectionError):
@@ -74,6 +74,15 @@ class TrendsProcess:
             time.sleep(0.2)
         time.sleep(1)
         assert self.events(window) == count
+
+    def wait_for_accuracy(self, expected: dict[str, tuple[int, float]]) -> None:
+        """Wait until each version has so many labels and such an accuracy."""
+        deadline, found = time.monotonic() + PATIENCE_S, None
+        while found != expected:
+            assert time.monotonic() < deadline, f"{found}\n{self.log}"
+            time.sleep(0.2)
+            models = (self.get("/accuracy") or {"models": {}})["models"]
+            found = {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
 
 
 @pytest.fixture
@@ -184,10 +193,39 @@ def test_wrong_questions_get_a_sentence(
     trends = start_trends()
     trends.wait_for(5)
     for query in ("window=7", "window=x", "seconds=-1"):
-        address = f"http://127.0.0.1:{trends._port}/trends?{query}"  # noqa: SLF001 - its own test
+        address = f"http://127.0.0.1:{trends.port}/trends?{query}"
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(address, timeout=10)
         with caught.value as answer:
             assert answer.code == 400
             assert query.partition("=")[0] in json.loads(answer.read())["error"]
     assert "no tally" in trends.log
+
+
+def test_labels_become_live_accuracy(
+    settings: Settings, start_trends: Callable[[], TrendsProcess]
+) -> None:
+    """The last label of each event counts for the version that answered, after a restart too."""
+    producer = kafka.new_producer(settings.kafka)
+
+    def label(name: str, word: str, version: str) -> None:
+        model = Model("sentiment", version)
+        feedback = Feedback(name, word, model, "positive")  # type: ignore[arg-type]
+        producer.produce(settings.topics.feedback, events.encode(feedback), name)
+        assert producer.flush(PATIENCE_S) == 0
+
+    for name in "abcd":
+        label(name, "negative", "1")
+    trends = start_trends()
+    trends.wait_for_accuracy({"1": (4, 0.0)})
+    label("a", "positive", "1")
+    label("e", "positive", "2")
+    trends.wait_for_accuracy({"1": (4, 0.25), "2": (1, 1.0)})
+    address = f"http://127.0.0.1:{trends.port}/metrics"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        scraped = answer.read().decode()
+    of = 'label="negative",model_version="1",sentiment="positive"'
+    assert f"sentiment_feedback_labels{{{of}}} 3.0" in scraped
+    trends.end()
+    trends.start()
+    trends.wait_for_accuracy({"1": (4, 0.25), "2": (1, 1.0)})

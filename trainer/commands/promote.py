@@ -51,8 +51,9 @@ def promote(
 
     On the same test texts its main metric must be better than the champion's within the interval,
     no domain and no behaviour much worse, its compiled form equal to scikit-learn, its size and
-    speed within bounds, and the worker's own check passed. Running workers take a new champion over
-    within seconds. What was decided, by whom and why stays in the registry's tags.
+    speed within bounds, and the worker's own check passed; where params.yaml asks for it, people's
+    labels must agree with its answers. Running workers take a new champion over within seconds.
+    What was decided, by whom and why stays in the registry's tags.
 
     Exits with 1 if a gate says no, and says what each of them found; the champion stays.
 
@@ -62,10 +63,13 @@ def promote(
       sentiment promote
       sentiment promote --version 7 --force "the champion leaks a customer's name"
     """  # noqa: D301 - click wants the backslash
+    from sentiment import feedback
+    from sentiment.settings import Settings
     from trainer import params, tables
     from trainer.promote import promote as run
 
     knobs = params.read(file)
+    asked = knobs.promote.min_feedback_accuracy is not None
     table = data / layout.TEST
     decision = run(
         name,
@@ -73,6 +77,7 @@ def promote(
         params=knobs.promote,
         evaluate=knobs.evaluate,
         test=tables.read(table, "preprocess") if table.exists() else None,
+        labels=feedback.accuracy(feedback.read(Settings())) if asked else None,
         dry_run=dry_run,
         force=force,
         say=say,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from sentiment.feedback import Accuracy
 from trainer.judging.figures import LOWER_IS_BETTER
 from trainer.params import Promote
 from trainer.report import Interval
@@ -155,4 +156,28 @@ def speed(challenger: float, champion: float, params: Promote) -> Check:
         share >= params.min_speed_share,
         f"{challenger:,.0f} texts a second, the champion {champion:,.0f}: a share of {share:.2f};"
         f" at least {params.min_speed_share:g} is asked",
+    )
+
+
+def feedback(found: Accuracy | None, least: float, params: Promote) -> Check:
+    """People agree with the answers that it has given so far.
+
+    Args:
+        found: What their labels say of it; None: there are none.
+        least: Share of them that must agree.
+        params: Holds how many there must be.
+    """
+    labels = found.labels if found else 0
+    if found is None or labels < params.min_feedback_labels:
+        return Check(
+            "feedback",
+            passed=False,
+            reason=f"people labelled {labels:,} of its answers; {params.min_feedback_labels:,} are"
+            " asked: let it answer a share of the keys (MODEL_CANARY_SHARE)",
+        )
+    return Check(
+        "feedback",
+        found.accuracy >= least,
+        f"{found.accuracy:.4f} of {labels:,} labels agree with its answers; at least {least:g} is"
+        " asked",
     )

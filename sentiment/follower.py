@@ -1,4 +1,4 @@
-"""Reading one topic for as long as the page runs."""
+"""Reading one topic for as long as a process runs."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from confluent_kafka import Message
 
 from sentiment import logs
 from sentiment.errors import SentimentError
-from sentiment.reader import TopicReader
+from sentiment.reader import Start, TopicReader
 from sentiment.settings import KafkaSettings
 
 # How long one wait for records lasts before the end of the process is seen.
@@ -22,7 +22,7 @@ log = logs.get(__name__)
 
 
 class Follower(threading.Thread):
-    """Reads a topic from a time on, over every loss of Kafka.
+    """Reads a topic from a point on, over every loss of Kafka.
 
     While brokers are away librdkafka reconnects by itself; where that can't help, as with a topic
     that is not there yet, a new reader is made until one works.
@@ -30,7 +30,7 @@ class Follower(threading.Thread):
     Args:
         settings: How to reach Kafka.
         topic: The topic.
-        back_s: How far back reading starts, in seconds.
+        back_s: How far back reading starts, in seconds; None: at the topic's beginning.
         take: Given each batch of records, on this thread.
 
     Attributes:
@@ -41,7 +41,7 @@ class Follower(threading.Thread):
         self,
         settings: KafkaSettings,
         topic: str,
-        back_s: float,
+        back_s: float | None,
         take: Callable[[list[Message]], None],
     ) -> None:
         super().__init__(name=f"follow-{topic}", daemon=True)
@@ -62,11 +62,12 @@ class Follower(threading.Thread):
             except Exception:
                 # Nobody else would notice a dead thread: log what it was, and read on.
                 log.exception("reading failed", topic=self._topic)
-                self._tell(f"Reading {self._topic!r} failed; see the log of the page.")
+                self._tell(f"Reading {self._topic!r} failed; see the log.")
             self._stopping.wait(RETRY_S)
 
     def _follow(self) -> None:
-        with TopicReader(self._settings, self._topic, time.time() - self._back_s) as reader:
+        start: Start = "beginning" if self._back_s is None else time.time() - self._back_s
+        with TopicReader(self._settings, self._topic, start) as reader:
             self.trouble = ""
             log.info("following", topic=self._topic)
             while not self._stopping.is_set():

@@ -1,0 +1,160 @@
+"""People's labels on results: the last one for each event, and what they say of each model.
+
+The topic is compacted by the event's id, so that it is its own table: whoever needs the labels
+reads it from the beginning.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+from confluent_kafka import Message
+from msgspec import Struct
+
+from sentiment import logs
+from sentiment.events import Feedback, decode_feedback
+from sentiment.reader import TopicReader
+from sentiment.settings import Settings
+
+# Labels of the latest events that are kept in memory; people give a few a minute, and this many are
+# some 60 MB. A figure of accuracy is steady to a thousandth long before.
+MOST = 200_000
+
+log = logs.get(__name__)
+
+
+class Accuracy(Struct, frozen=True):
+    """What people's labels say of a model; `positive` is what precision and recall are of.
+
+    Attributes:
+        labels: Events that somebody labelled.
+        accuracy: Share of them that the model had right.
+        precision: Share of right ones among those that it called positive; None without any.
+        recall: Share that it called positive among those that are; None without any.
+        f1: Harmonic mean of the two; None without anything positive.
+    """
+
+    labels: int
+    accuracy: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+# Model version, what the model said, what is right.
+Cell = tuple[str, str, str]
+# By event id, in the order given: the feedback, and when it was given, in ms since 1970.
+Found = dict[str, tuple[Feedback, int]]
+
+
+class Labels:
+    """The last label of each event. One thread may add to it while others ask.
+
+    Args:
+        most: Events that are kept; the ones labelled the longest ago go first.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._cells: dict[str, Cell] = {}
+        self._counts: Counter[Cell] = Counter()
+
+    def take(self, records: Iterable[Message]) -> None:
+        """Add records of the feedback topic; one that is none is logged and passed over."""
+        for record in records:
+            self.add(_name(record), _decoded(record))
+
+    def add(self, name: str, feedback: Feedback | None) -> None:
+        """Add the last word on an event; None takes it back."""
+        with self._lock:
+            # Taken out first, so that it stands at the end again.
+            self._drop(name)
+            # Without the answer that it is about, a label says nothing of a model.
+            if feedback is not None and feedback.model and feedback.sentiment:
+                cell = feedback.model.version, feedback.sentiment, feedback.label
+                self._cells[name] = cell
+                self._counts[cell] += 1
+            if len(self._cells) > self._most:
+                self._drop(next(iter(self._cells)))
+
+    def _drop(self, name: str) -> None:
+        cell = self._cells.pop(name, None)
+        if cell is not None:
+            self._counts[cell] -= 1
+
+    def counts(self) -> dict[Cell, int]:
+        """How many events there are of each model version, answer and label; zeros stay."""
+        with self._lock:
+            return dict(self._counts)
+
+    def accuracy(self) -> dict[str, Accuracy]:
+        """What the labels say of each model version that has any."""
+        counts = self.counts()
+        versions = sorted({version for (version, _, _), count in counts.items() if count})
+        return {version: _accuracy(version, counts) for version in versions}
+
+
+def accuracy(found: Found) -> dict[str, Accuracy]:
+    """The same of labels that `read` found, all of them."""
+    labels = Labels(most=len(found))
+    for name, (feedback, _) in found.items():
+        labels.add(name, feedback)
+    return labels.accuracy()
+
+
+def _accuracy(version: str, counts: dict[Cell, int]) -> Accuracy:
+    def count(said: str, right: str) -> int:
+        return counts.get((version, said, right), 0)
+
+    hits, misses = count("positive", "positive"), count("negative", "positive")
+    false_alarms, others = count("positive", "negative"), count("negative", "negative")
+    labels = hits + misses + false_alarms + others
+    return Accuracy(
+        labels=labels,
+        accuracy=(hits + others) / labels,
+        precision=_share(hits, hits + false_alarms),
+        recall=_share(hits, hits + misses),
+        f1=_share(2 * hits, 2 * hits + misses + false_alarms),
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _name(record: Message) -> str:
+    return (record.key() or b"").decode(errors="replace")
+
+
+def _decoded(record: Message) -> Feedback | None:
+    """What a record says; None where it takes a label back, or is no feedback."""
+    value = record.value()
+    if value is None:
+        return None
+    try:
+        return decode_feedback(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        log.warning(
+            "not a feedback", partition=record.partition(), offset=record.offset(),
+            reason=str(error),
+        )  # fmt: skip
+        return None
+
+
+def read(settings: Settings) -> Found:
+    """The last feedback for each event that there is now.
+
+    Raises:
+        BrokerError: Kafka can't be reached.
+        TopicError: The topic doesn't exist.
+    """
+    found: Found = {}
+    with TopicReader(settings.kafka, settings.topics.feedback, "beginning") as reader:
+        for record in reader.rest():
+            name, feedback = _name(record), _decoded(record)
+            found.pop(name, None)
+            if feedback is not None:
+                found[name] = feedback, record.timestamp()[1]
+    return found
