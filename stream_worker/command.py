@@ -38,6 +38,10 @@ def worker(
     Exit codes: 0 stopped, 1 failed, 2 wrong use, 3 fenced by another worker, 4 transactions keep
     failing, 5 too many dead letters.
     """
+    from stream_worker.ending import end_at_once
+
+    # The imports, the model and the group take seconds, and a pod may be unwanted by then.
+    end_at_once()
     # MLflow and scikit-learn take these along where they are installed, which costs 65 MB and a
     # second, and a worker uses neither.
     for unused in ("pandas", "pyarrow"):

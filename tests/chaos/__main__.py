@@ -14,7 +14,8 @@ import click
 from tests.chaos import engines, report, world
 from tests.chaos.engines import Protocol
 from tests.chaos.faults import FAULTS, kinds
-from tests.chaos.round import Outcome, Round
+from tests.chaos.outcome import Outcome
+from tests.chaos.round import Round
 from tests.chaos.schedule import plan
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)

@@ -68,6 +68,11 @@ def _worker_replaced(world: World, chance: random.Random) -> Undo:
     return world.fleet.replace(_any_worker(world, chance))
 
 
+def _trends_killed(world: World, chance: random.Random) -> None:
+    del chance
+    world.trends.kill()
+
+
 def _scaled(world: World, chance: random.Random) -> None:
     del chance
     wanted = SCALES[(SCALES.index(world.fleet.wanted) + 1) % len(SCALES)]
@@ -174,6 +179,7 @@ FAULTS: dict[str, Fault] = {
     "worker-asleep": Fault(_worker_asleep, "workers", ASLEEP_S),
     "worker-replaced": Fault(_worker_replaced, "workers", ASLEEP_S),
     "scaled": Fault(_scaled, "workers"),
+    "trends-killed": Fault(_trends_killed, "trends"),
     "broker-killed": Fault(_broker_killed, "brokers", AWAY_S),
     "controller-killed": Fault(_controller_killed, "brokers", AWAY_S),
     "transaction-coordinator-killed": Fault(_transactions_killed, "brokers", AWAY_S),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tests.chaos import records
+from tests.chaos.outcome import Outcome
 from tests.chaos.records import Record
-from tests.chaos.round import Outcome
 from tests.chaos.world import World
 
 # How many offsets, and how many seconds of the timeline, are shown on each side of a violation.

@@ -6,13 +6,13 @@ import random
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
 
-from tests.chaos import records
+from tests.chaos import records, trends
 from tests.chaos.checker import Checker, Violation
 from tests.chaos.faults import FAULTS, Undo
+from tests.chaos.outcome import Outcome
 from tests.chaos.schedule import Step
 from tests.chaos.world import World, wait_for
 
@@ -30,40 +30,6 @@ LOOK_S = 1.0
 ASK_S = 0.3
 # Longer than any one fault should hold up everything.
 LONG_STALL_S = 15.0
-
-
-@dataclass
-class Outcome:
-    """What a round has shown.
-
-    Attributes:
-        protocol: The workers' group protocol.
-        faults: How often each fault was done.
-        timeline: When each fault was done and undone, in seconds since 1970.
-        seen: Records by topic, committed; `aborted` are those that only a reader of uncommitted
-            records sees.
-        exits: How workers ended.
-        restarts: How many were started anew.
-        longest_stall_s: Longest time in which nothing was committed although there was input.
-        recovery_s: From the last undo to the last commit.
-        counts: Violations by kind.
-        violations: The first ones.
-        tracebacks: Lines of the workers' logs that only a bug writes.
-        sent_twice: Events that the harness' own producer has doubled; see `Checker`.
-    """
-
-    protocol: str
-    faults: Counter[str] = field(default_factory=Counter)
-    timeline: list[tuple[float, str]] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)
-    exits: dict[str, int] = field(default_factory=dict)
-    restarts: int = 0
-    longest_stall_s: float = 0.0
-    recovery_s: float = 0.0
-    counts: Counter[str] = field(default_factory=Counter)
-    violations: list[Violation] = field(default_factory=list)
-    tracebacks: list[str] = field(default_factory=list)
-    sent_twice: list[str] = field(default_factory=list)
 
 
 class Round:
@@ -106,6 +72,8 @@ class Round:
         world = self._world
         try:
             world.fleet.scale(world.workers)
+            if world.engine.is_ours:
+                world.trends.start()
             world.traffic.start()
             if not wait_for(world, 1, START_S):
                 self._violate("stuck", "the workers commit nothing although nothing is broken yet")
@@ -116,14 +84,17 @@ class Round:
             if not world.fleet.stop():
                 self._violate("no end", "a worker does not end on SIGTERM")
             self._check()
+            if not world.trends.stop():
+                self._violate("no end", "the trends do not end on SIGTERM")
         except TimeoutError as error:
             self._violate("stuck", str(error))
         finally:
             world.heal()
             world.traffic.stop()
             world.fleet.kill()
+            world.trends.kill("ended by the harness")
             world.close()
-            self.outcome.exits = dict(world.fleet.exits)
+            self.outcome.exits = dict(world.fleet.exits + world.trends.exits)
             self.outcome.restarts = world.fleet.restarts
             self.outcome.tracebacks = _tracebacks(world)
         return self.outcome
@@ -198,7 +169,7 @@ class Round:
 
     def _tick(self) -> None:
         time.sleep(TICK_S)
-        self._world.fleet.tend()
+        self._world.tend()
         now = time.monotonic()
         while self._holding and self._holding[0][0] <= now:
             _, _, name, undo = heapq.heappop(self._holding)
@@ -276,6 +247,12 @@ class Round:
         everything = sum(1 for topic in outputs for _ in records.uncommitted(kafka, topic))
         seen["aborted"] = everything - seen["results"] - seen["dead letters"] - seen["tallies"]
         self.outcome.seen = dict(seen)
+        if ours and (
+            wrong := trends.wrong_sums(
+                world.settings, world.trends, seen["results"], seen["dead letters"]
+            )
+        ):
+            self._violate("trends", wrong)
         self.outcome.sent_twice = checker.sent_twice
         for reason in world.traffic.failed:
             self._note(f"the producer gave up: {reason}")

@@ -19,6 +19,7 @@ from tests.chaos.engines import WORKER, Engine, Protocol
 from tests.chaos.models import Models
 from tests.chaos.proxy import Proxy
 from tests.chaos.traffic import Traffic
+from tests.chaos.trends import TrendsProcess
 from tests.chaos.workers import ENVIRONMENT, Fleet
 
 PARTITIONS = 4
@@ -43,6 +44,7 @@ class World:
     proxy: Proxy
     models: Models
     fleet: Fleet
+    trends: TrendsProcess
     traffic: Traffic
     settings: Settings
     workers: int = WORKERS
@@ -91,6 +93,11 @@ class World:
             return sum(self.committed().values())
         except KafkaException:
             return None
+
+    def tend(self) -> None:
+        """Start anew what has ended and is wanted."""
+        self.fleet.tend()
+        self.trends.tend()
 
     def close(self) -> None:
         """Let go of the connections, while there are brokers to say goodbye to."""
@@ -146,6 +153,7 @@ def make(
     settings.kafka = cluster.settings
     shape = TopicSettings(partitions=PARTITIONS, replication=BROKERS)
     settings.topics = shape.replace(**names)
+    settings.trends = settings.trends.replace(group_id=f"{own}-trends")
     topics.create(settings)
     environment = {
         **os.environ,
@@ -154,6 +162,7 @@ def make(
         **{f"TOPICS_{name.upper()}": value for name, value in names.items()},
         "KAFKA_BOOTSTRAP_SERVERS": proxy.bootstrap_servers,
         "MLFLOW_TRACKING_URI": models.uri,
+        "TRENDS_GROUP_ID": settings.trends.group_id,
         "WORKER_GROUP_ID": f"{own}-workers",
         "WORKER_GROUP_PROTOCOL": protocol,
     }
@@ -163,7 +172,8 @@ def make(
     folder.mkdir(parents=True, exist_ok=True)
     fleet = Fleet(engine.command, environment, folder, environment["WORKER_GROUP_ID"])
     traffic = Traffic(settings.kafka, settings.topics.events, events, invalid=engine.is_ours)
-    return World(engine, cluster, proxy, models, fleet, traffic, settings)
+    trends = TrendsProcess(environment, folder)
+    return World(engine, cluster, proxy, models, fleet, trends, traffic, settings)
 
 
 def wait_for(world: World, done: int, seconds: float) -> bool:
@@ -172,6 +182,6 @@ def wait_for(world: World, done: int, seconds: float) -> bool:
     while (world.done() or 0) < done:
         if time.monotonic() > deadline:
             return False
-        world.fleet.tend()
+        world.tend()
         time.sleep(0.2)
     return True

@@ -1,16 +1,21 @@
 """Claims about a worker on a real Kafka with a real registry."""
 
 import json
+import os
 import random
 import signal
+import subprocess
+import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from sentiment import events
 from sentiment.settings import Settings
+from tests.integration.commands import command
 from tests.integration.conftest import StartWorker
-from tests.integration.workers import read, read_dead_letters, read_results, send
+from tests.integration.workers import PATIENCE_S, read, read_dead_letters, read_results, send
 
 
 def test_events_become_results_in_order(settings: Settings, start_worker: StartWorker) -> None:
@@ -128,6 +133,30 @@ def test_sigterm_leaves_the_group_and_loses_nothing(
     ids = Counter(result.id for result in read_results(settings, len(values)))
     assert len(ids) == len(values)
     assert set(ids.values()) == {1}
+
+
+def test_sigterm_during_the_start_is_an_ordinary_end() -> None:
+    """A worker that is told to stop before it has begun ends with 0, at once."""
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    process = subprocess.Popen(command("worker"), env=environment)
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        # Until Python itself has started there is nobody to hear it.
+        while not _handles(process.pid, signal.SIGTERM):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        process.kill()
+
+
+def _handles(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal, as Linux tells."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [caught] = [line for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def test_probes_and_metrics(settings: Settings, start_worker: StartWorker) -> None:
