@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import events, latency, lifecycle, phases, speed
+from benchmarks import events, latency, lifecycle, phases, speed, trends
 from benchmarks.bench import Backlog, Bench
 from benchmarks.candidates import WORKER, Ready
 from benchmarks.progress import say
@@ -63,6 +63,8 @@ def run(place: Bench, size: Size, ready: list[Ready], left_out: dict[str, str]) 
         speeds[name] = speed.ours(place, backlog, size.rounds, size.longest_s)
         if name in size.peers:
             speeds[name] |= speed.peers(place, backlog, ready, size.longest_s, left_out)
+    # Now, while the tallies on the topic are those of workers at full rate.
+    summed_up = trends.pace(place)
     short, rate = texts[SHORT], speeds[SHORT][WORKER]["events_per_second"]
     loaded, alone = latency.measure(place, short, rate / 4, size.load_s, size.singles)
     start = lifecycle.start(place, short, size.starts)
@@ -84,4 +86,5 @@ def run(place: Bench, size: Size, ready: list[Ready], left_out: dict[str, str]) 
         "together": {"one": one, "two": two},
         "phases_s": spent,
         "memory_mb": memory,
+        "trends": summed_up,
     }

@@ -113,6 +113,12 @@ def _life(report: Report) -> list[Row]:
         Row("worker start to first result", "s", report["start"]["seconds"], most=3),
         Row(f"resident memory after {int(counts[-1]):,} events", "MB", last, most=350),
         Row("memory after all events over that after a tenth", "times", grown, most=FLAT),
+        Row(
+            "events summed up by the trends over the worker's rate",
+            "times",
+            report["trends"]["events_per_second"] / pace["events_per_second"],
+            least=10,
+        ),
         Row("two workers over one", "times", together["two"] / together["one"]),
         Row("worker's processor time per million events", "s", pace["processor_s"]),
         Row("broker's processor time per million events", "s", pace["broker_s"]),

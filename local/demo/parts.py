@@ -1,4 +1,4 @@
-"""Kafka, registry, worker and page, each started as soon as what it needs is there."""
+"""Kafka, registry, worker, trends and page, each started as soon as what it needs is there."""
 
 import os
 import subprocess
@@ -89,11 +89,14 @@ class Parts:
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = address
         self.settings = Settings()
         topics.create(self.settings)
+        trends = free_port()
+        os.environ["WEB_TRENDS_URL"] = f"http://{HOST}:{trends}"
         self._say("Starting the page …")
         self._run("web", "--port", str(options.port))
         registry.wait()
         self._say("Starting the worker …")
         self._run("worker", "--http-port", self.metrics.split(":")[2].split("/")[0])
+        self._run("trends", "--http-port", str(trends))
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "sentiment", name, *arguments]
@@ -114,7 +117,7 @@ class Parts:
                 )
 
     def stop_processes(self) -> None:
-        """Stop worker and page; Kafka runs on until the end of the block."""
+        """Stop worker, trends and page; Kafka runs on until the end of the block."""
         process.stop(list(self._processes.values()), STOP_S)
 
     def __exit__(self, *error: object) -> None:

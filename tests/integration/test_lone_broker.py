@@ -1,5 +1,6 @@
 """A cluster of one broker, as on a laptop, that is away for a while."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,12 @@ import pytest
 
 from local.broker import LocalKafka
 from sentiment.settings import LocalSettings, Settings
+from stream_worker.ending import KILLED
 from tests.integration.conftest import StartWorker
+from tests.integration.trends_process import StartTrends, start_trends
 from tests.integration.workers import read_results, send
+
+__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 
@@ -44,3 +49,16 @@ def test_a_worker_goes_on_when_its_only_broker_is_back(
     send(settings, [b'{"text":"a bad film"}'])
     assert [result.sentiment for result in read_results(settings, 2)] == ["positive", "negative"]
     assert worker.log.count("worker starts") == 1
+
+
+def test_the_trends_end_though_their_broker_is_away(
+    lone_broker: LocalKafka, start_trends: StartTrends
+) -> None:
+    """SIGTERM ends them in bounded time, at the worst with the code of what would have followed."""
+    trends = start_trends()
+    trends.wait_until_up()
+    lone_broker.kill(0)
+    assert trends.end(signal.SIGTERM) in {0, KILLED}
+    # Topics are deleted after the test.
+    lone_broker.start(0)
+    lone_broker.wait_until_ready()

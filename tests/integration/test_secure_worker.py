@@ -9,15 +9,18 @@ import pytest
 
 from sentiment import events, kafka, rights, topics
 from sentiment.errors import TopicError
-from sentiment.events import TextEvent, encode
+from sentiment.events import Feedback, Model, Tally, TallyCount, TextEvent, encode
 from sentiment.rights import Right
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, sentiment, values
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
 from tests.integration.secure_kafka import SECRET, SecureKafka
-from tests.integration.workers import read_dead_letters, read_results, send
+from tests.integration.trends_process import StartTrends, start_trends
+from tests.integration.workers import read, read_dead_letters, read_results, send
 from web.outbox import Outbox
+
+__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 
@@ -184,6 +187,26 @@ def test_the_page_needs_no_more_than_its_rights(
             assert time.monotonic() < deadline
         log = process.log.read_text()
     assert SECRET not in log
+
+
+def test_the_trends_need_no_more_than_their_rights(
+    secure_broker: SecureKafka, grant: Grant, settings: Settings, start_trends: StartTrends
+) -> None:
+    """With the rights of the table the trends sum up tallies and labels over TLS."""
+    counts = [TallyCount("s", int(time.time()) // 10 * 10, 7)]
+    tally = Tally(settings.topics.events, 0, 0, 7, Model("sentiment", "1"), 0, counts)
+    label = Feedback("a", "positive", Model("sentiment", "1"), "positive")
+    producer = kafka.new_producer(settings.kafka)
+    producer.produce(settings.topics.tallies, encode(tally))
+    producer.produce(settings.topics.feedback, encode(label), "a")
+    assert producer.flush(PATIENCE_S) == 0
+    grant("worker", rights.of("trends"))
+    trends = start_trends(**secure_broker.environment("SCRAM-SHA-512", "worker"))
+    trends.wait_for(7)
+    trends.wait_for_accuracy({"1": (1, 1.0)})
+    # A window for each length, of all sources and of the one.
+    assert len(read(settings, settings.topics.trends, lambda seen: len(seen) >= 6)) >= 6
+    assert SECRET not in trends.log
 
 
 def test_who_may_not_write_is_told(secure_broker: SecureKafka, grant: Grant) -> None:

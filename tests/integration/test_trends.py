@@ -2,110 +2,26 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local.ports import free_ports
 from sentiment import events, kafka
 from sentiment.events import Feedback, Model, Tally, TallyCount
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
+from tests.integration.trends_process import StartTrends, start_trends
 from tests.integration.workers import PATIENCE_S, read, read_results, send
+
+__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 
 
-class TrendsProcess:
-    """A `sentiment trends` of its own.
-
-    Args:
-        log: Where its log goes.
-    """
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self.start()
-
-    def start(self) -> None:
-        """Start it, the first time or again."""
-        [self.port] = free_ports(1)
-        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self.port)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """End it by a signal, and return its exit code."""
-        self._process.send_signal(number)
-        return self._process.wait(PATIENCE_S)
-
-    @property
-    def log(self) -> str:
-        """Everything that it has logged."""
-        return self._log.read_text()
-
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What a view answers; None while it doesn't."""
-        try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=10
-            ) as answer:
-                return json.loads(answer.read())
-        except (urllib.error.URLError, ConnectionError):
-            return None
-
-    def events(self, window: int = 3600) -> int:
-        """Results in all windows of a length."""
-        answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
-        return sum(trend["total"]["events"] for trend in answer["trends"])
-
-    def wait_for(self, count: int, window: int = 3600) -> None:
-        """Wait until the windows have as many results, and a little longer for more."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.events(window) < count:
-            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
-            time.sleep(0.2)
-        time.sleep(1)
-        assert self.events(window) == count
-
-    def wait_for_accuracy(self, expected: dict[str, tuple[int, float]]) -> None:
-        """Wait until each version has so many labels and such an accuracy."""
-        deadline, found = time.monotonic() + PATIENCE_S, None
-        while found != expected:
-            assert time.monotonic() < deadline, f"{found}\n{self.log}"
-            time.sleep(0.2)
-            models = (self.get("/accuracy") or {"models": {}})["models"]
-            found = {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
-
-
-@pytest.fixture
-def start_trends(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], TrendsProcess]]:
-    """Starts trends on the test's own topics; ends them with the test."""
-    del settings  # its fixture sets the environment
-    # The least that brokers allow: what follows a kill waits for it.
-    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
-    started: list[TrendsProcess] = []
-
-    def start() -> TrendsProcess:
-        started.append(TrendsProcess(tmp_path / f"trends-{len(started)}.log"))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.end()
-
-
 def test_trends_add_up_to_the_workers_results(
-    settings: Settings, start_worker: StartWorker, start_trends: Callable[[], TrendsProcess]
+    settings: Settings, start_worker: StartWorker, start_trends: StartTrends
 ) -> None:
     """Windows by source and model on the topic and in the views, with the results' own sums."""
     start_worker()
@@ -141,9 +57,7 @@ def tally(first: int, count: int, partition: int) -> bytes:
     return events.encode(Tally("e", partition, first, first + count, model, 0, counts))
 
 
-def test_the_sums_are_exact_after_every_kill(
-    settings: Settings, start_trends: Callable[[], TrendsProcess]
-) -> None:
+def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: StartTrends) -> None:
     """Killed in the middle of its work, again and again, it counts each tally once."""
     producer = kafka.new_producer(settings.kafka)
     trends = start_trends()
@@ -163,9 +77,7 @@ def test_the_sums_are_exact_after_every_kill(
     trends.wait_for(sum(offsets))
 
 
-def test_aborted_tallies_do_not_count(
-    settings: Settings, start_trends: Callable[[], TrendsProcess]
-) -> None:
+def test_aborted_tallies_do_not_count(settings: Settings, start_trends: StartTrends) -> None:
     """What a worker wrote in a transaction that was aborted is in no window."""
     producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.tallies)
     producer.init_transactions()
@@ -182,9 +94,7 @@ def test_aborted_tallies_do_not_count(
     trends.wait_for(7)
 
 
-def test_wrong_questions_get_a_sentence(
-    settings: Settings, start_trends: Callable[[], TrendsProcess]
-) -> None:
+def test_wrong_questions_get_a_sentence(settings: Settings, start_trends: StartTrends) -> None:
     """A view says which parameter can't be, with status 400; records that are no tallies pass."""
     producer = kafka.new_producer(settings.kafka)
     producer.produce(settings.topics.tallies, b"no tally")
@@ -202,9 +112,7 @@ def test_wrong_questions_get_a_sentence(
     assert "no tally" in trends.log
 
 
-def test_labels_become_live_accuracy(
-    settings: Settings, start_trends: Callable[[], TrendsProcess]
-) -> None:
+def test_labels_become_live_accuracy(settings: Settings, start_trends: StartTrends) -> None:
     """The last label of each event counts for the version that answered, after a restart too."""
     producer = kafka.new_producer(settings.kafka)
 

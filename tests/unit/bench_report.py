@@ -20,6 +20,7 @@ def report() -> dict[str, Any]:
         "together": {"one": 100_000.0, "two": 130_000.0},
         "phases_s": {SHORT: {"decode": 1.5, "elapsed": 10}, LONG: {"decode": 3, "elapsed": 25}},
         "memory_mb": {"100000": 300.0, "500000": 301.0, "1000000": 303.0},
+        "trends": {"events_per_second": 2_000_000.0, "events": 9_000_000, "tallies": 40_000},
         "left_out": {"PySpark, pandas UDF": "no wheel | for this Python"},
         "scoring": {},
         "machine": {"cores": 2, "processor": "x86_64", "python": "3.11.7"},

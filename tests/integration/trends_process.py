@@ -1,0 +1,113 @@
+"""`sentiment trends` as a process of a test's own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.ports import free_ports
+from sentiment.settings import Settings
+from tests.integration.workers import PATIENCE_S
+
+StartTrends = Callable[..., "TrendsProcess"]
+
+
+class TrendsProcess:
+    """A `sentiment trends` of its own.
+
+    Args:
+        log: Where its log goes.
+        environment: What it has beside the test's own.
+    """
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log = log
+        self._environment = environment
+        self.start()
+
+    def start(self) -> None:
+        """Start it, the first time or again."""
+        [self.port] = free_ports(1)
+        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self.port)]
+        with self._log.open("ab") as log:
+            environment = {**os.environ, **self._environment}
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """End it by a signal, and return its exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self._log.read_text()
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a view answers; None while it doesn't."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
+            ) as answer:
+                return json.loads(answer.read())
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    def events(self, window: int = 3600) -> int:
+        """Results in all windows of a length."""
+        answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
+        return sum(trend["total"]["events"] for trend in answer["trends"])
+
+    def wait_until_up(self) -> None:
+        """Wait until its views answer."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.get("/sources") is None:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.2)
+
+    def wait_for(self, count: int, window: int = 3600) -> None:
+        """Wait until the windows have as many results, and a little longer for more."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.events(window) < count:
+            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
+            time.sleep(0.2)
+        time.sleep(1)
+        assert self.events(window) == count
+
+    def wait_for_accuracy(self, expected: dict[str, tuple[int, float]]) -> None:
+        """Wait until each version has so many labels and such an accuracy."""
+        deadline, found = time.monotonic() + PATIENCE_S, None
+        while found != expected:
+            assert time.monotonic() < deadline, f"{found}\n{self.log}"
+            time.sleep(0.2)
+            models = (self.get("/accuracy") or {"models": {}})["models"]
+            found = {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
+
+
+@pytest.fixture
+def start_trends(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StartTrends]:
+    """Starts trends on the test's own topics; ends them with the test."""
+    del settings  # its fixture sets the environment
+    # The least that brokers allow: what follows a kill waits for it.
+    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
+    started: list[TrendsProcess] = []
+
+    def start(**environment: str) -> TrendsProcess:
+        log = tmp_path / f"trends-{len(started)}.log"
+        started.append(TrendsProcess(log, environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
