@@ -13,6 +13,9 @@ for name in demo msk tracing trainer trends web worker; do
     pyproject.toml
 done
 
+# What looks for secrets and known weaknesses in CI, in an environment of its own.
+compile -o requirements/scan.txt requirements/scan.in
+
 # The peers of the benchmark: the model's libraries are ours, all else is as each peer wants it.
 model=$(mktemp)
 trap 'rm -f "$model"' EXIT
