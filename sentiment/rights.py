@@ -22,7 +22,10 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal["worker", "page", "produce", "results", "dlq", "dlq redrive", "trends", "topics"]
+    part: Literal[
+        "worker", "page", "operators", "produce", "results", "dlq", "dlq redrive", "trends",
+        "topics",
+    ]  # fmt: skip
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -37,6 +40,8 @@ class Right:
 _OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
 _REDRIVEN = ".redriven"
 _WINDOWS = "-windows-changelog"
+# The operators' part of the page does what the command does, as the page's own user.
+_REDRIVERS: tuple[Literal["dlq redrive", "operators"], ...] = ("dlq redrive", "operators")
 _OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
 
 RIGHTS: tuple[Right, ...] = (
@@ -51,13 +56,19 @@ RIGHTS: tuple[Right, ...] = (
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(
         Right(part, "READ", "topic", "TOPICS_DEAD_LETTERS", suffix)
-        for part in ("dlq", "dlq redrive")
+        for part in ("dlq", *_REDRIVERS)
         for suffix in ("", _REDRIVEN)
     ),
-    Right("dlq redrive", "WRITE", "topic", "TOPICS_EVENTS"),
-    Right("dlq redrive", "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
-    # One for all redrives, so that of two at the same time one is fenced off.
-    Right("dlq redrive", "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+    *(
+        right
+        for part in _REDRIVERS
+        for right in (
+            Right(part, "WRITE", "topic", "TOPICS_EVENTS"),
+            Right(part, "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+            # One for all redrives, so that of two at the same time one is fenced off.
+            Right(part, "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+        )
+    ),
     Right("trends", "READ", "topic", "TOPICS_TALLIES"),
     Right("trends", "READ", "topic", "TRENDS_GROUP_ID", _WINDOWS),
     Right("trends", "WRITE", "topic", "TRENDS_GROUP_ID", _WINDOWS),

@@ -41,7 +41,7 @@ def site(
 
 @pytest.fixture(params=["plain", "no-script"])
 def operator(browser: Browser, site: PageProcess, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A tab of somebody who has logged in, also without JavaScript; nothing may be complained of."""
+    """Somebody who has logged in, also without JavaScript; the browser may complain of nothing."""
     scripts = request.param == "plain"
     context = browser.new_context(java_script_enabled=scripts, locale="en-GB", viewport=WIDE)
     complaints: list[str] = []
@@ -126,7 +126,7 @@ def test_a_hostile_letter_is_text(operator: Page, settings: Settings) -> None:
     assert "\u202e" not in operator.content()
 
 
-def test_pages_are_for_everybody(inspected: Page, settings: Settings, pictures: Path) -> None:
+def test_pages_are_for_everybody(inspected: Page, settings: Settings, tmp_path: Path) -> None:
     """Axe finds nothing on any page, light and dark, wide and on a phone; nothing sticks out."""
     bury_some(settings)
     root = inspected.url.rpartition("/")[0]
@@ -144,7 +144,7 @@ def test_pages_are_for_everybody(inspected: Page, settings: Settings, pictures: 
             for size, kind in ((WIDE, "wide"), (PHONE, "phone")):
                 inspected.set_viewport_size({"width": size["width"], "height": size["height"]})
                 inspected.screenshot(
-                    path=pictures / f"operators-{name}-{scheme}-{kind}.png", full_page=True
+                    path=tmp_path / f"operators-{name}-{scheme}-{kind}.png", full_page=True
                 )
                 found = Axe().run(inspected)
                 assert found.violations_count == 0, (
