@@ -9,6 +9,10 @@ from typing import Literal
 
 from sentiment.settings import Settings
 
+Part = Literal[
+    "worker", "page", "operators", "produce", "results", "dlq", "dlq redrive", "trends", "topics"
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Right:
@@ -22,10 +26,7 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal[
-        "worker", "page", "operators", "produce", "results", "dlq", "dlq redrive", "trends",
-        "topics",
-    ]  # fmt: skip
+    part: Part
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -41,7 +42,8 @@ _OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
 _REDRIVEN = ".redriven"
 _WINDOWS = "-windows-changelog"
 # The operators' part of the page does what the command does, as the page's own user.
-_REDRIVERS: tuple[Literal["dlq redrive", "operators"], ...] = ("dlq redrive", "operators")
+_REDRIVERS: tuple[Part, ...] = ("dlq redrive", "operators")
+_DLQ: tuple[Part, ...] = ("dlq", *_REDRIVERS)
 _OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
 
 RIGHTS: tuple[Right, ...] = (
@@ -56,7 +58,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(
         Right(part, "READ", "topic", "TOPICS_DEAD_LETTERS", suffix)
-        for part in ("dlq", *_REDRIVERS)
+        for part in _DLQ
         for suffix in ("", _REDRIVEN)
     ),
     *(

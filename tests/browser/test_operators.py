@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from sentiment import events
 from sentiment.event_errors import ErrorCode
@@ -24,8 +24,8 @@ HOSTILE = (
     + "\u202eevol\u202c é".encode()
     + b"x" * 4000
 )
-WIDE = {"width": 1280, "height": 860}
-PHONE = {"width": 360, "height": 740}
+WIDE = ViewportSize(width=1280, height=860)
+PHONE = ViewportSize(width=360, height=740)
 
 
 @pytest.fixture
@@ -134,6 +134,7 @@ def test_pages_are_for_everybody(inspected: Page, settings: Settings, tmp_path: 
         "list": "dead-letters", "letter": "dead-letters/0-0", "hostile": "dead-letters/3-1",
         "confirm": "redrive", "models": "models", "problem": "dead-letters/9-9", "login": "login",
     }  # fmt: skip
+    complaints = []
     for name, path in paths.items():
         if name == "login":
             inspected.get_by_role("button", name="Sign out").click()
@@ -142,13 +143,14 @@ def test_pages_are_for_everybody(inspected: Page, settings: Settings, tmp_path: 
         for scheme in ("light", "dark"):
             inspected.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             for size, kind in ((WIDE, "wide"), (PHONE, "phone")):
-                inspected.set_viewport_size({"width": size["width"], "height": size["height"]})
+                inspected.set_viewport_size(size)
                 inspected.screenshot(
                     path=tmp_path / f"operators-{name}-{scheme}-{kind}.png", full_page=True
                 )
                 found = Axe().run(inspected)
-                assert found.violations_count == 0, (
-                    f"{name} {scheme} {kind} {found.generate_report()}"
-                )
+                if found.violations_count:
+                    complaints.append(f"{name} {scheme} {kind}: {found.generate_report()}")
                 wide = inspected.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{name} {kind}: {wide} pixels too wide"
+                if wide > 0:
+                    complaints.append(f"{name} {kind}: {wide} pixels too wide")
+    assert complaints == []

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 
 from local.broker import LocalKafka
 from sentiment import events, topics
+from sentiment.dlq.scan import Scan
+from sentiment.dlq.sending import Sender
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
@@ -179,7 +181,7 @@ def test_one_redrive_at_a_time(
 ) -> None:
     """While one runs a second is refused with a sentence; it can be watched, and stopped."""
     bury(settings, [event(number) for number in range(10)])
-    go, real = threading.Event(), redrives.Sender
+    go, real = threading.Event(), Sender
 
     def slow(given: Settings) -> Any:  # noqa: ANN401 - a sender
         assert go.wait(PATIENCE_S)
@@ -216,14 +218,14 @@ def test_a_redrive_that_is_fenced_says_so(
     """When the command takes over in between, nothing is doubled and the run's page tells it."""
     values = sorted(event(number) for number in range(3))
     bury(settings, values)
-    enter = redrives.Scan.__enter__
+    enter = Scan.__enter__
 
     def meanwhile(scan: Any) -> Any:  # noqa: ANN401 - a scan
         # Once, and only here: the command runs in a process of its own.
         assert sentiment("dlq", "redrive", "--all").stdout == "Redriven: 3.\n"
         return enter(scan)
 
-    monkeypatch.setattr(redrives.Scan, "__enter__", meanwhile)
+    monkeypatch.setattr(Scan, "__enter__", meanwhile)
     begun = client.application.test_client().post("/operators/redrives", headers=BEARER)
     path = f"/operators/redrives/{begun.get_json()['run']['id']}"
     deadline = time.monotonic() + PATIENCE_S

@@ -1,5 +1,6 @@
 """Claims about who gets to the operators' page, and who doesn't."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -222,9 +223,9 @@ def test_a_session_ends_after_its_time(by_token: Flask, monkeypatch: pytest.Monk
     """Eight hours after the login it is over, however busy it was."""
     client = by_token.test_client()
     log_in(client)
-    now = module.time.time()
+    now = time.time()
     for hours, kept in ((7.9, True), (8.1, False)):
-        monkeypatch.setattr(module.time, "time", lambda then=now + hours * 3600: then)
+        monkeypatch.setattr(time, "time", lambda then=now + hours * 3600: then)
         assert inside(client) == kept
         monkeypatch.undo()
 

@@ -8,7 +8,7 @@ from web.operators.visible import visible
 
 def seen(value: bytes | str | None, limit: int = 1000) -> list[tuple[str, bool]]:
     """The parts as plain tuples."""
-    return [tuple(part) for part in visible(value, limit).parts]
+    return [(part.text, part.escaped) for part in visible(value, limit).parts]
 
 
 @pytest.mark.parametrize(
