@@ -1,18 +1,22 @@
 """The app with the operators' page on the tests' Kafka, and somebody who is logged in."""
 
+import html
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flask.testing import FlaskClient
 
 from sentiment.settings import Settings
 from tests.integration.pages import PATIENCE_S
-from tests.unit.operators import form_token, log_in
+from tests.unit.operators import TOKEN, form_token, log_in
 from web import services
 from web.app import create_app
 
 PAGE = "/operators/dead-letters"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @contextmanager
@@ -42,3 +46,15 @@ def press(client: FlaskClient, path: str, **fields: str) -> str:
         time.sleep(0.1)
         answer = client.get(answer.request.path)
     return answer.text
+
+
+def asked(client: FlaskClient, path: str, status: int = 200) -> Any:  # noqa: ANN401 - JSON
+    """What a program is told."""
+    answer = client.application.test_client().get(path, headers=BEARER)
+    assert answer.status_code == status, answer.text
+    return answer.get_json()
+
+
+def words(page: str) -> str:
+    """A page's text as it is read."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())

@@ -1,8 +1,6 @@
 """Claims about the operators' page on a real Kafka and a real registry."""
 
-import html
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from mlflow import MlflowClient
 from structlog.testing import capture_logs
 
 from local.broker import LocalKafka
@@ -21,12 +18,11 @@ from sentiment.dlq.sending import Sender
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
-from tests.integration.operators import PAGE, logged_in, press
+from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words
 from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN
 from web.operators import dead_letters, listing, redrives, runs
 
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 HOUR_MS = 3_600_000
 
 
@@ -36,18 +32,6 @@ def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flas
     monkeypatch.setenv("OPERATORS_TOKEN", TOKEN)
     with logged_in(settings) as browser:
         yield browser
-
-
-def asked(client: FlaskClient, path: str, status: int = 200) -> Any:  # noqa: ANN401 - JSON
-    """What a program is told."""
-    answer = client.application.test_client().get(path, headers=BEARER)
-    assert answer.status_code == status, answer.text
-    return answer.get_json()
-
-
-def words(page: str) -> str:
-    """A page's text as it is read."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def figures(page: str) -> dict[str, str]:
@@ -190,10 +174,10 @@ def test_one_redrive_at_a_time(
     monkeypatch.setattr(redrives, "Sender", slow)
     monkeypatch.setattr(dead_letters, "PATIENCE_S", 0.1)
     program = client.application.test_client()
-    begun = program.post("/operators/redrives", headers=BEARER)
+    begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     assert begun.status_code == 202
     path = f"/operators/redrives/{begun.get_json()['run']['id']}"
-    refused = program.post("/operators/redrives", headers=BEARER)
+    refused = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     assert (refused.status_code, refused.get_json()["error"]["message"]) == (
         409, "A redrive is running already, begun by token.",
     )  # fmt: skip
@@ -212,6 +196,18 @@ def test_one_redrive_at_a_time(
     assert client.get("/operators/redrives/unknown").status_code == 404
 
 
+@pytest.mark.parametrize("until", ["", "nan", "-1", "inf", "tomorrow", "1e300"])
+def test_nothing_is_sent_back_without_a_limit(
+    settings: Settings, client: FlaskClient, until: str
+) -> None:
+    """A program that doesn't say until when, or says it wrongly, sends nothing."""
+    bury(settings, [event(0)])
+    program = client.application.test_client()
+    answer = program.post("/operators/redrives", data={"until": until}, headers=BEARER)
+    assert answer.status_code == 400
+    assert sent(settings) == []
+
+
 def test_a_redrive_that_is_fenced_says_so(
     settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +222,8 @@ def test_a_redrive_that_is_fenced_says_so(
         return enter(scan)
 
     monkeypatch.setattr(Scan, "__enter__", meanwhile)
-    begun = client.application.test_client().post("/operators/redrives", headers=BEARER)
+    program = client.application.test_client()
+    begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     path = f"/operators/redrives/{begun.get_json()['run']['id']}"
     deadline = time.monotonic() + PATIENCE_S
     while not (run := asked(client, path)["run"])["ended"]:
@@ -272,39 +269,3 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
             while client.get(PAGE).status_code != 200:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-
-
-def test_models_are_shown(
-    settings: Settings, challenged: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Champion, challenger and versions with their figures; how to promote, not a button for it."""
-    monkeypatch.setenv("OPERATORS_TOKEN", TOKEN)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", challenged)
-    MlflowClient(challenged).set_model_version_tag("sentiment", "2", "sentiment.accuracy", "0.9876")
-    with logged_in(settings) as client:
-        page = words(client.get("/operators/models").text)
-        assert "Champion Version 1" in page
-        assert "Challenger Version 2" in page
-        assert "0.9876" in page
-        assert "sentiment promote" in page
-        said = asked(client, "/operators/models")
-        assert [version["version"] for version in said["versions"]] == ["2", "1"]
-        assert said["challenger"]["accuracy"] == 0.9876
-        monkeypatch.setenv("MODEL_URI", "models:/nobody@champion")
-        del settings.model
-        assert "has no model nobody yet" in words(client.get("/operators/models").text)
-
-
-def test_no_registry_is_a_page(
-    settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A registry that is away, or a client that is not installed, is a sentence; the rest works."""
-    del settings
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    answer = client.get("/operators/models")
-    assert (answer.status_code, "model registry does not answer" in answer.text) == (502, True)
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    answer = client.get("/operators/models")
-    assert answer.status_code == 501
-    assert "sentiment-stream[web,operators]" in answer.text
-    assert client.get(PAGE).status_code == 200

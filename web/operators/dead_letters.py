@@ -21,7 +21,7 @@ letters = Blueprint("letters", __name__)
 # One letter is back in a fraction of a second; after this the run's own page goes on telling.
 PATIENCE_S = 5.0
 # Of each header, key and error: enough to know it by.
-MAX_HEADER = 1_000
+MAX_HEADER = 400
 
 
 @letters.get("/")
