@@ -15,6 +15,7 @@ from sentiment.settings import (
     LocalSettings,
     LogSettings,
     ModelSettings,
+    OperatorsSettings,
     Section,
     TopicSettings,
     WebSettings,
@@ -28,6 +29,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ModelSettings,
     WorkerSettings,
     WebSettings,
+    OperatorsSettings,
     LocalSettings,
     LogSettings,
 )

@@ -9,6 +9,19 @@ from typing import Literal
 
 from sentiment.settings import Settings
 
+Part = Literal[
+    "worker",
+    "page",
+    "operators",
+    "produce",
+    "results",
+    "dlq",
+    "dlq redrive",
+    "trends",
+    "feedback",
+    "topics",
+]
+
 
 @dataclass(frozen=True)
 class Right:
@@ -22,9 +35,7 @@ class Right:
         suffix: What follows that in the name; a star at the end stands for anything.
     """
 
-    part: Literal[
-        "worker", "page", "produce", "results", "dlq", "dlq redrive", "trends", "feedback", "topics"
-    ]
+    part: Part
     operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
     resource: Literal["topic", "group", "transactional id"]
     setting: str
@@ -39,6 +50,9 @@ class Right:
 _OUTPUTS = ("TOPICS_RESULTS", "TOPICS_DEAD_LETTERS", "TOPICS_TALLIES")
 _REDRIVEN = ".redriven"
 _WINDOWS = "-windows-changelog"
+# The operators' part of the page does what the command does, as the page's own user.
+_REDRIVERS: tuple[Part, ...] = ("dlq redrive", "operators")
+_DLQ: tuple[Part, ...] = ("dlq", *_REDRIVERS)
 _OTHERS = ("TOPICS_TRENDS", "TOPICS_FEEDBACK")
 
 RIGHTS: tuple[Right, ...] = (
@@ -53,15 +67,22 @@ RIGHTS: tuple[Right, ...] = (
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(
         Right(part, "READ", "topic", "TOPICS_DEAD_LETTERS", suffix)
-        for part in ("dlq", "dlq redrive")
+        for part in _DLQ
         for suffix in ("", _REDRIVEN)
     ),
-    Right("dlq redrive", "WRITE", "topic", "TOPICS_EVENTS"),
-    Right("dlq redrive", "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
-    # One for all redrives, so that of two at the same time one is fenced off.
-    Right("dlq redrive", "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+    *(
+        right
+        for part in _REDRIVERS
+        for right in (
+            Right(part, "WRITE", "topic", "TOPICS_EVENTS"),
+            Right(part, "WRITE", "topic", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+            # One for all redrives, so that of two at the same time one is fenced off.
+            Right(part, "WRITE", "transactional id", "TOPICS_DEAD_LETTERS", _REDRIVEN),
+        )
+    ),
     Right("trends", "READ", "topic", "TOPICS_TALLIES"),
-    *(Right(part, "READ", "topic", "TOPICS_FEEDBACK") for part in ("trends", "feedback")),
+    Right("trends", "READ", "topic", "TOPICS_FEEDBACK"),
+    Right("feedback", "READ", "topic", "TOPICS_FEEDBACK"),
     Right("trends", "READ", "topic", "TRENDS_GROUP_ID", _WINDOWS),
     Right("trends", "WRITE", "topic", "TRENDS_GROUP_ID", _WINDOWS),
     Right("trends", "WRITE", "topic", "TOPICS_TRENDS"),

@@ -21,24 +21,18 @@ from sentiment import kafka, logs, metrics
 from sentiment.errors import BrokerError, FencedError
 from sentiment.kafka_access import forbidden
 from sentiment.settings import Settings
+from sentiment.transactions import (
+    FENCED_CODES,
+    INIT_TIMEOUT_S,
+    RETRY_BACKOFF_MAX_MS,
+    RETRY_BACKOFF_MS,
+)
 from stream_worker.batch import Output
 
 log = logs.get(__name__)
 
-# With librdkafka's 100 ms, a transaction that follows another at once waits out the brokers'
-# CONCURRENT_TRANSACTIONS for that long; these made the median latency five times smaller.
-RETRY_BACKOFF_MS = 2
-RETRY_BACKOFF_MAX_MS = 20
-# A start may meet brokers that are still electing the coordinator's leader.
-INIT_TIMEOUT_S = 30.0
 # Between two tries of a call that the library itself has already retried.
 PAUSE_S = 0.05
-
-FENCED_CODES = frozenset({
-    KafkaError._FENCED,  # noqa: SLF001 - librdkafka's public name of a local error
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-})  # fmt: skip
 
 
 class AbortedError(Exception):

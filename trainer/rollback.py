@@ -8,9 +8,10 @@ from msgspec import Struct
 from sentiment.errors import InputError, ModelNotFoundError
 from sentiment.publish import ALIAS, NAME, TIMEOUT_S
 from sentiment.tracking import connect
+from sentiment.versions import models
 from trainer.progress import Say, silent
 from trainer.promotion import audit
-from trainer.promotion.versions import fetch, models
+from trainer.promotion.versions import fetch
 
 
 class Rollback(Struct, frozen=True):
@@ -39,7 +40,7 @@ def rollback(name: str = NAME, to: str | None = None, say: Say = silent) -> Roll
         RegistryUnavailableError: The registry doesn't answer.
         ModelError: Somebody else moved the champion meanwhile.
     """
-    there = {version.version: version for version in models(name)}
+    there = {version.version: version for version in models(name, TIMEOUT_S)}
     with connect(TIMEOUT_S) as client:
         current = audit.champion(client, name)
         moves = audit.history(client, name)

@@ -9,6 +9,7 @@ from web import telemetry
 from web.api import api
 from web.errors import ApiError
 from web.inbox import Inbox
+from web.operators.install import install as install_operators
 from web.outbox import Outbox
 from web.services import Services
 from web.stream import stream
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     telemetry.install(app)
     for part in (api, stream, telemetry.probes):
         app.register_blueprint(part)
+    install_operators(app, settings)
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(Exception, _unexpected)
     app.register_error_handler(HTTPException, _http_error)

@@ -33,4 +33,6 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
     settings.web = settings.web.replace(host=host, port=port)
+    # Read before the fork, so that a wrong one ends the command with its sentence.
+    _ = settings.operators
     serve(settings)

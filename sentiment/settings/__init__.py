@@ -10,6 +10,7 @@ from functools import cached_property
 
 from sentiment.settings.apps import LocalSettings, LogSettings, TrendsSettings, WebSettings
 from sentiment.settings.kafka import KafkaSettings, TopicSettings
+from sentiment.settings.operators import OperatorsSettings
 from sentiment.settings.section import Section
 from sentiment.settings.worker import ModelSettings, WorkerSettings
 
@@ -18,6 +19,7 @@ __all__ = [
     "LocalSettings",
     "LogSettings",
     "ModelSettings",
+    "OperatorsSettings",
     "Section",
     "Settings",
     "TopicSettings",
@@ -54,6 +56,11 @@ class Settings:
     def web(self) -> WebSettings:
         """The page's own settings."""
         return WebSettings()
+
+    @cached_property
+    def operators(self) -> OperatorsSettings:
+        """The page for operators."""
+        return OperatorsSettings()
 
     @cached_property
     def trends(self) -> TrendsSettings:

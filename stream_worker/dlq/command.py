@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from sentiment.dlq.selection import Selection
 from stream_worker.dlq.command_redrive import redrive
 from stream_worker.dlq.options import refuse_missing, selecting, selection, settings_for
-from stream_worker.dlq.selection import Selection
 
 
 @click.group()
@@ -49,12 +49,15 @@ def list_(
       sentiment dlq list --code not_json --source shop --since 2h
       sentiment dlq list --waiting --json | jq -r .id
     """  # noqa: D301 - see dlq
+    from sentiment.dlq import describing
+    from sentiment.dlq.scan import Scan
+    from sentiment.progress import Progress
     from stream_worker.dlq import showing
-    from stream_worker.dlq.scan import Scan
 
     settings, chosen = settings_for(bootstrap_servers), selection(**options)
+    progress = Progress()
     numbers: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
-    with Scan(settings, chosen) as scan:
+    with Scan(settings, chosen, progress.update) as scan:
         if not counts and not as_json:
             click.echo(showing.HEADER)
         for letter in scan.letters():
@@ -64,12 +67,12 @@ def list_(
             numbers[redriven][letter.code] += 1
             if counts:
                 continue
-            scan.progress.clear()
+            progress.clear()
             if as_json:
-                click.echo(showing.dumps(showing.summary(letter, redriven=redriven)))
+                click.echo(showing.dumps(describing.summary(letter, redriven=redriven)))
             else:
                 click.echo(showing.row(letter, redriven=redriven))
-        scan.progress.clear()
+        progress.clear()
         if not as_json:
             click.echo(("" if counts else "\n") + "\n".join(showing.totals(*numbers.values())))
         elif counts:
@@ -98,11 +101,14 @@ def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: 
       sentiment dlq show text-events-3-1042 --json
       sentiment dlq show 3-17 --raw | jq -c '.text = .body'
     """  # noqa: D301 - see dlq
-    from stream_worker.dlq import marks, showing
-    from stream_worker.dlq.scan import Scan
+    from sentiment.dlq import describing, marks
+    from sentiment.dlq.scan import Scan
+    from sentiment.progress import Progress
+    from stream_worker.dlq import showing
 
     settings = settings_for(bootstrap_servers)
-    with Scan(settings, Selection(ids=frozenset({name}))) as scan:
+    progress = Progress()
+    with Scan(settings, Selection(ids=frozenset({name})), progress.update) as scan:
         found = list(scan.letters())
         refuse_missing(scan.missing, settings.topics.dead_letters)
     for letter in found:
@@ -113,7 +119,7 @@ def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: 
         known = marks.read(settings, scan.topic_id)
         about = [mark for mark in known if (mark.partition, mark.offset) == place]
         if as_json:
-            click.echo(showing.dumps(showing.details(letter, about)))
+            click.echo(showing.dumps(describing.details(letter, about)))
         else:
             click.echo("\n".join(showing.page(letter, about, limit)))
 

@@ -54,10 +54,13 @@ def redrive(
     use; 3: another redrive took over; 4: a transaction failed.
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
     from sentiment import topics
+    from sentiment.dlq import describing
+    from sentiment.dlq.redriving import Fate, Redrive
+    from sentiment.dlq.scan import Scan
+    from sentiment.dlq.sending import Sender
+    from sentiment.progress import Progress
     from stream_worker.dlq import showing
-    from stream_worker.dlq.redriving import Fate, Redrive
-    from stream_worker.dlq.scan import Scan
-    from stream_worker.dlq.sending import Sender
+    from stream_worker.dlq.mending import mend
 
     chosen = selection(**options)
     if chosen.everything != everything:
@@ -71,23 +74,27 @@ def redrive(
     topics.require(settings, names.events, names.dead_letters, names.redriven)
     # Before the scan, for the reason that stands in `sending`.
     sender = None if dry_run else Sender(settings)
-    with Scan(settings, chosen) as scan:
+    progress = Progress()
+    with Scan(settings, chosen, progress.update) as scan:
 
         def tell(fate: Fate) -> None:
-            scan.progress.clear()
+            progress.clear()
             if as_json:
                 click.echo(showing.dumps(showing.fate(fate, dry_run=dry_run)))
             elif fate.outcome == "left":
-                reason = showing.safe(fate.reason)
+                reason = describing.safe(fate.reason)
                 click.echo(f"Left {fate.letter.id}: {reason}.", err=True)
             elif fate.ready and dry_run:
                 click.echo(showing.plan(fate.ready))
 
-        run = Redrive(settings, scan, sender, through, time_limit, again=again, tell=tell)
+        def mended(value: bytes) -> bytes:
+            return mend(through, value, time_limit) if through else value
+
+        run = Redrive(settings, scan, sender, mended, again=again, tell=tell)
         try:
             run.run()
         finally:
-            scan.progress.clear()
+            progress.clear()
             if not as_json:
                 click.echo(showing.outcome(run.counts, dry_run=dry_run))
         refuse_missing(scan.missing, names.dead_letters)

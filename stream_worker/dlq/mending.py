@@ -13,6 +13,8 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO
 
+from sentiment.dlq.redriving import LeftError
+
 # Twice what any of our producers can send (`message.max.bytes`): a command that never stops
 # writing is ended here instead of filling the memory.
 MAX_OUTPUT = 4 * 1024 * 1024
@@ -20,7 +22,7 @@ MAX_OUTPUT = 4 * 1024 * 1024
 MAX_COMPLAINT = 200
 
 
-class MendingError(Exception):
+class MendingError(LeftError):
     """The command gave no mended value; the text says why."""
 
 

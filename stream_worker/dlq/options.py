@@ -7,10 +7,10 @@ from typing import Any, get_args
 import click
 
 from sentiment.commands.results import parse_since
+from sentiment.dlq.selection import Selection
 from sentiment.errors import InputError
 from sentiment.event_errors import ErrorCode
 from sentiment.settings import Settings
-from stream_worker.dlq.selection import Selection
 
 Command = Callable[..., Any]
 

@@ -1,58 +1,24 @@
 """Dead letters for people and for programs.
 
-Everything in them may come from anybody: for people, what a terminal would act on is escaped; for
-programs, JSON in ASCII is as safe.
+What makes them safe to show is in `sentiment.dlq.describing`.
 """
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
 
 from sentiment import events
+from sentiment.dlq.describing import Json, content, safe, time_of
+from sentiment.dlq.letters import DeadLetter
+from sentiment.dlq.redriving import Fate
+from sentiment.dlq.sending import Ready
 from sentiment.events import Redriven
-from stream_worker.dlq.letters import DeadLetter
-from stream_worker.dlq.redriving import Fate
-from stream_worker.dlq.sending import Ready
-
-Json = dict[str, Any]
 
 # The width of an offset in the thousands of millions, and of the longest error code.
 _ROW = "{:13}  {:24}  {:15}  {:>7}  {:8}  {:28}  {:16}  {}"
 HEADER = _ROW.format(
     "dead letter", "time", "code", "attempt", "state", "event", "source", "message"
 )
-
-
-def safe(text: str | bytes | None, limit: int | None = None) -> str:
-    r"""Text that only shows on a terminal and does nothing else.
-
-    Args:
-        text: Bytes are read as UTF-8; what is none shows as `\xff`.
-        limit: Longest result, in characters; what is cut off is counted.
-
-    Returns:
-        One line: what is not printable, line ends among it, as Python writes it.
-    """
-    if isinstance(text, bytes):
-        text = text.decode(errors="backslashreplace")
-    text = text or ""
-    cut = text if limit is None else text[:limit]
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    more = len(text) - len(cut)
-    return f"{shown} … {more:,} more" if more else shown
-
-
-def time_of(letter: DeadLetter) -> str:
-    """When it became a dead letter, by RFC 3339."""
-    try:
-        moment = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        # A timestamp is any number that its producer wrote.
-        return f"{letter.timestamp_ms} ms"
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def row(letter: DeadLetter, *, redriven: bool) -> str:
@@ -76,35 +42,6 @@ def totals(waiting: Counter[str], redriven: Counter[str]) -> Iterable[str]:
     for code, _ in every.most_common():
         yield f"{safe(code) or '?':15}  {waiting[code]:9,}  {redriven[code]:9,}"
     yield f"{'all':15}  {waiting.total():9,}  {redriven.total():9,}"
-
-
-def summary(letter: DeadLetter, *, redriven: bool) -> Json:
-    """What `list --json` says of a dead letter."""
-    place = letter.input
-    return {
-        "id": letter.id,
-        "time": time_of(letter),
-        "code": letter.code,
-        "message": letter.message,
-        "attempt": letter.attempt,
-        "redriven": redriven,
-        "input": place
-        and {"topic": place.topic, "partition": place.partition, "offset": place.offset},
-        "source": letter.source,
-        "bytes": len(letter.value),
-    }
-
-
-def details(letter: DeadLetter, marks: list[Redriven]) -> Json:
-    """All about a dead letter, for `show --json`; bytes that are no UTF-8 are in base 64."""
-    return {
-        **summary(letter, redriven=bool(marks)),
-        "error_headers": letter.errors,
-        "redriven": [mark.redriven_at.isoformat() for mark in marks],
-        "headers": [{"name": name, **_content("value", value)} for name, value in letter.headers],
-        **_content("key", letter.key),
-        **_content("value", letter.value),
-    }
 
 
 def page(letter: DeadLetter, marks: list[Redriven], limit: int) -> Iterable[str]:
@@ -137,15 +74,6 @@ def dumps(document: Json) -> str:
     return json.dumps(document)
 
 
-def _content(name: str, value: str | bytes | None) -> Json:
-    if isinstance(value, bytes):
-        try:
-            return {name: value.decode()}
-        except UnicodeDecodeError:
-            return {f"{name}_base64": base64.b64encode(value).decode()}
-    return {name: value}
-
-
 def plan(ready: Ready) -> str:
     """What would be sent, in a line for a person."""
     letter = ready.letter
@@ -163,7 +91,7 @@ def fate(what: Fate, *, dry_run: bool) -> Json:
     if what.reason:
         said["reason"] = what.reason
     if what.ready and dry_run:
-        said = {**said, "outcome": "would_redrive", **_content("value", what.ready.value)}
+        said = {**said, "outcome": "would_redrive", **content("value", what.ready.value)}
     return said
 
 

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from sentiment import events, kafka
+from sentiment.dlq.scan import Scan
 from sentiment.errors import FencedError
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 from sentiment.topics import topic_id
 from stream_worker.dlq.command import dlq
-from stream_worker.dlq.scan import Scan
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
 from tests.integration.conftest import StartWorker
 from tests.integration.dead_letters import bury, event, listed, sent

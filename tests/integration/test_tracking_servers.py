@@ -12,14 +12,15 @@ from mlflow import MlflowClient
 
 from sentiment import dagshub
 from sentiment.errors import RegistryUnavailableError, SettingsError
+from sentiment.publish import TIMEOUT_S
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
+from sentiment.versions import models
 from tests.integration.mlflow_server import Server
 from tests.integration.proxy import PREFIX, REPOSITORY, Proxy
 from tests.integration.releases import EVALUATE, GATES, release, scores, table
 from trainer.commands.register import register as command
 from trainer.promote import promote
-from trainer.promotion.versions import models
 from trainer.register import register, register_bundled
 from trainer.rollback import rollback
 
@@ -80,7 +81,7 @@ def life(name: str, folder: Path) -> str:
     assert list(model.predict(["loved it, great", "boring, awful"])) == [1, 0]
     assert rollback(name).version == versions[0]
     assert worker.load_champion().version == versions[0]
-    newest, oldest = models(name)
+    newest, oldest = models(name, TIMEOUT_S)
     assert (newest.aliases, oldest.aliases) == (["challenger"], ["champion"])
     assert newest.accuracy == 1
     assert newest.rolled_back_at
@@ -168,7 +169,7 @@ def test_token_goes_to_dagshub_alone(proxy: Proxy, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DAGSHUB_REPO", REPOSITORY)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{proxy.host}{PREFIX}")
     with pytest.raises(RegistryUnavailableError):
-        models("on-mlflow")
+        models("on-mlflow", TIMEOUT_S)
     assert set(proxy.seen) == {None}
 
 
@@ -193,4 +194,4 @@ def test_no_repository_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A DAGSHUB_REPO that is no owner/name is a mistake in the settings."""
     monkeypatch.setenv("DAGSHUB_REPO", "https://dagshub.com/ada/reviews")
     with pytest.raises(SettingsError, match="no repository"):
-        models("sentiment")
+        models("sentiment", TIMEOUT_S)

@@ -8,15 +8,16 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from hypothesis import given, strategies as st
 
 from sentiment import events
+from sentiment.dlq import describing, letters
+from sentiment.dlq.letters import DeadLetter
+from sentiment.dlq.marks import Marks
+from sentiment.dlq.selection import Selection
 from sentiment.errors import InputError
 from sentiment.event_errors import EventError
 from sentiment.events import Headers
 from stream_worker.dead_letters import error_headers
-from stream_worker.dlq import letters, showing
-from stream_worker.dlq.letters import DeadLetter
-from stream_worker.dlq.marks import Marks
+from stream_worker.dlq import showing
 from stream_worker.dlq.options import selection
-from stream_worker.dlq.selection import Selection
 
 DLQ = "text-events.dlq"
 BECAME_MS = 1_700_000_000_000
@@ -156,14 +157,14 @@ def _mark(partition: int, offset: int) -> events.Redriven:
 @given(st.one_of(st.text(), st.binary()))
 def test_nothing_shown_acts_on_a_terminal(hostile: str | bytes) -> None:
     """Whatever a value holds, one line of printable characters is shown."""
-    assert showing.safe(hostile).isprintable()
+    assert describing.safe(hostile).isprintable()
 
 
 def test_hostile_values_are_escaped_and_cut() -> None:
     """Escape sequences, other directions of writing and broken UTF-8 show as what they are."""
-    assert showing.safe(b"a\x1b[2J\r\n\xff\xc2\x9b") == "a\\x1b[2J\\r\\n\\xff\\x9b"
-    assert showing.safe("ab\u202ecd") == "ab\\u202ecd"
-    assert showing.safe("é" * 12, 10) == "é" * 10 + " … 2 more"
+    assert describing.safe(b"a\x1b[2J\r\n\xff\xc2\x9b") == "a\\x1b[2J\\r\\n\\xff\\x9b"
+    assert describing.safe("ab\u202ecd") == "ab\\u202ecd"
+    assert describing.safe("é" * 12, 10) == "é" * 10 + " … 2 more"
     text = "\n".join(
         showing.page(letter(b"\x1b]0;title\x07" * 9, headers=[("\x9b", b"\x1b")]), [], 5)
     )
@@ -173,12 +174,12 @@ def test_hostile_values_are_escaped_and_cut() -> None:
 
 def test_programs_get_every_byte() -> None:
     """Bytes that are no UTF-8 are in base 64, others are text; a missing key is null."""
-    said = json.loads(showing.dumps(showing.details(letter(b"\xff\x00"), [])))
+    said = json.loads(showing.dumps(describing.details(letter(b"\xff\x00"), [])))
     assert said["value_base64"] == "/wA="
     assert (said["key"], said["headers"]) == ("k", [{"name": "own", "value": "1"}])
-    said = json.loads(showing.dumps(showing.details(letter("é\x1b".encode()), [])))
+    said = json.loads(showing.dumps(describing.details(letter("é\x1b".encode()), [])))
     assert said["value"] == "é\x1b"
-    assert showing.dumps(showing.details(letter("é\x9b".encode()), [])).isascii()
+    assert showing.dumps(describing.details(letter("é\x9b".encode()), [])).isascii()
 
 
 def test_a_timestamp_may_be_any_number() -> None:
@@ -186,5 +187,5 @@ def test_a_timestamp_may_be_any_number() -> None:
     odd = letters.read(
         Message(topic=DLQ, partition=0, offset=0, timestamp=(TIMESTAMP_CREATE_TIME, 2**62))
     )
-    assert showing.time_of(odd) == f"{2**62} ms"
-    assert showing.time_of(letter()) == "2023-11-14T22:13:20.000Z"
+    assert describing.time_of(odd) == f"{2**62} ms"
+    assert describing.time_of(letter()) == "2023-11-14T22:13:20.000Z"

@@ -11,9 +11,9 @@ from trainer.commands import options
 from trainer.commands.options import say
 
 if TYPE_CHECKING:
+    from sentiment.versions import Version
     from trainer.promote import Decision
     from trainer.promotion.gates import Check
-    from trainer.promotion.versions import Version
 
 # Of a digest, as Git shows a commit; enough to tell data sets apart.
 _SHORT = 12
@@ -136,9 +136,10 @@ def models(*, name: str, as_json: bool) -> None:
     """  # noqa: D301 - click wants the backslash
     import msgspec
 
-    from trainer.promotion.versions import models as run
+    from sentiment.publish import TIMEOUT_S
+    from sentiment.versions import models as run
 
-    found = run(name)
+    found = run(name, TIMEOUT_S)
     if as_json:
         click.echo(msgspec.json.encode(found))
         return

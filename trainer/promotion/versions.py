@@ -1,45 +1,24 @@
-"""Versions of a registered model: what the registry tells of them, and one fetched to be judged."""
+"""Versions of a registered model, fetched to be judged."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from sentiment.artifact import Scorer
-from sentiment.errors import InputError, SetupError
+from sentiment.errors import SetupError
 from sentiment.model_cache import ModelCache
-from sentiment.publish import NAME, TIMEOUT_S
+from sentiment.publish import TIMEOUT_S
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
-from sentiment.tracking import connect, registry_id
+from sentiment.tracking import registry_id
 from trainer import layout, report
 from trainer.report import Report
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
-
-# A registry answers with pages of at most this many versions.
-_PAGE = 100
-
-
-class Version(Struct, frozen=True):
-    """What the registry tells of a version; None where it doesn't know."""
-
-    version: str
-    aliases: list[str]
-    # In seconds since 1970.
-    created_at: float
-    accuracy: float | None
-    macro_accuracy: float | None
-    train_sha256: str | None
-    code_version: str | None
-    decision: str | None
-    promoted_at: str | None
-    rolled_back_at: str | None
 
 
 @dataclass(frozen=True)
@@ -114,58 +93,3 @@ def evaluation(directory: Path) -> tuple[Report | None, NDArray[np.float64] | No
         return found, None
     fits = scores.shape == (found.test_texts,) and scores.dtype == np.float64
     return found, scores if fits else None
-
-
-def models(name: str = NAME) -> list[Version]:
-    """All versions of a model, newest first.
-
-    Args:
-        name: Name of the registered model.
-
-    Raises:
-        ModelNotFoundError: There is no model of that name.
-        RegistryUnavailableError: The registry doesn't answer.
-        InputError: It can't be a model's name.
-    """
-    if "'" in name:
-        raise InputError(f"{name!r} can't be a model's name.")
-    found: list[ModelVersion] = []
-    with connect(TIMEOUT_S) as client:
-        aliases = client.get_registered_model(name).aliases
-        token: str | None = None
-        while True:
-            page = client.search_model_versions(f"name = '{name}'", _PAGE, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                break
-    # The model has them all; older servers leave them out of a list of versions.
-    described = [
-        _described(version, sorted(a for a, v in aliases.items() if str(v) == str(version.version)))
-        for version in found
-    ]
-    return sorted(described, key=lambda version: int(version.version), reverse=True)
-
-
-def _described(version: "ModelVersion", aliases: list[str]) -> Version:
-    tags = {key.removeprefix("sentiment."): value for key, value in version.tags.items()}
-    return Version(
-        version=str(version.version),
-        aliases=aliases,
-        created_at=version.creation_timestamp / 1000,
-        accuracy=_number(tags.get("accuracy")),
-        macro_accuracy=_number(tags.get("macro_accuracy")),
-        # `data_sha256`: of models from before the stages.
-        train_sha256=tags.get("train_sha256") or tags.get("data_sha256"),
-        code_version=tags.get("code_version"),
-        decision=tags.get("decision"),
-        promoted_at=tags.get("promoted_at"),
-        rolled_back_at=tags.get("rolled_back_at"),
-    )
-
-
-def _number(written: str | None) -> float | None:
-    try:
-        return None if written is None else float(written)
-    except ValueError:
-        return None

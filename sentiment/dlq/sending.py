@@ -1,8 +1,9 @@
 """Dead letters back onto the events topic, each batch in one transaction with its marks.
 
-All runs for one dead-letter topic share one transactional id. A run that begins makes the brokers
-finish or abort what the one before has left, and fences that one off, before it reads the marks:
-so the marks that it reads are all there are, and nobody else adds any while it goes on.
+All runs for one dead-letter topic, of the command and of the page, share one transactional id. A
+run that begins makes the brokers finish or abort what the one before has left, and fences that one
+off, before it reads the marks: so the marks that it reads are all there are, and nobody else adds
+any while it goes on.
 """
 
 from collections.abc import Sequence
@@ -13,11 +14,11 @@ from datetime import UTC, datetime
 from confluent_kafka import KafkaException, Producer
 
 from sentiment import events, kafka
+from sentiment.dlq.letters import DeadLetter
 from sentiment.errors import BrokerError, FencedError, SentimentError, TransactionError
 from sentiment.events import Redriven
 from sentiment.settings import Settings
-from stream_worker.dlq.letters import DeadLetter
-from stream_worker.transaction import (
+from sentiment.transactions import (
     FENCED_CODES,
     INIT_TIMEOUT_S,
     RETRY_BACKOFF_MAX_MS,
@@ -133,13 +134,13 @@ def _told(error: KafkaException) -> SentimentError:
     cause = error.args[0]
     if cause.code() in FENCED_CODES:
         return FencedError(
-            "Another `sentiment dlq redrive` has begun and takes over from here, or this one was"
-            " stopped for longer than a transaction may last.",
-            "Nothing was sent twice. Run this one again when the other has ended: it goes on with"
+            "Another redrive has begun and takes over from here, or this one was stopped for longer"
+            " than a transaction may last.",
+            "Nothing was sent twice. Begin this one again when the other has ended: it goes on with"
             " what is left.",
         )
     return TransactionError(
         f"A transaction failed: {cause.str()}.",
-        "Look at the brokers, then run the command again: it goes on with what is left, and sends"
-        " nothing twice.",
+        "Look at the brokers, then begin again: it goes on with what is left, and sends nothing"
+        " twice.",
     )

@@ -1,16 +1,15 @@
-"""One run of `sentiment dlq redrive`: what becomes of each dead letter."""
+"""One run over the selected dead letters: what becomes of each."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sentiment import events
+from sentiment.dlq.letters import DeadLetter
+from sentiment.dlq.scan import Scan
+from sentiment.dlq.sending import Ready, Sender
 from sentiment.event_errors import EventError
 from sentiment.settings import Settings
-from stream_worker.dlq.letters import DeadLetter
-from stream_worker.dlq.mending import MendingError, mend
-from stream_worker.dlq.scan import Scan
-from stream_worker.dlq.sending import Ready, Sender
 
 # A transaction's round trips are a few milliseconds: with as many in one they don't count, and a
 # run that is killed has at most this many to mend again.
@@ -48,8 +47,7 @@ class Redrive:
         settings: The topics, and what an event may be.
         scan: The selected dead letters.
         sender: Sends them; None: nothing is sent, only told.
-        through: The mending command; empty: values are sent as they are.
-        limit_s: How long the command may take for one value, in seconds.
+        mend: Turns a value into the one to send; raises `LeftError` where it can't.
         again: Redrive those too that have been redriven.
         tell: Called with what became of each, once that is certain.
         counts: How many had which outcome.
@@ -58,8 +56,7 @@ class Redrive:
     settings: Settings
     scan: Scan
     sender: Sender | None
-    through: str
-    limit_s: float
+    mend: Callable[[bytes], bytes]
     again: bool
     tell: Callable[[Fate], None]
     counts: Counter[str] = field(default_factory=Counter)
@@ -77,8 +74,8 @@ class Redrive:
                 self._settle(Fate(letter, "redriven_before"))
                 continue
             try:
-                batch.append(self._prepare(letter))
-            except (LeftError, MendingError) as error:
+                batch.append(prepare(self.settings, letter, self.mend))
+            except LeftError as error:
                 self._settle(Fate(letter, "left", str(error)))
                 continue
             size += len(letter.value) + len(batch[-1].value)
@@ -97,26 +94,34 @@ class Redrive:
         self.counts[fate.outcome] += 1
         self.tell(fate)
 
-    def _prepare(self, letter: DeadLetter) -> Ready:
-        """Mend a dead letter and check what would be sent.
 
-        Raises:
-            LeftError, MendingError: It is not to be sent.
-        """
-        if letter.input is None:
-            raise LeftError("its headers don't tell where it came from: no worker wrote it")
-        if letter.input.topic != self.settings.topics.events:
-            raise LeftError(
-                f"it came from {letter.input.topic!r}, which is not"
-                f" TOPICS_EVENTS={self.settings.topics.events}"
-            )
-        value = mend(self.through, letter.value, self.limit_s) if self.through else letter.value
-        # What the worker would only send back here has no use on the events topic.
-        most = self.settings.worker.max_event_bytes
-        if len(value) > most:
-            raise LeftError(f"too_large: {len(value)} bytes, more than {most}")
-        try:
-            events.decode_event(value)
-        except EventError as error:
-            raise LeftError(f"{error.code}: {error.message}") from None
-        return Ready(letter, value)
+def prepare(
+    settings: Settings, letter: DeadLetter, mend: Callable[[bytes], bytes] = bytes
+) -> Ready:
+    """Mend a dead letter and check what would be sent.
+
+    Args:
+        settings: The topics, and what an event may be.
+        letter: The dead letter.
+        mend: See `Redrive`; by default the value is sent as it is.
+
+    Raises:
+        LeftError: It is not to be sent.
+    """
+    if letter.input is None:
+        raise LeftError("its headers don't tell where it came from: no worker wrote it")
+    if letter.input.topic != settings.topics.events:
+        raise LeftError(
+            f"it came from {letter.input.topic!r}, which is not"
+            f" TOPICS_EVENTS={settings.topics.events}"
+        )
+    value = mend(letter.value)
+    # What the worker would only send back here has no use on the events topic.
+    most = settings.worker.max_event_bytes
+    if len(value) > most:
+        raise LeftError(f"too_large: {len(value)} bytes, more than {most}")
+    try:
+        events.decode_event(value)
+    except EventError as error:
+        raise LeftError(f"{error.code}: {error.message}") from None
+    return Ready(letter, value)

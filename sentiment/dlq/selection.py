@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from sentiment import events
+from sentiment.dlq.letters import DeadLetter
 from sentiment.errors import InputError
-from stream_worker.dlq.letters import DeadLetter
 
 _ID = re.compile(r"(.+-)?\d+-\d+")
 

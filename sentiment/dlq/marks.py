@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from sentiment import events, logs
+from sentiment.dlq.letters import DeadLetter
 from sentiment.events import Redriven
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
-from stream_worker.dlq.letters import DeadLetter
 
 log = logs.get(__name__)
 
