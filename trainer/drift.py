@@ -61,8 +61,6 @@ def _scorer(pipeline: Pipeline) -> Scorer:
         return SklearnScorer(pipeline)
 
 
-def _shares(
-    values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]
-) -> list[float]:
+def _shares(values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]) -> list[float]:
     shares: list[float] = (bins(values, edges) / len(values)).round(_DIGITS).tolist()
     return shares

@@ -149,9 +149,7 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
         "sentiment.candidate": found.candidate,
         "sentiment.train_sha256": found.train_sha256,
         "sentiment.test_sha256": found.test_sha256,
-        "sentiment.drift_sha256": hashlib.sha256(
-            (directory / drift.FILE).read_bytes()
-        ).hexdigest(),
+        "sentiment.drift_sha256": hashlib.sha256((directory / drift.FILE).read_bytes()).hexdigest(),
         "sentiment.code_version": git.code_version(),
         "sentiment.package_version": installed("sentiment-stream"),
         DIGEST_TAG: digest(checksums(directory)),

@@ -17,6 +17,8 @@ MOST = 50
 # Of a core: far below what one run of a benchmark differs from the next. Some 600 short texts or
 # 100 reviews a second.
 BUDGET = 0.002
+# Loading the native code takes some 30 ms once: a worker's first results do not wait for it.
+FIRST_S = 1.0
 
 
 class Sampler:
@@ -37,7 +39,7 @@ class Sampler:
     ) -> None:
         self._clock = clock
         self._spent = spent
-        self._next = 0.0
+        self._next = clock() + FIRST_S
 
     def look(self, texts: Sequence[str], answers: Answers) -> list[Sample]:
         """Measure a few texts, if it is time for it.

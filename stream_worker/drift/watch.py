@@ -8,8 +8,7 @@ from prometheus_client import Gauge
 from sentiment import metrics
 from sentiment.drift import LEAST_TEXTS
 from sentiment.registry import LoadedModel
-from stream_worker.drift.sampling import Sample
-from stream_worker.drift.window import Figures, Window
+from stream_worker.drift.window import Sample, Window
 from stream_worker.scoring import Models
 
 # Chance moves an index over ten bins by 9 / 1000, give or take 0.004: that is the noise of a
@@ -76,8 +75,7 @@ class Watch:
         if window.texts < LEAST_TEXTS:
             self._forget(model)
             return
-        figures: Figures = window.figures()
-        for name, value in figures._asdict().items():
+        for name, value in window.figures()._asdict().items():
             if value is not None:
                 _GAUGES[name].labels(model.version).set(value)
         metrics.DRIFT_WINDOW_TEXTS.labels(model.version).set(window.texts)
