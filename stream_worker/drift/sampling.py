@@ -14,9 +14,11 @@ from stream_worker.scoring import Answers
 # Most texts of one look: with fewer, the calls would cost more than the texts; a look at long
 # reviews takes half a millisecond, which no batch notices.
 MOST = 50
-# Of a core: far below what one run of a benchmark differs from the next. Some 600 short texts or
-# 100 reviews a second.
-BUDGET = 0.002
+# Of a core: far below what one run of a benchmark differs from the next, and yet some 700 short
+# texts or 100 long reviews a second.
+BUDGET = 0.001
+# A look that took unusually long, as the first one does, must not blind us for minutes.
+LONGEST_PAUSE_S = 5.0
 # Loading the native code takes some 30 ms once: a worker's first results do not wait for it.
 FIRST_S = 1.0
 
@@ -64,7 +66,7 @@ class Sampler:
             _measured(answers.model_of(numbers[0]), [texts[i] for i in numbers], answers, numbers)
             for numbers in chosen.values()
         ]
-        self._next = now + (self._spent() - began) / BUDGET
+        self._next = now + min((self._spent() - began) / BUDGET, LONGEST_PAUSE_S)
         return samples
 
 

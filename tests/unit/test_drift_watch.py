@@ -10,7 +10,7 @@ from sentiment import metrics
 from sentiment.drift import LEAST_TEXTS, Reference
 from sentiment.event_errors import EventError
 from sentiment.registry import LoadedModel
-from stream_worker.drift.sampling import BUDGET, FIRST_S, MOST, Sampler
+from stream_worker.drift.sampling import BUDGET, FIRST_S, LONGEST_PAUSE_S, MOST, Sampler
 from stream_worker.drift.watch import LONGEST_S, MOST_TEXTS, Watch
 from stream_worker.drift.window import Sample
 from stream_worker.scoring import Answers, Models
@@ -134,7 +134,7 @@ def answers(models: Models, texts: Sequence[str]) -> Answers:
 
 def test_looks_are_paid_for(clock: Clock) -> None:
     """After a look that took a while, there is none until it is the budget's share of the time."""
-    spent = iter([0.0, 0.004, 1.0, 1.001])
+    spent = iter([0.0, 0.004, 1.0, 3.0, 3.0, 3.0])
     sampler = Sampler(clock, lambda: next(spent))
     texts = drifting.reviews(200)
     made = answers(Models(model("1")), texts)
@@ -146,6 +146,8 @@ def test_looks_are_paid_for(clock: Clock) -> None:
     assert sampler.look(texts, made) == []
     clock.now += 0.01
     assert len(sampler.look(texts, made)) == 1
+    clock.now += LONGEST_PAUSE_S
+    assert len(sampler.look(texts, made)) == 1, "one long look ends the looking"
 
 
 def test_a_sample_is_of_its_texts(clock: Clock) -> None:
