@@ -152,6 +152,8 @@ def _compiled(
     scorer = CompiledScorer(table)
     if not agrees(scorer, expected):
         raise _refused(file.parent, "its compiled form answers otherwise than scikit-learn")
+    # Workers run this too: compiled with the rest, and not in the middle of a stream.
+    scorer.coverage([""])
     if directory:
         kept.save(directory, file, table, expected)
     return scorer

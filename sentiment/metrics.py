@@ -145,6 +145,39 @@ SHADOW_DIFFERENCE = _histogram(
     "How far apart the scores of champion and challenger are.",
     "champion_version", "challenger_version", unit="1", buckets=DIFFERENCE_BUCKETS,
 )  # fmt: skip
+DRIFT_WINDOW_TEXTS = _gauge(
+    "sentiment_drift_window_texts", "worker",
+    "Texts of the latest window, a sample of what was answered, that the next figures are made of.",
+    "model_version", unit="events",
+)  # fmt: skip
+DRIFT_SCORE_PSI = _gauge(
+    "sentiment_drift_score_psi", "worker",
+    "Population stability index of the scores against the model's reference; 0: the same.",
+    "model_version",
+)  # fmt: skip
+DRIFT_LENGTH_PSI = _gauge(
+    "sentiment_drift_length_psi", "worker",
+    "The same of the texts' lengths in tokens.", "model_version",
+)  # fmt: skip
+DRIFT_UNKNOWN_TOKEN_SHARE = _gauge(
+    "sentiment_drift_unknown_token_share", "worker",
+    "Share of tokens that the model doesn't know.", "model_version",
+)  # fmt: skip
+DRIFT_REFERENCE_UNKNOWN_TOKEN_SHARE = _gauge(
+    "sentiment_drift_reference_unknown_token_share", "worker",
+    "The same of the reference.", "model_version",
+)  # fmt: skip
+DRIFT_POSITIVE_SHARE = _gauge(
+    "sentiment_drift_positive_share", "worker", "Share of texts called positive.", "model_version"
+)
+DRIFT_REFERENCE_POSITIVE_SHARE = _gauge(
+    "sentiment_drift_reference_positive_share", "worker", "The same of the reference.",
+    "model_version",
+)  # fmt: skip
+DRIFT_REPEATED_TEXT_SHARE = _gauge(
+    "sentiment_drift_repeated_text_share", "worker",
+    "Share of the text that was there most often, to the letter the same.", "model_version",
+)  # fmt: skip
 SLOW_TEXTS = _counter(
     "sentiment_slow_texts_total", "worker",
     "Texts that Python had to lower-case for the compiled model: a letter's case hung on context.",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentiment import logs
+from sentiment import drift, logs
 from sentiment.artifact import Scorer, checksums, digest, open_model
+from sentiment.drift import Reference
 from sentiment.errors import (
     ModelNotFoundError,
     ModelRefusedError,
@@ -49,12 +50,14 @@ class LoadedModel:
         version: Its version there.
         scorer: Gives the answers.
         loaded_at: When it was loaded, in seconds since 1970.
+        reference: What texts and scores looked like when it was made; None: not known.
     """
 
     name: str
     version: str
     scorer: Scorer
     loaded_at: float
+    reference: Reference | None = None
 
 
 class Registry:
@@ -87,7 +90,7 @@ class Registry:
         if copy is None:
             return None
         try:
-            return self._loaded(copy.version, self._open(copy.directory))
+            return self._loaded(copy.version, copy.directory)
         except ModelRefusedError as error:
             log.warning("cached model is not used", reason=error.message)
             return None
@@ -112,7 +115,7 @@ class Registry:
         """
         with self._cache.workspace() as workspace:
             directory = self._download(version, workspace)
-            model = self._loaded(version, self._open(directory))
+            model = self._loaded(version, directory)
             self._cache.keep(version, directory)
         return model
 
@@ -136,11 +139,9 @@ class Registry:
             )
             return model
 
-    def _open(self, directory: Path) -> Scorer:
-        return open_model(directory, self._compiled)
-
-    def _loaded(self, version: str, scorer: Scorer) -> LoadedModel:
-        return LoadedModel(self.name, version, scorer, time.time())
+    def _loaded(self, version: str, directory: Path) -> LoadedModel:
+        scorer = open_model(directory, self._compiled)
+        return LoadedModel(self.name, version, scorer, time.time(), drift.read(directory))
 
     def _described(self, client: "MlflowClient") -> "ModelVersion":
         if self._alias:

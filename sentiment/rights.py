@@ -63,6 +63,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("worker", "WRITE", "transactional id", "WORKER_GROUP_ID", "-*"),
     Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("page", "READ", "topic", "TOPICS_RESULTS"),
+    Right("page", "READ", "topic", "TOPICS_DEAD_LETTERS"),
     Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(

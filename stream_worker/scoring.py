@@ -16,6 +16,7 @@ import numpy as np
 from sentiment.event_errors import EventError
 from sentiment.registry import LoadedModel, Scorer
 from stream_worker.decoding import Decoded
+from stream_worker.drift.window import Sample
 
 
 class Models(NamedTuple):
@@ -45,6 +46,7 @@ class Answers:
         shadows: Of each text that both scored, the champion's score and the challenger's.
         seconds: How long each model took, by its version.
         texts: How many texts each model scored, by its version.
+        samples: What was seen of a few of the texts.
     """
 
     models: Models
@@ -53,6 +55,7 @@ class Answers:
     shadows: list[tuple[float, float]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
 
     def model_of(self, number: int) -> LoadedModel:
         """The model that answered for a text."""

@@ -22,6 +22,8 @@ from stream_worker.champion import Champion
 from stream_worker.counting import count, phase
 from stream_worker.dead_letters import ShareLimit
 from stream_worker.decoding import Decoded, decode
+from stream_worker.drift.sampling import Sampler
+from stream_worker.drift.watch import Watch
 from stream_worker.intake import Intake
 from stream_worker.scoring import Models, answer
 from stream_worker.transaction import AbortedError, Transactions
@@ -66,6 +68,7 @@ class Worker:
         )
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._scorer = ThreadPoolExecutor(1, thread_name_prefix="score")
+        self._sampler, self._watch = Sampler(), Watch()
         self._models = champion.models
         self._scoring: Future[Piece] | None = None
         self._pieces: list[Piece] = []
@@ -138,7 +141,7 @@ class Worker:
         scoring, self._scoring = self._scoring, None
         if full:
             # A backlog: a transaction of its own, scored while the one before it is published.
-            self._scoring = self._scorer.submit(_score, decoded, self._champion.models)
+            self._scoring = self._scorer.submit(self._score, decoded, self._champion.models)
         if scoring:
             with phase("wait_score"):
                 self._pieces.append(scoring.result())
@@ -148,9 +151,15 @@ class Worker:
             if not self._pieces:
                 # A transaction has the same models throughout.
                 self._models = self._champion.models
-            self._pieces.append(_score(decoded, self._models))
+            self._pieces.append(self._score(decoded, self._models))
         if self._pieces and self._is_committed():
             self._publish()
+
+    def _score(self, decoded: Decoded, models: Models) -> Piece:
+        with phase("score"):
+            answers = answer(decoded, models)
+            answers.samples = self._sampler.look(decoded.texts, answers)
+            return Piece(decoded, answers)
 
     def _patience_s(self) -> float:
         """How long to wait for the next record."""
@@ -204,6 +213,8 @@ class Worker:
                 return
         self._aborts = 0
         count(batch)
+        for answers in batch.answers:
+            self._watch.add(answers.samples)
 
     def _count_abort(self) -> None:
         self._must_rewind = True
@@ -238,8 +249,4 @@ class Worker:
         if self._last_progress - self._lag_seen > LAG_INTERVAL_S:
             self._lag_seen = self._last_progress
             self._intake.observe_lag()
-
-
-def _score(decoded: Decoded, models: Models) -> Piece:
-    with phase("score"):
-        return Piece(decoded, answer(decoded, models))
+            self._watch.tick(self._champion.models)

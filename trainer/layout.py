@@ -25,5 +25,4 @@ TRAIN, TEST = "train.parquet", "test.parquet"
 # What a stage tells of its work, in the folder of its files.
 REPORT = "report.json"
 CARD = "MODEL_CARD.md"
-DRIFT = "drift.json"
 IMAGES = "images"

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sentiment import drift
 from sentiment.artifact import checksums, digest, load_pipeline, metadata, open_model
 from sentiment.errors import InputError, ModelRefusedError
 from sentiment.publish import (
@@ -25,7 +26,7 @@ from sentiment.publish import (
 )
 from sentiment.registry import DIGEST_TAG
 from sentiment.tracking import connect
-from trainer import drift, git, layout, report, saving
+from trainer import git, layout, report, saving
 from trainer.progress import Say, silent
 from trainer.promotion import audit
 from trainer.promotion.versions import evaluation
@@ -125,7 +126,7 @@ def _checked(directory: Path) -> Report:
             raise ModelRefusedError(f"{directory} has no {part} in its MLmodel.", _RELEASE_HINT)
     if not (directory / layout.CARD).is_file():
         raise InputError(f"{directory} has no {layout.CARD}.", _RELEASE_HINT)
-    report.read_as(directory / layout.DRIFT, drift.Reference, "release")
+    report.read_as(directory / drift.FILE, drift.Reference, "release")
     found, scores = evaluation(directory)
     if found is None or scores is None:
         what = layout.REPORT if found is None else report.SCORES
@@ -148,9 +149,7 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
         "sentiment.candidate": found.candidate,
         "sentiment.train_sha256": found.train_sha256,
         "sentiment.test_sha256": found.test_sha256,
-        "sentiment.drift_sha256": hashlib.sha256(
-            (directory / layout.DRIFT).read_bytes()
-        ).hexdigest(),
+        "sentiment.drift_sha256": hashlib.sha256((directory / drift.FILE).read_bytes()).hexdigest(),
         "sentiment.code_version": git.code_version(),
         "sentiment.package_version": installed("sentiment-stream"),
         DIGEST_TAG: digest(checksums(directory)),

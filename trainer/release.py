@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sentiment.drift import Reference
 from sentiment.errors import InputError
 from trainer import card, drift, layout, report, saving, tables, writing
 from trainer.candidates import make
@@ -92,7 +93,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     return output
 
 
-def _adder(text: str, evaluation: Path, reference: drift.Reference) -> Callable[[Path], None]:
+def _adder(text: str, evaluation: Path, reference: Reference) -> Callable[[Path], None]:
     def add(directory: Path) -> None:
         (directory / layout.CARD).write_text(text, encoding="utf-8")
         drift.write(reference, directory)

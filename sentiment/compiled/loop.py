@@ -184,6 +184,38 @@ def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
 
 
 @jit
+def coverage(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
+    """How many tokens each text of a batch has, and how many of them the model knows.
+
+    Args:
+        text: As in `score`.
+        sizes: As in `score`.
+        model: As in `score`.
+        room: As in `score`.
+        out: Gets both counts, `IN_CONTEXT` where Python has to lower-case a text first; shape
+            (texts, 2), int64.
+
+    Returns:
+        How many such texts there are.
+    """
+    cuts, keys, entries, found, _, _, _, spans, where = room
+    cells, options = model[3], model[6]
+    begin = in_context = 0
+    for number in range(len(sizes)):
+        end = begin + sizes[number]
+        size = tokens(text, begin, end, model, cuts, keys, spans)
+        out[number, 0] = out[number, 1] = size
+        if size == IN_CONTEXT:
+            in_context += 1
+        else:
+            lines = np.uint64(options[LINES])
+            # Of all n-grams the single tokens.
+            out[number, 1] = look_up(size, cells, 1, lines, keys, entries, found, where)
+        begin = end + 1
+    return in_context
+
+
+@jit
 def explain(
     text: Any, end: int, model: Any, room: Any, parts: Any
 ) -> tuple[int, int, float, float]:

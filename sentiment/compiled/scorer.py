@@ -1,6 +1,6 @@
 """Answers with a compiled model: texts in, probabilities or explanations out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Literal, NamedTuple
 
@@ -82,19 +82,35 @@ class CompiledScorer:
     def score_utf8(self, texts: Sequence[bytes]) -> NDArray[np.float64]:
         """The same for texts in UTF-8; what is none counts as U+FFFD."""
         out = np.empty(len(texts))
-        if not texts:
-            return out
-        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-        longest = int(sizes.max())
-        room = self._take() if longest <= ROOM_BYTES else self._new_room(longest)
-        left = loop.score(padded(texts), sizes, self.table, room, out)
-        if longest <= ROOM_BYTES:
-            self._rooms.append(room)
+        left = self._run(loop.score, texts, out)
         if left:
             metrics.SLOW_TEXTS.inc(left)
             numbers = np.flatnonzero(np.isnan(out)).tolist()
             out[numbers] = self.score([_lowered(texts[number]) for number in numbers])
         return out
+
+    def coverage(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """How many tokens each text has, and how many of them the model knows; shape (texts, 2)."""
+        encoded = _encoded(texts)
+        out = np.empty((len(texts), 2), np.int64)
+        if self._run(loop.coverage, encoded, out):
+            numbers = np.flatnonzero(out[:, 0] == IN_CONTEXT).tolist()
+            out[numbers] = self.coverage([_lowered(encoded[number]) for number in numbers])
+        return out
+
+    def _run(
+        self, native: Callable[..., int], texts: Sequence[bytes], out: NDArray[np.generic]
+    ) -> int:
+        """Let one of the loops go over texts; how many of them Python has to lower-case first."""
+        if not texts:
+            return 0
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        longest = int(sizes.max())
+        room = self._take() if longest <= ROOM_BYTES else self._new_room(longest)
+        left = native(padded(texts), sizes, self.table, room, out)
+        if longest <= ROOM_BYTES:
+            self._rooms.append(room)
+        return left
 
     def explain(self, text: str) -> Explanation:
         """Say which n-grams moved the score of a text, and by how much."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from sentiment import drift
 from sentiment.artifact import checksums, metadata, open_model
 from sentiment.errors import InputError
 from tests.unit.small_models import knobs, make_texts
@@ -123,7 +124,7 @@ def test_card_tells_of_sources_and_figures(folder: Path) -> None:
 
 def test_drift_reference_is_of_the_twins_scores(folder: Path) -> None:
     """A model is too sure of texts that it has learnt; workers see others."""
-    reference = json.loads((run(folder) / layout.DRIFT).read_text())
+    reference = json.loads((run(folder) / drift.FILE).read_text())
     scores = np.load(folder / layout.EVALUATION / "small" / report.SCORES)
     assert reference["texts"] == len(scores)
     assert reference["positive_share"] == pytest.approx((scores >= 0.5).mean(), abs=1e-6)
