@@ -8,10 +8,13 @@ compile() {
     --no-header --no-emit-index-url --no-emit-find-links --no-emit-package sentiment-stream "$@"
 }
 compile --extra dev -o requirements/dev.txt pyproject.toml
-for name in demo msk tracing trainer trends web worker; do
+for name in demo msk tracing trainer trends worker; do
   compile --extra "$name" --constraint requirements/dev.txt -o "requirements/$name.txt" \
     pyproject.toml
 done
+# With what its operators' page shows of the registry.
+compile --extra web --extra operators --constraint requirements/dev.txt -o requirements/web.txt \
+  pyproject.toml
 
 # What looks for secrets and known weaknesses in CI, in an environment of its own.
 compile -o requirements/scan.txt requirements/scan.in
