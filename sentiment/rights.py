@@ -47,6 +47,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("worker", "WRITE", "transactional id", "WORKER_GROUP_ID", "-*"),
     Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("page", "READ", "topic", "TOPICS_RESULTS"),
+    # Only for the lag that it shows.
+    Right("page", "DESCRIBE", "group", "WORKER_GROUP_ID"),
     Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(

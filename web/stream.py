@@ -82,6 +82,7 @@ def _status(inbox: Inbox, skipped: int) -> dict[str, object]:
         "model": inbox.model and msgspec.to_builtins(inbox.model),
         "results_per_second": inbox.results_per_second,
         "skipped": skipped,
+        **inbox.pulse.status(),
     }
 
 
