@@ -102,6 +102,7 @@ function choose() {
   const name = file.files[0]?.name;
   byId("file-name").textContent = name ?? "Choose a file …";
   lines.disabled = Boolean(name);
+  byId("file-remove").hidden = !name;
 }
 
 export function start() {
@@ -111,6 +112,11 @@ export function start() {
     send();
   });
   file.addEventListener("change", choose);
+  byId("file-remove").addEventListener("click", () => {
+    file.value = "";
+    choose();
+    file.focus();
+  });
   byId("batch").addEventListener("dragover", (event) => event.preventDefault());
   byId("batch").addEventListener("drop", (event) => {
     if (!event.dataTransfer.files.length) return;

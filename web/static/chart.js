@@ -2,7 +2,6 @@
 import { byId, clock, counted, part, shape } from "./dom.js";
 import { SLOTS, SLOT_S, timeline } from "./series.js";
 
-const HEIGHT = 168;
 // Room for the labels of the axes, in pixels.
 const LEFT = 40;
 const BOTTOM = 20;
@@ -34,7 +33,7 @@ function label(x, y, text, anchor = "end") {
   return element;
 }
 
-function axes(width, zero, up, down, scale) {
+function axes({ width, height, zero, scale }, up, down) {
   const parts = [shape("line", { x1: LEFT, x2: width, y1: zero, y2: zero, class: "zero" })];
   for (const [value, y] of [[up, zero - up * scale], [down, zero + down * scale]]) {
     if (!value) continue;
@@ -44,19 +43,19 @@ function axes(width, zero, up, down, scale) {
   }
   parts.push(label(LEFT - 6, zero + 4, "0"));
   for (const [share, text, anchor] of [[0, "−10 min", "start"], [0.5, "−5 min", "middle"], [1, "now", "end"]]) {
-    parts.push(label(LEFT + (width - LEFT) * share, HEIGHT - 4, text, anchor));
+    parts.push(label(LEFT + (width - LEFT) * share, height - 4, text, anchor));
   }
   return parts;
 }
 
 function draw() {
-  const width = svg.clientWidth;
-  if (!width) return;
-  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  const { clientWidth: width, clientHeight: height } = svg;
+  if (!width || !shown.length) return;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   // At least one a second, so that a quiet stream looks quiet.
   const up = Math.max(round(Math.max(...shown.map(({ positive }) => positive))), SLOT_S);
   const down = Math.max(round(Math.max(...shown.map(({ negative }) => negative))), SLOT_S);
-  const scale = (HEIGHT - BOTTOM - 2 * TOP) / (up + down);
+  const scale = (height - BOTTOM - 2 * TOP) / (up + down);
   const zero = TOP + up * scale;
   const step = (width - LEFT) / SLOTS;
   const bars = shown.flatMap((slot, number) => {
@@ -64,13 +63,13 @@ function draw() {
     const open = number === SLOTS - 1 ? " open" : "";
     const bar = (kind, count, y) => shape("rect", { ...at, y, height: count * scale, class: `${kind}${open}` });
     return [
-      ...(number === chosen ? [shape("rect", { ...at, y: 0, height: HEIGHT - BOTTOM, class: "chosen" })] : []),
+      ...(number === chosen ? [shape("rect", { ...at, y: 0, height: height - BOTTOM, class: "chosen" })] : []),
       ...(slot.positive ? [bar("up", slot.positive, zero - slot.positive * scale)] : []),
       ...(slot.negative ? [bar("down", slot.negative, zero)] : []),
-      ...(slot.dead ? [shape("circle", { cx: at.x + at.width / 2, cy: HEIGHT - BOTTOM - 3, r: 2.5, class: "dead" })] : []),
+      ...(slot.dead ? [shape("circle", { cx: at.x + at.width / 2, cy: height - BOTTOM - 3, r: 2.5, class: "dead" })] : []),
     ];
   });
-  svg.replaceChildren(...axes(width, zero, up, down, scale), ...bars);
+  svg.replaceChildren(...axes({ width, height, zero, scale }, up, down), ...bars);
 }
 
 function tabulate() {

@@ -1,6 +1,6 @@
 // How the stream is: figures, chart, and the models with when each was first seen.
 import * as chart from "./chart.js";
-import { byId, clock, counted, part, tell } from "./dom.js";
+import { byId, clock, counted, duration, part, tell } from "./dom.js";
 import { challenger } from "./feed.js";
 import * as series from "./series.js";
 
@@ -13,11 +13,6 @@ const opened = Date.now();
 let models = [];
 
 const share = (positive, all) => (all ? `${Math.round((positive / all) * 100)} %` : "–");
-
-function duration(ms) {
-  if (ms === null || ms === undefined) return "–";
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toLocaleString(undefined, { maximumFractionDigits: 1 })} s`;
-}
 
 function row({ name, version, since, canary }) {
   const item = part("tr");
@@ -66,9 +61,10 @@ export function status(news) {
   series.count(news);
   models = news.models;
   tell("figure-rate", news.results_per_second.toLocaleString(undefined, { maximumFractionDigits: news.results_per_second < 10 ? 1 : 0 }));
-  tell("figure-latency", duration(news.latency_ms));
-  tell("figure-lag", news.connected && news.lag !== null ? news.lag.toLocaleString() : "–");
-  if (!series.hasTrends()) show();
+  tell("figure-latency", news.latency_ms === null ? "–" : duration(news.latency_ms));
+  tell("figure-lag", news.connected && news.lag !== null ? counted(news.lag, "event") : "–");
+  if (series.hasTrends()) showModels();
+  else show();
 }
 
 // The server is away: what it said last is no news any more.

@@ -1,5 +1,5 @@
 // Sends a text and shows its result in place.
-import { byId, percent, tell } from "./dom.js";
+import { byId, duration, percent, tell } from "./dom.js";
 import * as explain from "./explain.js";
 import * as feed from "./feed.js";
 import * as judge from "./judge.js";
@@ -36,7 +36,7 @@ function show(result, words, milliseconds) {
   tell("said", `${positive ? "Positive" : "Negative"}, ${share} confident.`);
   explain.show(words, result.explanation);
   byId("details").replaceChildren([
-    ...(milliseconds === undefined ? [] : [`${Math.round(milliseconds)} ms through Kafka and back`]),
+    ...(milliseconds === undefined ? [] : [`${duration(milliseconds)} through Kafka and back`]),
     `${result.model.name} v${result.model.version}`,
   ].join(" · "), ...(result.canary ? [" ", feed.challenger()] : []));
   judge.ask(result.id);
