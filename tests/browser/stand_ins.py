@@ -12,7 +12,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
-from playwright.sync_api import Page, Route
+from playwright.sync_api import BrowserContext, Route
 
 from sentiment.artifact import open_model
 from sentiment.compiled.scorer import CompiledScorer
@@ -22,7 +22,10 @@ WINDOW_S, WINDOWS = 10, 60
 
 
 class StandIns:
-    """The routes of one tab; install before it goes anywhere.
+    """The routes of a browser's tabs; made before any of them goes anywhere.
+
+    Args:
+        context: The tabs.
 
     Attributes:
         feedback: What was posted as feedback.
@@ -30,20 +33,21 @@ class StandIns:
         challenger: Whether answers come as a challenger's.
     """
 
-    def __init__(self, tab: Page) -> None:
+    def __init__(self, context: BrowserContext) -> None:
         self.feedback: list[dict[str, str]] = []
         self.batches: list[tuple[str, str]] = []
         self.challenger = False
         self._texts: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
         self._looks = count(1)
-        tab.route("**/", self._page)
-        tab.route("**/api/events", self._event)
-        tab.route("**/api/results/*", self._result)
-        tab.route("**/api/trends?*", lambda route: route.fulfill(json=trends()))
-        tab.route("**/api/feedback", self._judge)
-        tab.route("**/api/batches", self._batch)
-        tab.route("**/api/batches/*", self._progress)
-        tab.route("**/api/batches/*/results?*", self._download)
+        context.route("**/", self._page)
+        context.route("**/api/events", self._event)
+        context.route("**/api/results/*", self._result)
+        context.route("**/api/trends?*", lambda route: route.fulfill(json=trends()))
+        context.route("**/api/feedback", self._judge)
+        context.route("**/api/batches", self._batch)
+        context.route("**/api/batches/*", self._progress)
+        context.route("**/api/batches/*/results?*", self._download)
 
     def _page(self, route: Route) -> None:
         answer = route.fetch()
@@ -65,12 +69,16 @@ class StandIns:
         result = answer.json()
         result.setdefault("explanation", explanation(self._texts[result["id"]]))
         result["canary"] = self.challenger
+        self._labels[result["id"]] = result["sentiment"]
         route.fulfill(response=answer, json=result)
 
     def _judge(self, route: Route) -> None:
         sent = route.request.post_data_json
         self.feedback.append(sent)
-        document = {"id": sent["id"], "label": "negative", "text_kept": False}
+        label = self._labels[sent["id"]]
+        if sent["verdict"] == "wrong":
+            label = "positive" if label == "negative" else "negative"
+        document = {"id": sent["id"], "label": label, "text_kept": False}
         route.fulfill(status=202, json=document)
 
     def _batch(self, route: Route) -> None:
