@@ -27,7 +27,7 @@ def test_words_are_highlighted(tab: Page) -> None:
     expect(up).to_have_text("wonderful")
     expect(down).to_have_text("dull")
     expect(up).to_have_attribute("title", re.compile(r"^\+\d"))
-    expect(down).to_have_attribute("title", re.compile(r"^−\d"))
+    expect(down).to_have_attribute("title", re.compile(r"^\u2212\d"))
     styles = [mark.evaluate("m => getComputedStyle(m).textDecorationStyle") for mark in (up, down)]
     assert styles == ["solid", "wavy"]
 
@@ -86,7 +86,9 @@ def test_challenger_answers(tab: Page, stand_ins: StandIns) -> None:
 
 def test_trends_fill_the_chart(tab: Page) -> None:
     """With trends the chart shows ten minutes at once: bars, sums, dead letters, readable axes."""
-    expect(tab.locator("#readout")).to_have_text(re.compile(r"^2\d\d,\d{3} results in ten minutes$"))
+    expect(tab.locator("#readout")).to_have_text(
+        re.compile(r"^2\d\d,\d{3} results in ten minutes$")
+    )
     assert tab.locator("#bars .up").count() >= 59
     assert tab.locator("#bars .down").count() >= 59
     expect(tab.locator("#bars .dead")).to_have_count(3)
