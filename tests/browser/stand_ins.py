@@ -56,7 +56,7 @@ class StandIns:
         route.fulfill(response=answer, body=body)
 
     def _event(self, route: Route) -> None:
-        sent = route.request.post_data_json
+        sent = _posted(route)
         assert sent["explain"] is True
         self._texts[sent["id"]] = sent["text"]
         route.continue_()
@@ -73,7 +73,7 @@ class StandIns:
         route.fulfill(response=answer, json=result)
 
     def _judge(self, route: Route) -> None:
-        sent = route.request.post_data_json
+        sent = _posted(route)
         self.feedback.append(sent)
         label = self._labels[sent["id"]]
         if sent["verdict"] == "wrong":
@@ -114,6 +114,12 @@ class StandIns:
             "Content-Disposition": "attachment; filename=b1.csv",
         }
         route.fulfill(body=text.getvalue(), headers=headers)
+
+
+def _posted(route: Route) -> dict[str, Any]:
+    document = route.request.post_data_json
+    assert isinstance(document, dict)
+    return document
 
 
 @cache
