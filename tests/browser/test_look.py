@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from sentiment.settings import Settings
 from tests.browser.conftest import WIDE
@@ -62,10 +62,9 @@ def test_page_is_used_by_keyboard_alone(tab: Page) -> None:
     expect(tab.locator("#thanks")).to_contain_text("Noted as positive")
 
 
-@pytest.mark.usefixtures("working", "stand_ins")
-def test_phone(browser: Browser, context: BrowserContext, site: PageProcess) -> None:
+@pytest.mark.usefixtures("working")
+def test_phone(browser: Browser, site: PageProcess) -> None:
     """On phones nothing needs scrolling sideways, and all that is touched is 44 pixels or more."""
-    del context  # its routes; a touch screen needs a context of its own
     for width in (320, 390):
         phone = browser.new_context(
             viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True
@@ -150,10 +149,12 @@ def test_screenshots(tab: Page, settings: Settings, pictures: Path, scheme: str)
     champion, challenger = (type(result().model)("sentiment", name) for name in (version, "2"))
     shares = (0.94, 0.08, 0.88, 0.97, 0.21, 0.99, 0.03)
     sources = ("reviews", "tickets", "reviews", "survey", "reviews", "tickets", "survey")
+    received = datetime.now(UTC) - timedelta(milliseconds=14)
     others = [
-        result(source, score, model=champion) for source, score in zip(sources, shares, strict=True)
+        result(source, score, model=champion, received_at=received)
+        for source, score in zip(sources, shares, strict=True)
     ]
-    others[3] = result("reviews", 0.72, model=challenger, canary=True)
+    others[3] = result("reviews", 0.72, model=challenger, canary=True, received_at=received)
     publish(settings, *others[:5])
     expect(tab.locator("#feed .item")).to_have_count(7)
     classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
