@@ -74,7 +74,7 @@ def test_chart_is_read_by_keys_and_pointer(tab: Page, settings: Settings) -> Non
 def test_chart_goes_on_after_its_server(
     context: BrowserContext, site: PageProcess, settings: Settings
 ) -> None:
-    """A server that restarts counts from nothing: the chart keeps its bars and goes on."""
+    """Over a restart of its server the chart keeps its bars, counts none twice, and goes on."""
     tab = watched(context, [])
     tab.goto(site.url)
     expect(tab.locator("#status")).to_contain_text("Kafka connected")
