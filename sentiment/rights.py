@@ -64,6 +64,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("page", "READ", "topic", "TOPICS_RESULTS"),
     Right("page", "READ", "topic", "TOPICS_DEAD_LETTERS"),
+    # Only for the lag that it shows.
+    Right("page", "DESCRIBE", "group", "WORKER_GROUP_ID"),
     Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *(

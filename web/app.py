@@ -22,6 +22,9 @@ EXAMPLES = [
     "Great cast, but the story goes nowhere.",
 ]
 
+# What the page offers only where its route is there.
+PARTS = {"trends": "/api/trends", "feedback": "/api/feedback", "batches": "/api/batches"}
+
 log = logs.get(__name__)
 
 
@@ -50,7 +53,9 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/")
     def page() -> str:
-        return render_template("index.html", examples=EXAMPLES)
+        rules = {rule.rule for rule in app.url_map.iter_rules()}
+        parts = [name for name, rule in PARTS.items() if rule in rules]
+        return render_template("index.html", examples=EXAMPLES, parts=parts)
 
     shared.start()
     return app

@@ -18,8 +18,10 @@ from sentiment.follower import Follower
 from sentiment.kafka_access import Access
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
+from web import lag
 from web.feeds import Feeds
 from web.outcomes import DeadLetter, Outcomes
+from web.pulse import Pulse
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -47,6 +49,7 @@ class Inbox:
     Attributes:
         outcomes: What became of the latest events.
         feeds: The open feeds.
+        pulse: Counts, latency, lag and models for the page.
         model: The model of the latest result; None before the first.
         results_seen: Results read since the start.
         dead_letters_seen: Dead letters read since the start.
@@ -58,10 +61,12 @@ class Inbox:
         # An eighth of the threads stays free for everything that is no feed.
         self.feeds = Feeds(web.threads - max(1, web.threads // 8))
         self.outcomes = Outcomes(web.recent_results)
+        self.pulse = Pulse()
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
         self.results_per_second = 0.0
         self._live_results = 0
+        self._events, self._group = settings.topics.events, settings.worker.group_id
         self._unreachable = "Not connected to Kafka yet."
         self._settings = settings.kafka.replace(
             connect_timeout_s=min(WATCH_TIMEOUT_S, settings.kafka.connect_timeout_s)
@@ -113,15 +118,19 @@ class Inbox:
         self.outcomes.add({result.id: result for result in results})
         self.model = results[-1].model
         self.results_seen += len(results)
+        self.pulse.saw(results)
         for sentiment, count in Counter(result.sentiment for result in results).items():
             PREDICTIONS.labels(sentiment).inc(count)
         if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
             self._live_results += len(results)
+            self.pulse.count(results)
             self.feeds.publish(results)
 
     def _take_dead_letters(self, records: list[Message]) -> None:
         letters = [_dead_letter(record) for record in records]
         self.dead_letters_seen += len(letters)
+        if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
+            self.pulse.dead_letters += len(letters)
         # An event that was mended and sent again has its result, and that is the last word.
         self.outcomes.add(
             {
@@ -137,11 +146,14 @@ class Inbox:
         counts = deque([(time.monotonic(), 0)], maxlen=RATE_WINDOW_S + 1)
         while not self._stopping.is_set():
             try:
-                access.first_answer(admin, self._settings.connect_timeout_s)
+                cluster = access.first_answer(admin, self._settings.connect_timeout_s)
             except BrokerError as error:
                 self._tell(error.message)
             else:
                 self._tell("")
+                if self._events in cluster.topics:
+                    parts = cluster.topics[self._events].partitions
+                    self.pulse.lag = lag.of_group(admin, self._group, self._events, parts)
             counts.append((time.monotonic(), self._live_results))
             (since, first), (now, last) = counts[0], counts[-1]
             self.results_per_second = round((last - first) / (now - since), 1)

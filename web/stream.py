@@ -59,7 +59,8 @@ def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
     next_status = last = time.monotonic()
     skipped = 0
     while not feed.closed:
-        results, more = feed.take(STATUS_S)
+        # The first status goes out at once: a person waits to hear whether all is well.
+        results, more = feed.take(STATUS_S if told else 0)
         skipped += more
         frames = [_frame("result", result) for result in results]
         now = time.monotonic()
@@ -82,6 +83,7 @@ def _status(inbox: Inbox, skipped: int) -> dict[str, object]:
         "model": inbox.model and msgspec.to_builtins(inbox.model),
         "results_per_second": inbox.results_per_second,
         "skipped": skipped,
+        **inbox.pulse.status(),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from sentiment.settings import Settings
+from tests.browser.stand_ins import StandIns
 from tests.browser.tabs import watched
 from tests.integration.conftest import registry_uri, start_worker
 from tests.integration.pages import PATIENCE_S, PageProcess, page
@@ -96,9 +97,13 @@ def tab(context: BrowserContext, site: PageProcess) -> Iterator[Page]:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go: a temporary folder, or the documentation's when it is to be renewed."""
-    if os.environ.get("UPDATE_SCREENSHOTS") == "1":
-        folder = Path(__file__).parents[2] / "docs" / "images"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    return tmp_path
+    """Where screenshots go: the folder that `SCREENSHOTS` names, else a temporary one."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def stand_ins(context: BrowserContext) -> StandIns:
+    """Answers for routes that the server has no code for yet, in all tabs opened afterwards."""
+    return StandIns(context)

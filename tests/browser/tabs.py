@@ -28,5 +28,5 @@ def box(tab: Page) -> Locator:
 def classify(tab: Page, text: str) -> None:
     """Send a text and wait for its answer."""
     box(tab).fill(text)
-    tab.get_by_role("button", name="Classify").click()
+    tab.get_by_role("button", name="Classify", exact=True).click()
     expect(tab.locator("#echo")).to_have_text(text, timeout=PATIENCE_MS)

@@ -1,11 +1,8 @@
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from sentiment.settings import Settings
-from tests.browser.tabs import PATIENCE_MS, box, classify
-from tests.integration.pages import publish, result
+from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.integration.pages import PageProcess
 
 HOSTILE = [
     "<script>document.title = 'taken'; alert('run')</script>I loved it",
@@ -49,119 +46,54 @@ def test_hostile_text_is_text(tab: Page) -> None:
     """Tags, handlers, templates and bidi controls are shown as they were written, and none runs."""
     for text in HOSTILE:
         classify(tab, text)
-        expect(tab.locator("#feed .item-text").first).to_have_text(text)
+        line = tab.locator("#feed .item-text").first
+        # A line shows the beginning of a long one.
+        expect(line).to_have_text(text if len(text) <= 300 else f"{text[:300]}…")
     assert tab.title() == "Sentiment stream"
     assert tab.locator("#echo *, #feed a, #feed img, #feed script").count() == 0
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_hostile_fields_are_text(tab: Page, settings: Settings) -> None:
-    """What others put into an id or a source is text as well."""
-    source = "<img src=x onerror=alert('run')>\u202e"
-    publish(settings, result(source=source, id="<script>alert('run')</script>"))
-    expect(tab.locator("#feed .tag")).to_have_text(source)
-    assert tab.locator("#feed img, #feed script").count() == 0
-
-
 def test_empty_text_is_not_sent(tab: Page) -> None:
     """An empty text is answered by the page itself, and the box has the focus."""
     box(tab).fill("  ")
-    tab.get_by_role("button", name="Classify").click()
+    tab.get_by_role("button", name="Classify", exact=True).click()
     expect(tab.locator("#note")).to_contain_text("Write something first")
     expect(box(tab)).to_be_focused()
 
 
-def test_feed_filters(tab: Page, settings: Settings) -> None:
-    """Everybody's results come by themselves; the filters choose among old and new ones."""
-    publish(settings, result("shop", 0.9), result("shop", 0.2), result("news", 0.1))
-    lines = tab.locator("#feed .item")
-    expect(lines).to_have_count(3)
-    tab.get_by_role("radio", name="Negative").check(force=True)
-    expect(lines).to_have_count(2)
-    publish(settings, result("shop", 0.9), result("shop", 0.3))
-    expect(lines).to_have_count(3)
-    tab.get_by_role("combobox", name="Source").fill("shop")
-    expect(lines).to_have_count(2)
-    expect(tab.locator('#feed .item:not([data-sentiment="negative"])')).to_have_count(0)
-    tab.get_by_role("combobox", name="Source").fill("nobody")
-    expect(tab.locator("#empty")).to_contain_text("Nothing that matches")
-
-
-def test_feed_pauses(tab: Page, settings: Settings) -> None:
-    """While paused the list stands still and counts what is new; resuming shows it."""
-    publish(settings, result())
-    lines = tab.locator("#feed .item")
-    expect(lines).to_have_count(1)
-    tab.get_by_role("button", name="Pause").click()
-    publish(settings, result(), result())
-    resume = tab.get_by_role("button", name="Resume (2 new)")
-    expect(resume).to_have_attribute("aria-pressed", "true")
-    expect(lines).to_have_count(1)
-    resume.click()
-    expect(lines).to_have_count(3)
-
-
-def test_flood_is_shown_as_a_sample(tab: Page, settings: Settings) -> None:
-    """When more comes than can be read, the page lists some of it and says so."""
-    expect(tab.locator("#status")).to_contain_text("Kafka connected")
-    publish(settings, *(result() for _ in range(5000)))
-    expect(tab.locator("#rate")).to_contain_text("a sample")
-    assert 0 < tab.locator("#feed .item").count() <= 40
-
-
-def test_page_is_used_by_keyboard(tab: Page) -> None:
-    """Tab reaches everything in the order that it is seen, with a visible ring."""
-    reached = []
-    for _ in range(9):
-        tab.keyboard.press("Tab")
-        reached.append(
-            tab.evaluate("document.activeElement.id || document.activeElement.className")
-        )
-        # A radio button is drawn by the label's text behind it.
-        ring = tab.evaluate(
-            "(e => getComputedStyle(e.type === 'radio' ? e.nextElementSibling : e))"
-            "(document.activeElement).outlineStyle"
-        )
-        assert ring == "solid"
-    assert reached[:2] == ["text", "send"]
-    assert reached[2:6] == ["chip"] * 4
-    assert reached[7:] == ["source", "pause"]
-
-
 @pytest.mark.usefixtures("working")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(tab: Page, settings: Settings, pictures: Path, scheme: str) -> None:
-    """The page in use, light and dark, as the documentation shows it."""
-    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    classify(tab, "Great cast, but I was bored after ten minutes.")
-    shares = (0.94, 0.08, 0.88, 0.97, 0.21, 0.99, 0.03)
-    sources = ("reviews", "tickets", "reviews", "survey", "reviews", "tickets", "survey")
-    version = (tab.locator("#model").text_content() or "").rpartition("v")[2]
-    model = result().model
-    others = [
-        result(source, score, model=type(model)("sentiment", version or "1"))
-        for source, score in zip(sources, shares, strict=True)
-    ]
-    publish(settings, *others[:5])
-    expect(tab.locator("#feed .item")).to_have_count(7)
-    classify(tab, "I expected nothing and loved every minute of it. The ending is wonderful.")
-    publish(settings, *others[5:])
-    expect(tab.locator("#feed .item")).to_have_count(10)
-    picture = pictures / f"page-{scheme}.png"
-    tab.screenshot(path=picture, animations="disabled")
-    assert picture.stat().st_size > 20_000
+def test_almost_too_long_text_is_shown(tab: Page) -> None:
+    """64,000 bytes of emoji are answered; the text scrolls in its box, for the keyboard too."""
+    text = "\U0001f600" * 16_000
+    classify(tab, text)
+    expect(tab.locator("#echo")).to_have_attribute("tabindex", "0")
+    assert tab.locator("#echo").evaluate("echo => echo.clientHeight") < 200
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    classify(tab, "A short one is no stop of the keyboard.")
+    expect(tab.locator("#echo")).not_to_have_attribute("tabindex", "0")
 
 
-def test_phone_has_no_sideways_scroll(tab: Page, settings: Settings) -> None:
-    """At 320 and 360 pixels nothing is cut off or needs scrolling sideways."""
-    long = "a-very-long-source-name-without-any-break" * 5
-    publish(settings, result(long), *(result() for _ in range(3)))
-    expect(tab.locator("#feed .item")).to_have_count(4)
-    for width in (320, 360, 1920):
-        tab.set_viewport_size({"width": width, "height": 740})
-        assert tab.evaluate("document.documentElement.scrollWidth") == width
-        wide = tab.evaluate(
-            "[...document.querySelectorAll('main *')].filter(e => e.checkVisibility()"
-            " && e.getBoundingClientRect().right > innerWidth).length"
-        )
-        assert wide == 0
+@pytest.mark.parametrize("text", ["a" * 70_000, "\U0001f600" * 16_384])
+def test_too_long_text_is_told(context: BrowserContext, site: PageProcess, text: str) -> None:
+    """64 KiB of emoji are over the limit: told with both numbers, and the text stays in the box."""
+    tab = watched(context, [])
+    tab.goto(site.url)
+    box(tab).fill(text)
+    tab.get_by_role("button", name="Classify", exact=True).click()
+    note = tab.locator("#note")
+    expect(note).to_contain_text("Not sent: the text is too long.")
+    expect(note).to_contain_text("more than the 65,536 that are allowed")
+    expect(note).not_to_contain_text("Event 0")
+    expect(box(tab)).to_have_value(text)
+
+
+def test_server_that_is_away_is_told(context: BrowserContext, site: PageProcess) -> None:
+    """Where no server answers, the page says that nothing was lost."""
+    tab = watched(context, [])
+    tab.goto(site.url)
+    site.end()
+    box(tab).fill("Anybody?")
+    tab.get_by_role("button", name="Classify", exact=True).click()
+    expect(tab.locator("#note")).to_contain_text("can\u2019t be reached. Nothing was lost")
+    expect(box(tab)).to_have_value("Anybody?")

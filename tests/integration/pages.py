@@ -112,9 +112,14 @@ def result(source: str = "elsewhere", score: float = 0.9, **fields: Any) -> Sent
 
 def publish(settings: Settings, *results: SentimentResult | bytes) -> None:
     """Put results, or bytes that are none, on their topic."""
+    values = [item if isinstance(item, bytes) else events.encode(item) for item in results]
+    put(settings, settings.topics.results, *values)
+
+
+def put(settings: Settings, topic: str, *values: bytes) -> None:
+    """Put bytes on any topic."""
     producer = kafka.new_producer(settings.kafka)
-    for item in results:
-        value = item if isinstance(item, bytes) else events.encode(item)
-        producer.produce(settings.topics.results, value)
+    for value in values:
+        producer.produce(topic, value)
         producer.poll(0)
     assert producer.flush(PATIENCE_S) == 0

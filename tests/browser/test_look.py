@@ -1,0 +1,170 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from sentiment.settings import Settings
+from tests.browser.conftest import WIDE
+from tests.browser.stand_ins import StandIns
+from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.integration.pages import PageProcess, publish, result
+
+PHONE = ViewportSize(width=390, height=844)
+SIZES = {"wide": WIDE, "phone": PHONE}
+# Everything that Tab reaches, in the order that it is seen.
+STOPS = [
+    *("text", "send", "chip", "chip", "chip", "chip", "right", "wrong", "scrub"),
+    *("lines", "file", "batch-send", "pause", "radio", "confidence", "source", "words"),
+]
+# What is focused, and the outline of what is seen of it: some controls lie unseen over another.
+FOCUSED = """() => {
+  const focused = document.activeElement;
+  const seen = getComputedStyle(focused).opacity === "0" ? focused.nextElementSibling : focused;
+  return [focused.id || (focused.type === "radio" ? "radio" : focused.className),
+    getComputedStyle(seen).outlineStyle];
+}"""
+# Links and controls that are seen, with their smaller side in pixels; unseen ones lie over others.
+TARGETS = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary")]
+  .map(element => [element.id || element.textContent, element.closest("label") ?? element])
+  .filter(([, element]) => element.checkVisibility())
+  .map(([name, element]) => [name, element.getBoundingClientRect()])
+  .map(([name, { width, height }]) => [name, Math.min(width, height)])"""
+
+
+@pytest.mark.usefixtures("working", "stand_ins")
+def test_page_is_used_by_keyboard_alone(tab: Page) -> None:
+    """Tab reaches everything in the order that it is seen, with a ring, and it works by keys."""
+    tab.keyboard.press("Tab")
+    tab.keyboard.type("What a waste of two hours.")
+    tab.keyboard.press("Control+Enter")
+    expect(tab.locator("#word")).to_have_text("Negative", timeout=PATIENCE_MS)
+    reached = [tab.evaluate(FOCUSED)]
+    for _ in STOPS[1:]:
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate(FOCUSED))
+    assert [name for name, _ in reached] == STOPS
+    assert {ring for _, ring in reached} == {"solid"}
+    # From the last one back: a filter, the pause and the verdict.
+    tab.keyboard.type("nowhere")
+    expect(tab.locator("#empty")).to_be_visible()
+    for _ in range(3):
+        tab.keyboard.press("Shift+Tab")
+    tab.keyboard.press("ArrowRight")
+    expect(tab.get_by_role("radio", name="Positive")).to_be_checked()
+    tab.keyboard.press("Shift+Tab")
+    tab.keyboard.press("Space")
+    expect(tab.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    for _ in range(STOPS.index("pause") - STOPS.index("wrong")):
+        tab.keyboard.press("Shift+Tab")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#thanks")).to_contain_text("Noted as positive")
+
+
+@pytest.mark.usefixtures("working")
+def test_phone(browser: Browser, site: PageProcess) -> None:
+    """On phones nothing needs scrolling sideways, and all that is touched is 44 pixels or more."""
+    for width in (320, 390):
+        phone = browser.new_context(
+            viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True
+        )
+        StandIns(phone)
+        tab = watched(phone, [])
+        tab.goto(site.url)
+        classify(tab, "wonderful " + "dull" * 200)
+        box(tab).fill("")
+        tab.locator("#lines").fill("a\nb\nc")
+        tab.locator("#batch-send").click()
+        expect(tab.locator("#downloads")).to_be_visible(timeout=PATIENCE_MS)
+        assert tab.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+        small = [(name, size) for name, size in tab.evaluate(TARGETS) if size < 44]
+        assert small == []
+        phone.close()
+
+
+def test_long_names_fit(tab: Page, settings: Settings) -> None:
+    """Sources and models with long names are cut or broken, on any width."""
+    long = "a-very-long-source-name-without-any-break" * 5
+    model = type(result().model)(long, long)
+    publish(settings, result(long, model=model, canary=True), *(result() for _ in range(3)))
+    expect(tab.locator("#feed .item")).to_have_count(4)
+    for width in (320, 700, 1100, 1920):
+        tab.set_viewport_size({"width": width, "height": 740})
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_motion_is_reduced(tab: Page, settings: Settings) -> None:
+    """Who asks for less motion gets none."""
+    tab.emulate_media(reduced_motion="reduce")
+    publish(settings, result())
+    item = tab.locator("#feed .item")
+    expect(item).to_have_count(1)
+    assert item.evaluate("item => getComputedStyle(item).animationName") == "none"
+
+
+@pytest.mark.usefixtures("working")
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing(browser: Browser, site: PageProcess, size: str) -> None:
+    """The rules of axe hold: light and dark, empty and in use, wide and on a phone."""
+    for scheme in ("light", "dark"):
+        # Only so can axe be put into the page, whose policy allows no foreign script.
+        context = browser.new_context(viewport=SIZES[size], bypass_csp=True)
+        stand_ins = StandIns(context)
+        stand_ins.challenger = True
+        tab = context.new_page()
+        tab.emulate_media(
+            color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+        )
+        tab.goto(site.url)
+        expect(tab.locator("#status")).to_contain_text("Kafka connected")
+        _check(tab)
+        tab.get_by_role("button", name="Classify", exact=True).click()
+        _check(tab)
+        for text in ("I loved every wonderful minute. Dull, but great.", "A waste. " * 400):
+            classify(tab, text)
+            _check(tab)
+        tab.get_by_role("button", name="Right").click()
+        tab.get_by_role("button", name="Pause").click()
+        tab.locator("#lines").fill("a\nb\nc")
+        tab.locator("#batch-send").click()
+        tab.locator("#refused summary").click()
+        expect(tab.locator("#downloads")).to_be_visible(timeout=PATIENCE_MS)
+        _check(tab)
+        context.close()
+
+
+def _check(tab: Page) -> None:
+    found = Axe().run(tab)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.usefixtures("working", "stand_ins")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_screenshots(tab: Page, settings: Settings, pictures: Path, scheme: str) -> None:
+    """The page in use, light and dark, wide and on a phone, as the documentation shows it."""
+    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    classify(tab, "Great cast, but I was bored after ten minutes.")
+    version = (tab.locator("#model").text_content() or "").rpartition("v")[2]
+    champion, challenger = (type(result().model)("sentiment", name) for name in (version, "2"))
+    shares = (0.94, 0.08, 0.88, 0.97, 0.21, 0.99, 0.03)
+    sources = ("reviews", "tickets", "reviews", "survey", "reviews", "tickets", "survey")
+    received = datetime.now(UTC) - timedelta(milliseconds=14)
+    others = [
+        result(source, score, model=champion, received_at=received)
+        for source, score in zip(sources, shares, strict=True)
+    ]
+    others[3] = result("reviews", 0.72, model=challenger, canary=True, received_at=received)
+    publish(settings, *others[:5])
+    expect(tab.locator("#feed .item")).to_have_count(7)
+    classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
+    publish(settings, *others[5:])
+    expect(tab.locator("#feed .item")).to_have_count(10)
+    expect(tab.locator("#models tbody tr")).to_have_count(2)
+    expect(tab.locator("#readout")).to_contain_text("results in ten minutes")
+    for name, size in (("page", {"width": 1280, "height": 900}), ("phone", PHONE)):
+        tab.set_viewport_size(ViewportSize(width=size["width"], height=size["height"]))
+        tab.wait_for_timeout(200)
+        picture = pictures / f"{name}-{scheme}.png"
+        tab.screenshot(path=picture, animations="disabled")
+        assert picture.stat().st_size > 20_000

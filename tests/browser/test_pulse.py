@@ -1,0 +1,89 @@
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from sentiment.settings import Settings
+from tests.browser.tabs import PATIENCE_MS, watched
+from tests.integration.pages import PageProcess, publish, put, result
+
+
+def test_chart_counts_what_comes(tab: Page, settings: Settings) -> None:
+    """Without trends the chart is drawn from the live feed: bars, share, and a table of minutes."""
+    expect(tab.locator("#status")).to_contain_text("Kafka connected")
+    publish(settings, *(result(score=0.9) for _ in range(6)), result(score=0.1), result(score=0.2))
+    expect(tab.locator("#figure-positive")).to_have_text("75 %")
+    expect(tab.locator("#readout")).to_contain_text("8 results since this page was opened")
+    assert tab.locator("#bars .up").count() >= 1
+    assert tab.locator("#bars .down").count() >= 1
+    cells = tab.locator("#table tbody td").all_text_contents()
+    assert sum(map(int, cells)) == 8
+    assert len(cells) == 30
+    expect(tab.locator("#models tbody tr")).to_contain_text("sentiment v7")
+    expect(tab.locator("#models time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+
+
+def test_lag_is_told(tab: Page, site: PageProcess) -> None:
+    """Events that no worker has taken yet are counted."""
+    expect(tab.locator("#figure-lag")).to_have_text("0 events")
+    site.ask("/api/events", [{"text": "a"}, {"text": "b"}, {"text": "c"}])
+    expect(tab.locator("#figure-lag")).to_have_text("3 events")
+
+
+@pytest.mark.usefixtures("working")
+def test_latency_is_told(tab: Page, site: PageProcess) -> None:
+    """What a worker answers has a latency, a rate, and no lag once it is committed."""
+    site.ask("/api/events", [{"text": "a"}] * 20)
+    expect(tab.locator("#figure-rate")).not_to_have_text("0")
+    expect(tab.locator("#figure-latency")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+    expect(tab.locator("#figure-lag")).to_have_text("0 events")
+
+
+def test_dead_letters_are_told(tab: Page, settings: Settings) -> None:
+    """Dead letters are counted, and marked in the chart."""
+    expect(tab.locator("#figure-dead")).to_have_text("0")
+    put(settings, settings.topics.dead_letters, b"no event", b"{}")
+    expect(tab.locator("#figure-dead")).to_have_text("2")
+    expect(tab.locator("#bars .dead").first).to_be_attached()
+
+
+def test_chart_is_read_by_keys_and_pointer(tab: Page, settings: Settings) -> None:
+    """Arrow keys go from bar to bar, and say what each stands for; so does the pointer."""
+    expect(tab.locator("#status")).to_contain_text("Kafka connected")
+    publish(settings, result(), result(), result(score=0.1))
+    expect(tab.locator("#readout")).to_contain_text("3 results")
+    scrub = tab.get_by_role("slider", name="Results every ten seconds")
+    # The last bars are those of the last seconds; the slot may have changed meanwhile.
+    tab.locator("#words").focus()
+    scrub.focus()
+    tab.keyboard.press("ArrowLeft")
+    expect(tab.locator("#readout")).to_contain_text("positive")
+    expect(scrub).to_have_attribute(
+        "aria-valuetext", re.compile(r"▲ \d+ positive · ▼ \d+ negative")
+    )
+    tab.keyboard.press("Home")
+    expect(tab.locator("#readout")).to_contain_text("▲ 0 positive")
+    tab.locator("#text").focus()
+    expect(tab.locator("#readout")).to_contain_text("3 results")
+    area = scrub.bounding_box()
+    assert area is not None
+    tab.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
+    expect(tab.locator("#readout")).to_contain_text("▲ 0 positive")
+
+
+def test_chart_goes_on_after_its_server(
+    context: BrowserContext, site: PageProcess, settings: Settings
+) -> None:
+    """Over a restart of its server the chart keeps its bars, counts none twice, and goes on."""
+    tab = watched(context, [])
+    tab.goto(site.url)
+    expect(tab.locator("#status")).to_contain_text("Kafka connected")
+    publish(settings, result(), result())
+    expect(tab.locator("#readout")).to_contain_text("2 results")
+    site.end()
+    expect(tab.locator("#figure-lag")).to_have_text("\u2013", timeout=PATIENCE_MS)
+    site.restart()
+    site.wait_until()
+    expect(tab.locator("#status")).to_contain_text("Kafka connected", timeout=PATIENCE_MS)
+    publish(settings, result(score=0.1))
+    expect(tab.locator("#readout")).to_contain_text("3 results")
