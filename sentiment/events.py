@@ -139,7 +139,10 @@ class Feedback(Struct, frozen=True, gc=False):
 
     id: Annotated[ShortText, Meta(description="The result's id.")]
     label: Literal["positive", "negative"]
-    model: Model | None = None
+    model: Annotated[Model | None, Meta(description="The model of the result.")] = None
+    sentiment: Annotated[
+        Literal["positive", "negative"] | None, Meta(description="What the result had said.")
+    ] = None
     text: Annotated[
         str | None, Meta(description="Only where the text's owner agreed to its use.")
     ] = None

@@ -46,6 +46,7 @@ RIGHTS: tuple[Right, ...] = (
     # The name that a worker gives itself where WORKER_TRANSACTIONAL_ID is not set.
     Right("worker", "WRITE", "transactional id", "WORKER_GROUP_ID", "-*"),
     Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
+    Right("page", "WRITE", "topic", "TOPICS_FEEDBACK"),
     Right("page", "READ", "topic", "TOPICS_RESULTS"),
     Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),
     Right("results", "READ", "topic", "TOPICS_RESULTS"),

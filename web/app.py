@@ -5,13 +5,14 @@ from werkzeug.exceptions import HTTPException
 
 from sentiment import logs
 from sentiment.settings import Settings
-from web import telemetry
+from web import keys, limits, request_ids, telemetry
 from web.api import api
+from web.batches.routes import batches
 from web.errors import ApiError
-from web.inbox import Inbox
-from web.outbox import Outbox
+from web.feedback import feedback
 from web.services import Services
 from web.stream import stream
+from web.trends import trends
 
 # Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
 EXAMPLES = [
@@ -37,10 +38,14 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
-    shared = Services(settings, Inbox(settings), Outbox(settings))
+    shared = Services.made_of(settings)
     shared.attach(app)
     telemetry.install(app)
-    for part in (api, stream, telemetry.probes):
+    # In this order: what is refused has its name, and guesses of a key are counted too.
+    request_ids.install(app)
+    limits.install(app, settings.web, shared.keys)
+    keys.install(app, shared.keys)
+    for part in (api, batches, feedback, stream, trends, telemetry.probes):
         app.register_blueprint(part)
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(Exception, _unexpected)

@@ -7,6 +7,7 @@ answer for any id, whichever replica its event was sent through.
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 
 import msgspec
 from confluent_kafka import Message
@@ -19,7 +20,7 @@ from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from web.feeds import Feeds
 from web.follower import Follower
-from web.outcomes import DeadLetter, Outcomes
+from web.outcomes import DeadLetter, Outcome, Outcomes
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -43,6 +44,7 @@ class Inbox:
 
     Args:
         settings: How to reach Kafka, its topics, and the bounds of what is kept.
+        tell: Given what became of each batch of events, by id, on the thread that reads.
 
     Attributes:
         outcomes: What became of the latest events.
@@ -53,7 +55,7 @@ class Inbox:
         results_per_second: Live results over the last seconds.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[Mapping[str, Outcome]], None]) -> None:
         web = settings.web
         # An eighth of the threads stays free for everything that is no feed.
         self.feeds = Feeds(web.threads - max(1, web.threads // 8))
@@ -61,6 +63,7 @@ class Inbox:
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
         self.results_per_second = 0.0
+        self._tell_of = tell
         self._live_results = 0
         self._unreachable = "Not connected to Kafka yet."
         self._settings = settings.kafka.replace(
@@ -110,7 +113,7 @@ class Inbox:
                 log.warning("no result", partition=record.partition(), offset=record.offset())
         if not results:
             return
-        self.outcomes.add({result.id: result for result in results})
+        self._keep({result.id: result for result in results})
         self.model = results[-1].model
         self.results_seen += len(results)
         for sentiment, count in Counter(result.sentiment for result in results).items():
@@ -123,13 +126,17 @@ class Inbox:
         letters = [_dead_letter(record) for record in records]
         self.dead_letters_seen += len(letters)
         # An event that was mended and sent again has its result, and that is the last word.
-        self.outcomes.add(
+        self._keep(
             {
                 letter.id: letter
                 for letter in letters
                 if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
             }
         )
+
+    def _keep(self, outcomes: Mapping[str, Outcome]) -> None:
+        self.outcomes.add(outcomes)
+        self._tell_of(outcomes)
 
     def _watch_cluster(self) -> None:
         access = Access(self._settings)

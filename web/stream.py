@@ -8,8 +8,7 @@ from flask import Blueprint, Response, request
 
 from sentiment import events
 from web import services
-from web.api import RETRY_AFTER_S
-from web.errors import ApiError
+from web.errors import RETRY_AFTER_S, ApiError
 from web.feeds import Feed
 from web.inbox import Inbox
 
