@@ -50,6 +50,16 @@ class Status(Struct, frozen=True):
     sending_needs_key: Annotated[bool, Meta(description="Whether a POST needs an API key.")]
 
 
+class FeedStatus(Struct, frozen=True):
+    """How things are, as a feed tells it whenever that changes."""
+
+    connected: bool
+    reason: Annotated[str, Meta(description="Why Kafka does not answer; empty while it does.")]
+    model: Model | None
+    results_per_second: float
+    skipped: Annotated[int, Meta(description="Results that the feed left out since the last one.")]
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
     """What is wrong; which of the optional members are there depends on the code."""
 

@@ -15,6 +15,7 @@ from web.parsing import parse
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # W3C Trace Context; anything else would only be noise on the topic.
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -109,11 +110,7 @@ def trace() -> Headers:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    # The comparison is false for NaN too.
-    if not seconds >= 0:
+    # Python reads more as a number than JSON does: `nan`, `infinity`, `1_000`.
+    if not NUMBER.fullmatch(text):
         raise ApiError(400, "invalid_wait", "'wait' has to be a number of seconds, 0 or more.")
-    return seconds
+    return float(text)

@@ -10,6 +10,7 @@ from web.api import api
 from web.batches.routes import batches
 from web.errors import ApiError
 from web.feedback import feedback
+from web.openapi.routes import openapi
 from web.services import Services
 from web.stream import stream
 from web.trends import trends
@@ -45,9 +46,9 @@ def create_app(settings: Settings) -> Flask:
     request_ids.install(app)
     limits.install(app, settings.web, shared.keys)
     keys.install(app, shared.keys)
-    for part in (api, batches, feedback, stream, trends, telemetry.probes):
+    for part in (api, batches, feedback, openapi, stream, trends, telemetry.probes):
         app.register_blueprint(part)
-    app.register_error_handler(ApiError, ApiError.response)
+    app.register_error_handler(ApiError, _refused)
     app.register_error_handler(Exception, _unexpected)
     app.register_error_handler(HTTPException, _http_error)
 
@@ -76,3 +77,7 @@ def _unexpected(error: Exception) -> Response:
     """Log what nobody foresaw; tell no caller of it."""
     log.error("request failed", path=request.path, exc_info=error)
     return ApiError(500, "internal_error", "The server failed; its log says why.").response()
+
+
+def _refused(error: ApiError) -> Response:
+    return error.response()

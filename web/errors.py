@@ -30,6 +30,7 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
         self._body = {"code": code, "message": message, **(details or {})}
         self._retry_after_s = retry_after_s
 

@@ -10,6 +10,7 @@ from sentiment.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
 from tests.integration.replays import Replays
 from tests.integration.secure_kafka import SecureKafka, secure_kafka
+from tests.integration.trends import TrendsProcess
 from tests.integration.workers import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
@@ -48,6 +49,25 @@ def start_worker(
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture
+def start_trends(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], TrendsProcess]]:
+    """Starts trends on the test's own topics; ends them with the test."""
+    del settings  # its fixture sets the environment
+    # The least that brokers allow: what follows a kill waits for it.
+    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
+    started: list[TrendsProcess] = []
+
+    def start() -> TrendsProcess:
+        started.append(TrendsProcess(tmp_path / f"trends-{len(started)}.log"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
 
 
 @pytest.fixture(scope="session")

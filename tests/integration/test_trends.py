@@ -2,97 +2,21 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from local.ports import free_ports
 from sentiment import events, kafka
 from sentiment.events import Model, Tally, TallyCount
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
+from tests.integration.trends import TrendsProcess
 from tests.integration.workers import PATIENCE_S, read, read_results, send
 
 pytestmark = pytest.mark.kafka
-
-
-class TrendsProcess:
-    """A `sentiment trends` of its own.
-
-    Args:
-        log: Where its log goes.
-    """
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        self.start()
-
-    def start(self) -> None:
-        """Start it, the first time or again."""
-        [self._port] = free_ports(1)
-        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self._port)]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-
-    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
-        """End it by a signal, and return its exit code."""
-        self._process.send_signal(number)
-        return self._process.wait(PATIENCE_S)
-
-    @property
-    def log(self) -> str:
-        """Everything that it has logged."""
-        return self._log.read_text()
-
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What a view answers; None while it doesn't."""
-        try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=10
-            ) as answer:
-                return json.loads(answer.read())
-        except (urllib.error.URLError, ConnectionError):
-            return None
-
-    def events(self, window: int = 3600) -> int:
-        """Results in all windows of a length."""
-        answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
-        return sum(trend["total"]["events"] for trend in answer["trends"])
-
-    def wait_for(self, count: int, window: int = 3600) -> None:
-        """Wait until the windows have as many results, and a little longer for more."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.events(window) < count:
-            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
-            time.sleep(0.2)
-        time.sleep(1)
-        assert self.events(window) == count
-
-
-@pytest.fixture
-def start_trends(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], TrendsProcess]]:
-    """Starts trends on the test's own topics; ends them with the test."""
-    del settings  # its fixture sets the environment
-    # The least that brokers allow: what follows a kill waits for it.
-    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
-    started: list[TrendsProcess] = []
-
-    def start() -> TrendsProcess:
-        started.append(TrendsProcess(tmp_path / f"trends-{len(started)}.log"))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.end()
 
 
 def test_trends_add_up_to_the_workers_results(
@@ -184,7 +108,7 @@ def test_wrong_questions_get_a_sentence(
     trends = start_trends()
     trends.wait_for(5)
     for query in ("window=7", "window=x", "seconds=-1"):
-        address = f"http://127.0.0.1:{trends._port}/trends?{query}"  # noqa: SLF001 - its own test
+        address = f"http://127.0.0.1:{trends.port}/trends?{query}"
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(address, timeout=10)
         with caught.value as answer:

@@ -1,0 +1,59 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.pages import page
+from tests.integration.trends import TrendsProcess
+
+pytestmark = pytest.mark.kafka
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = Path(__file__).parent / "api_fuzz" / "schemathesis.toml"
+KEY = "key-of-the-test"
+# Requests of each kind for each route, beside those at the limits of each schema: two minutes.
+EXAMPLES = 20
+
+
+def test_the_api_is_what_its_document_says(
+    start_trends: Callable[[], TrendsProcess], tmp_path: Path
+) -> None:
+    """Requests made of the document, right and wrong ones, are all answered as it says."""
+    trends = start_trends()
+    trends.wait_for(0)
+    environment = {
+        "WEB_API_KEYS": KEY,
+        # What limits how often is another test's; here it would be in the way.
+        "WEB_RATE_LIMIT": "",
+        "WEB_MAX_BATCHES": "10000",
+        "WEB_MAX_WAIT_S": "0.05",
+        "WEB_TRENDS_URL": f"http://127.0.0.1:{trends.port}",
+    }
+    with page(tmp_path / "web.log", **environment) as site:
+        command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"]
+        options = ["--checks", "all", "-n", str(EXAMPLES), "-H", f"X-API-Key: {KEY}"]
+        report = tmp_path / "report.json"
+        done = subprocess.run(
+            [
+                *command,
+                *options,
+                *("--generation-database", "none", "--warnings", "off", "--no-color"),
+                *("--report", "json", "--report-json-path", str(report)),
+                f"{site.url}/api/openapi.json",
+            ],
+            # What it leaves behind is left there.
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Traceback" not in site.log.read_text()
+        asked = json.loads(report.read_text())
+        print(json.dumps(asked)[:3000])

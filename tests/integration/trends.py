@@ -1,0 +1,70 @@
+"""What the tests of the trends share: a process of them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from local.ports import free_ports
+from tests.integration.workers import PATIENCE_S
+
+
+class TrendsProcess:
+    """A `sentiment trends` of its own.
+
+    Args:
+        log: Where its log goes.
+
+    Attributes:
+        port: Where its views are.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        """Start it, the first time or again."""
+        [self.port] = free_ports(1)
+        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self.port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """End it by a signal, and return its exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged."""
+        return self._log.read_text()
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a view answers; None while it doesn't."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
+            ) as answer:
+                return json.loads(answer.read())
+        except (urllib.error.URLError, ConnectionError):
+            return None
+
+    def events(self, window: int = 3600) -> int:
+        """Results in all windows of a length."""
+        answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
+        return sum(trend["total"]["events"] for trend in answer["trends"])
+
+    def wait_for(self, count: int, window: int = 3600) -> None:
+        """Wait until the windows have as many results, and a little longer for more."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.events(window) < count:
+            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
+            time.sleep(0.2)
+        time.sleep(1)
+        assert self.events(window) == count
