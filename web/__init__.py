@@ -3,6 +3,8 @@
 - `outbox`: puts events on the topic and waits for the acknowledgement
 - `inbox`: follows results and dead letters, and watches whether Kafka answers
 - `outcomes`, `feeds`: what came of each event, by id; the open live feeds
-- `api`, `stream`, `telemetry`: the routes; `app` puts them together
+- `api`, `feedback`, `stream`, `trends`, `batches`, `telemetry`: the routes; `app` puts them together
+- `keys`, `limits`, `request_ids`: who may send, how often, and what a request is called
+- `openapi`: the API's document, made of what the routes read and answer
 - `server`, `command`: gunicorn around the app, and `sentiment web`
 """

@@ -64,10 +64,12 @@ class Keys:
 
 def given() -> str:
     """The key that came with the request; empty if none."""
+    key = request.headers.get("X-API-Key", "")
     bearer = request.authorization
-    if bearer is not None and bearer.type == "bearer" and bearer.token:
-        return bearer.token
-    return request.headers.get("X-API-Key", "")
+    if not key and bearer is not None and bearer.type == "bearer":
+        # Second, since it may be meant for a proxy before us.
+        key = bearer.token or ""
+    return key
 
 
 def install(app: Flask, keys: Keys) -> None:

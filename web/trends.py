@@ -40,6 +40,10 @@ def show() -> Response:
             "This server knows no trends: start 'sentiment trends' and set WEB_TRENDS_URL.",
         )
     asked = [(name, request.args[name]) for name in PARAMETERS if name in request.args]
+    empty = [name for name, value in asked if not value and name != "source"]
+    if empty:
+        # The trends would take it for their default, and a mistake would show as other windows.
+        raise ApiError(400, "invalid_parameter", f"'{empty[0]}' is empty.")
     status, body = client.ask(urlencode(asked))
     try:
         if status == 400:  # noqa: PLR2004 - HTTP

@@ -106,6 +106,7 @@ def test_addresses_of_one_caller_are_one(address: str, limited: str) -> None:
         ({"Authorization": "Basic Zmlyc3Qta2V5"}, 401),
         ({"X-API-Key": KEY}, 503),
         ({"Authorization": f"Bearer {KEY}"}, 503),
+        ({"X-API-Key": KEY, "Authorization": "Bearer of-a-proxy"}, 503),
     ],
 )
 @pytest.mark.parametrize("path", ["/api/events", "/api/feedback", "/api/batches"])

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +13,7 @@ from sentiment.settings import Settings
 from web import services, trends_client
 from web.app import create_app
 
-WINDOWS = {"window_s": 10, "source": None, "trends": []}
+WINDOWS: dict[str, Any] = {"window_s": 10, "source": None, "trends": []}
 
 
 class Server(ThreadingHTTPServer):
@@ -85,6 +86,7 @@ def test_only_known_parameters_are_passed_on(client: FlaskClient, server: Server
     answer = client.get("/api/trends?source=a%26b=c&window=60&evil=1&window=10")
     assert (answer.status_code, answer.get_json()) == (200, WINDOWS)
     client.get("/api/trends?source=")
+    assert client.get("/api/trends?window=").status_code == 400
     assert server.asked == ["/trends?window=60&source=a%26b%3Dc", "/trends?source="]
 
 

@@ -34,6 +34,11 @@ def answer(meaning: str, content: Json, headers: Json | None = None) -> Json:
     }
 
 
+def link(operation: str, value: str, meaning: str) -> Json:
+    """Where to go on with what an answer has: `value` is the `id` of another operation."""
+    return {"operationId": operation, "parameters": {"id": value}, "description": meaning}
+
+
 def refusals(**meanings: str) -> Json:
     """Answers that are none, by `s` and their status, each with the codes that it may have."""
     refused: Json = {}

@@ -5,9 +5,12 @@ from sentiment.settings import WebSettings
 from web.answers import FeedbackTaken, Sent
 from web.batches.batch import Progress
 from web.feedback import Opinion
-from web.openapi.parts import TEXT, Json, answer, as_json, body, refusals
+from web.openapi.parts import TEXT, Json, answer, as_json, body, link, refusals
 from web.openapi.schemas import UPLOAD
 
+LOCATION: Json = {
+    "Location": {"required": True, "schema": TEXT, "description": "Where its progress is."}
+}
 SENDING = {
     "s401": "`key_needed`, `wrong_key`: the server has API keys, and none of them came with it.",
     "s429": "`too_many_requests`: more than `WEB_RATE_LIMIT`.",
@@ -31,9 +34,15 @@ def send() -> Json:
             }
         ),
         "responses": {
-            "202": answer(
-                "The brokers have them.", as_json(Sent, {"events": [{"id": EVENT_EXAMPLE["id"]}]})
-            ),
+            "202": {
+                **answer(
+                    "The brokers have them.",
+                    as_json(Sent, {"events": [{"id": EVENT_EXAMPLE["id"]}]}),
+                ),
+                "links": {
+                    "result": link("getResult", "$response.body#/events/0/id", "What it became."),
+                },
+            },
             **refusals(
                 s400="Which event is wrong and why, by the codes of dead letters; `no_events`.",
                 s413="`too_large`, `too_many_events`, `request_entity_too_large`.",
@@ -86,11 +95,13 @@ def upload(settings: WebSettings) -> Json:
             }
         ),
         "responses": {
-            "202": answer(
-                "It is taken in.",
-                as_json(Progress),
-                {"Location": {"required": True, "schema": TEXT, "description": "Its progress."}},
-            ),
+            "202": {
+                **answer("It is taken in.", as_json(Progress), LOCATION),
+                "links": {
+                    "progress": link("getUpload", "$response.body#/id", "How far it has come."),
+                    "results": link("getUploadResults", "$response.body#/id", "Its results."),
+                },
+            },
             **refusals(
                 s403="`other_origin`: another site's page may not upload.",
                 s413="`too_many_lines`, `request_entity_too_large`.",
