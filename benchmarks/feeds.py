@@ -28,6 +28,8 @@ WARM_S = 5.0
 LAST_S = 2.0
 # How many posts may be under way: what the page has threads for beside 200 feeds.
 CONNECTIONS = 24
+# Less than the page keeps an idle connection: one that it closes just then would fail a post.
+IDLE_S = 1.0
 TICK_S = 0.005
 # What a person who has just sent a text still takes for at once.
 TARGET_MS = 250.0
@@ -57,7 +59,9 @@ class Visitors:
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0), timeout=no_limit
             ) as watching,
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as posting,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S)
+            ) as posting,
         ):
             readers = [asyncio.create_task(self._read(watching)) for _ in range(feeds)]
             await self._first_result(posting)

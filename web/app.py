@@ -1,11 +1,11 @@
 """The Flask app: the page, its API, its probes."""
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sentiment import logs
 from sentiment.settings import Settings
-from web import keys, limits, request_ids, telemetry
+from web import keys, limits, request_ids, telemetry, unread
 from web.api import api
 from web.batches.routes import batches
 from web.errors import ApiError
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> Flask:
     request_ids.install(app)
     limits.install(app, settings.web, shared.keys)
     keys.install(app, shared.keys)
+    unread.install(app)
     for part in (api, batches, feedback, openapi, stream, trends, telemetry.probes):
         app.register_blueprint(part)
     app.register_error_handler(ApiError, _refused)
@@ -65,7 +66,10 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
     if not request.path.startswith("/api/"):
         return error
     code = (error.name or "error").lower().replace(" ", "_")
-    answer = ApiError(error.code or 500, code, error.description or error.name).response()
+    message = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        message = f"More than the {request.max_content_length:,} bytes that may be sent here."
+    answer = ApiError(error.code or 500, code, message).response()
     if error.response is None:
         for name, value in error.get_headers():
             if name == "Allow":

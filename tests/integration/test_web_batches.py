@@ -29,6 +29,25 @@ def progress_when(site: PageProcess, name: str, state: str) -> Any:  # noqa: ANN
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("form", [True, False])
+def test_a_file_that_is_too_large_is_told(
+    settings: Settings, tmp_path: Path, *, form: bool
+) -> None:
+    """Whoever sends a far too large file reads why it is refused; no connection breaks."""
+    del settings
+    kind, body = "text/plain", b"good\n" * 8_000_000
+    if form:
+        kind = "multipart/form-data; boundary=x"
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        body = head + body + b"\r\n--x--\r\n"
+    with page(tmp_path / "web.log") as site:
+        for limit, path in (("10,485,760", "/api/batches"), ("1,048,576", "/api/events")):
+            sent = {"Content-Type": "application/json" if path == "/api/events" else kind}
+            code, answer = site.send(path, body, **sent)
+            assert code == 413
+            assert limit in json.loads(answer)["error"]["message"]
+
+
 def test_a_file_goes_through_a_worker_and_back(
     settings: Settings, start_worker: Callable[..., WorkerProcess], tmp_path: Path
 ) -> None:
