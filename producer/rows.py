@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from producer.sources import Row
 from producer.validation import encode
 from sentiment.errors import InputError
+from sentiment.rows import Row
 
 
 @dataclass(frozen=True)

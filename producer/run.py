@@ -10,10 +10,11 @@ from typing import Literal
 from producer.client import POLL_S, EventProducer
 from producer.pacing import Pacer
 from producer.rows import Columns, to_event
-from producer.sources import Format, Row, Source
+from producer.sources import Format, Source
 from sentiment import logs
 from sentiment.errors import InputError, SentimentError
 from sentiment.progress import Progress
+from sentiment.rows import Row
 
 log = logs.get(__name__)
 

@@ -1,21 +1,16 @@
 """Where events come from: text lines, CSV, JSON Lines and Parquet, in constant memory."""
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
-import msgspec
-
+from sentiment import rows
 from sentiment.errors import InputError
+from sentiment.rows import Row
 
 Format = Literal["lines", "csv", "jsonl", "parquet"]
-# The fields of one row, or a sentence on why it is none. Values may be `msgspec.Raw`: JSON that
-# is sent on as it stands.
-Row = dict[str, Any] | str
 
 SUFFIXES: dict[str, Format] = {
     "": "lines",
@@ -25,9 +20,6 @@ SUFFIXES: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-# Far above any event that a worker takes, far below what hurts: a file without line ends is
-# refused line by line and never held in memory.
-MAX_ROW_BYTES = 8 * 1024 * 1024
 # Rows of Parquet that are decoded at one time: a few megabytes of reviews.
 PARQUET_BATCH = 1000
 
@@ -71,15 +63,7 @@ class Source:
 
     def raw_lines(self) -> Iterator[tuple[int, bytes | str]]:
         """Lines as bytes with their numbers from 1, without their ends; or why there are none."""
-        number = 0
-        while line := self._stream.readline(MAX_ROW_BYTES):
-            number += 1
-            if len(line) < MAX_ROW_BYTES or line.endswith(b"\n"):
-                yield number, line.removesuffix(b"\n").removesuffix(b"\r")
-                continue
-            while (rest := self._stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield number, f"longer than {MAX_ROW_BYTES:,} bytes"
+        return rows.lines(self._stream)
 
     def rows(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         """Rows with their numbers: lines count from 1, rows of CSV and Parquet from their first.
@@ -93,9 +77,9 @@ class Source:
         """
         match self.format:
             case "lines":
-                return self._lines()
+                return rows.of_text(self._stream)
             case "jsonl":
-                return self._jsonl()
+                return rows.of_json_lines(self._stream)
             case "csv":
                 return self._csv(required, optional)
             case "parquet":
@@ -105,44 +89,13 @@ class Source:
         """Close the file."""
         self._stream.close()
 
-    def _lines(self) -> Iterator[tuple[int, Row]]:
-        for number, line in self.raw_lines():
-            try:
-                # A mark of the byte order is not part of the first text.
-                encoding = "utf-8-sig" if number == 1 else "utf-8"
-                yield number, line if isinstance(line, str) else {"text": line.decode(encoding)}
-            except UnicodeDecodeError as error:
-                yield number, f"not UTF-8 at byte {error.start}"
-
-    def _jsonl(self) -> Iterator[tuple[int, Row]]:
-        decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-        for number, line in self.raw_lines():
-            if not line.strip():
-                continue
-            try:
-                yield number, line if isinstance(line, str) else cast("Row", decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                yield number, "not a JSON object"
-
     def _csv(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
-        csv.field_size_limit(MAX_ROW_BYTES)
-        # Bytes that are no UTF-8 become lone surrogates, which make one bad row and end nothing.
-        text = io.TextIOWrapper(self._stream, "utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.DictReader(text, restkey="", strict=True)
         try:
-            columns = self._columns(list(reader.fieldnames or []), required, optional)
-            for number, row in enumerate(reader, 1):
-                if "" in row and isinstance(row[""], list):
-                    yield number, "longer than the header"
-                elif None in row.values():
-                    yield number, "without some of the header's fields"
-                else:
-                    yield number, {name: row[name] for name in columns}
-        except csv.Error as error:
-            raise InputError(f"{self.name}, after line {reader.line_num}: {error}.") from None
-        finally:
-            # The bytes below are closed by `close`, and not by the end of this wrapper.
-            text.detach()
+            yield from rows.of_csv(
+                self._stream, lambda present: self._columns(present, required, optional)
+            )
+        except rows.BrokenTableError as error:
+            raise InputError(f"{self.name}, {error}.") from None
 
     def _parquet(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         import pyarrow as pa

@@ -62,6 +62,7 @@ RIGHTS: tuple[Right, ...] = (
     # The name that a worker gives itself where WORKER_TRANSACTIONAL_ID is not set.
     Right("worker", "WRITE", "transactional id", "WORKER_GROUP_ID", "-*"),
     Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
+    Right("page", "WRITE", "topic", "TOPICS_FEEDBACK"),
     Right("page", "READ", "topic", "TOPICS_RESULTS"),
     Right("page", "READ", "topic", "TOPICS_DEAD_LETTERS"),
     # Only for the lag that it shows.

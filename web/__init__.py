@@ -4,6 +4,9 @@
 - `inbox`: follows results and dead letters, and watches whether Kafka answers
 - `pulse`, `lag`: counts, latency, models; events that wait for the workers
 - `outcomes`, `feeds`: what came of each event, by id; the open live feeds
-- `api`, `stream`, `telemetry`: the routes; `app` puts them together
+- `api`, `feedback`, `stream`, `trends`, `batches`, `telemetry`: the routes; `app` joins them
+- `keys`, `limits`, `request_ids`: who may send, how often, and what a request is called
+- `unread`: the rest of a body that was refused
+- `openapi`: the API's document, made of what the routes read and answer
 - `server`, `command`: gunicorn around the app, and `sentiment web`
 """

@@ -3,36 +3,35 @@
 import re
 
 import msgspec
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from sentiment import events
 from sentiment.events import Headers
 from web import services
-from web.errors import ApiError
+from web.answers import KafkaStatus, Named, Sent, Status, respond
+from web.errors import RETRY_AFTER_S, ApiError
 from web.outcomes import DeadLetter
 from web.parsing import parse
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
-# Kafka is watched once a second, and clients need a moment to connect again.
-RETRY_AFTER_S = 2
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # W3C Trace Context; anything else would only be noise on the topic.
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @api.post("/events")
-def send() -> tuple[Response, int]:
+def send() -> Response:
     """Put one or many events on the topic; 202 once the brokers have them."""
-    if not request.is_json:
-        raise ApiError(415, "not_json_type", "Send JSON, as Content-Type: application/json.")
+    require_json()
     shared = services.current()
     batch = parse(
         request.get_data(cache=False),
         shared.settings.web.max_batch,
         shared.settings.worker.max_event_bytes,
     )
-    _require_kafka()
-    failed = set(shared.outbox.send(batch, _trace()))
+    require_kafka()
+    failed = set(shared.outbox.send(batch, trace()))
     if failed:
         raise ApiError(
             503,
@@ -45,7 +44,7 @@ def send() -> tuple[Response, int]:
             },
             retry_after_s=RETRY_AFTER_S,
         )
-    return jsonify(events=[{"id": event.id} for event in batch]), 202
+    return respond(Sent([Named(event.id or "") for event in batch]), 202)
 
 
 @api.get("/results/<path:name>")
@@ -55,7 +54,7 @@ def result(name: str) -> Response:
     wait_s = min(_seconds(request.args.get("wait", "0")), shared.settings.web.max_wait_s)
     outcome = shared.inbox.outcomes.wait(name, wait_s)
     if outcome is None:
-        _require_kafka()
+        require_kafka()
         raise ApiError(
             404,
             "no_result",
@@ -75,23 +74,34 @@ def result(name: str) -> Response:
 @api.get("/status")
 def status() -> Response:
     """Whether Kafka answers, the model last seen, and what has come by."""
-    inbox = services.current().inbox
-    return jsonify(
-        kafka={"connected": not inbox.trouble, "reason": inbox.trouble},
-        model=inbox.model and {"name": inbox.model.name, "version": inbox.model.version},
-        results_seen=inbox.results_seen,
-        results_per_second=inbox.results_per_second,
-        dead_letters_seen=inbox.dead_letters_seen,
+    shared = services.current()
+    inbox = shared.inbox
+    return respond(
+        Status(
+            kafka=KafkaStatus(not inbox.trouble, inbox.trouble),
+            model=inbox.model,
+            results_seen=inbox.results_seen,
+            results_per_second=inbox.results_per_second,
+            dead_letters_seen=inbox.dead_letters_seen,
+            sending_needs_key=shared.keys.needed,
+        )
     )
 
 
-def _require_kafka() -> None:
+def require_json() -> None:
+    """Refuse a body that is not sent as JSON: no form of another site can send one."""
+    if not request.is_json:
+        raise ApiError(415, "not_json_type", "Send JSON, as Content-Type: application/json.")
+
+
+def require_kafka() -> None:
+    """Refuse what would only wait for brokers that are away."""
     trouble = services.current().inbox.trouble
     if trouble:
         raise ApiError(503, "kafka_unavailable", trouble, retry_after_s=RETRY_AFTER_S)
 
 
-def _trace() -> Headers:
+def trace() -> Headers:
     """A trace that began in the caller goes on through the worker to the result."""
     parent, state = (request.headers.get(name, "") for name in ("traceparent", "tracestate"))
     if not TRACEPARENT.fullmatch(parent):
@@ -100,11 +110,7 @@ def _trace() -> Headers:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    # The comparison is false for NaN too.
-    if not seconds >= 0:
+    # Python reads more as a number than JSON does: `nan`, `infinity`, `1_000`.
+    if not NUMBER.fullmatch(text):
         raise ApiError(400, "invalid_wait", "'wait' has to be a number of seconds, 0 or more.")
-    return seconds
+    return float(text)

@@ -1,18 +1,20 @@
 """The Flask app: the page, its API, its probes."""
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sentiment import logs
 from sentiment.settings import Settings
-from web import telemetry
+from web import keys, limits, request_ids, telemetry, unread
 from web.api import api
+from web.batches.routes import batches
 from web.errors import ApiError
-from web.inbox import Inbox
+from web.feedback import feedback
+from web.openapi.routes import openapi
 from web.operators.install import install as install_operators
-from web.outbox import Outbox
 from web.services import Services
 from web.stream import stream
+from web.trends import trends
 
 # Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
 EXAMPLES = [
@@ -21,9 +23,6 @@ EXAMPLES = [
     "Not bad at all!",
     "Great cast, but the story goes nowhere.",
 ]
-
-# What the page offers only where its route is there.
-PARTS = {"trends": "/api/trends", "feedback": "/api/feedback", "batches": "/api/batches"}
 
 log = logs.get(__name__)
 
@@ -39,22 +38,27 @@ def create_app(settings: Settings) -> Flask:
     """
     app = Flask("web")
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
+    app.config["BATCH_BYTES"] = settings.web.max_upload_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
-    shared = Services(settings, Inbox(settings), Outbox(settings))
+    shared = Services.made_of(settings)
     shared.attach(app)
     telemetry.install(app)
-    for part in (api, stream, telemetry.probes):
+    # In this order: what is refused has its name, and guesses of a key are counted too.
+    request_ids.install(app)
+    limits.install(app, settings.web, shared.keys)
+    keys.install(app, shared.keys)
+    unread.install(app)
+    for part in (api, batches, feedback, openapi, stream, trends, telemetry.probes):
         app.register_blueprint(part)
     install_operators(app, settings)
-    app.register_error_handler(ApiError, ApiError.response)
+    app.register_error_handler(ApiError, _refused)
     app.register_error_handler(Exception, _unexpected)
     app.register_error_handler(HTTPException, _http_error)
 
     @app.get("/")
     def page() -> str:
-        rules = {rule.rule for rule in app.url_map.iter_rules()}
-        parts = [name for name, rule in PARTS.items() if rule in rules]
+        parts = ["feedback", "batches", *(["trends"] if settings.web.trends_url else [])]
         return render_template("index.html", examples=EXAMPLES, parts=parts)
 
     shared.start()
@@ -66,7 +70,10 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
     if not request.path.startswith("/api/"):
         return error
     code = (error.name or "error").lower().replace(" ", "_")
-    answer = ApiError(error.code or 500, code, error.description or error.name).response()
+    message = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        message = f"More than the {request.max_content_length:,} bytes that may be sent here."
+    answer = ApiError(error.code or 500, code, message).response()
     if error.response is None:
         for name, value in error.get_headers():
             if name == "Allow":
@@ -78,3 +85,7 @@ def _unexpected(error: Exception) -> Response:
     """Log what nobody foresaw; tell no caller of it."""
     log.error("request failed", path=request.path, exc_info=error)
     return ApiError(500, "internal_error", "The server failed; its log says why.").response()
+
+
+def _refused(error: ApiError) -> Response:
+    return error.response()

@@ -7,6 +7,7 @@ answer for any id, whichever replica its event was sent through.
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 
 import msgspec
 from confluent_kafka import Message
@@ -20,7 +21,7 @@ from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from web import lag
 from web.feeds import Feeds
-from web.outcomes import DeadLetter, Outcomes
+from web.outcomes import DeadLetter, Outcome, Outcomes
 from web.pulse import Pulse
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
@@ -45,6 +46,7 @@ class Inbox:
 
     Args:
         settings: How to reach Kafka, its topics, and the bounds of what is kept.
+        tell: Given what became of each batch of events, by id, on the thread that reads.
 
     Attributes:
         outcomes: What became of the latest events.
@@ -56,7 +58,7 @@ class Inbox:
         results_per_second: Live results over the last seconds.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[Mapping[str, Outcome]], None]) -> None:
         web = settings.web
         # An eighth of the threads stays free for everything that is no feed.
         self.feeds = Feeds(web.threads - max(1, web.threads // 8))
@@ -65,6 +67,7 @@ class Inbox:
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
         self.results_per_second = 0.0
+        self._tell_of = tell
         self._live_results = 0
         self._events, self._group = settings.topics.events, settings.worker.group_id
         self._unreachable = "Not connected to Kafka yet."
@@ -115,7 +118,7 @@ class Inbox:
                 log.warning("no result", partition=record.partition(), offset=record.offset())
         if not results:
             return
-        self.outcomes.add({result.id: result for result in results})
+        self._keep({result.id: result for result in results})
         self.model = results[-1].model
         self.results_seen += len(results)
         self.pulse.saw(results)
@@ -132,13 +135,17 @@ class Inbox:
         if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
             self.pulse.dead_letters += len(letters)
         # An event that was mended and sent again has its result, and that is the last word.
-        self.outcomes.add(
+        self._keep(
             {
                 letter.id: letter
                 for letter in letters
                 if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
             }
         )
+
+    def _keep(self, outcomes: Mapping[str, Outcome]) -> None:
+        self.outcomes.add(outcomes)
+        self._tell_of(outcomes)
 
     def _watch_cluster(self) -> None:
         access = Access(self._settings)

@@ -1,4 +1,4 @@
-"""Sending events, each acknowledged or reported as not sent."""
+"""Sending events and feedback, each acknowledged or reported as not sent."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from sentiment import events, kafka, logs
-from sentiment.events import Headers, TextEvent
+from sentiment.events import Feedback, Headers, TextEvent
 from sentiment.metrics import WEB_EVENTS
 from sentiment.settings import Settings
 
@@ -33,12 +33,12 @@ class Outbox:
     """Sends events with one idempotent producer that all requests share.
 
     Args:
-        settings: How to reach Kafka, and the topic of events.
+        settings: How to reach Kafka, and the topics of events and feedback.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._topic = settings.topics.events
+        self._topics = settings.topics
         self._producer = self._new_producer()
         self._renewing = threading.Lock()
         self._stopping = threading.Event()
@@ -72,25 +72,37 @@ class Outbox:
         Returns:
             The ids that were not acknowledged, in order; empty when all were.
         """
+        records = [(event.id or "", events.encode(event)) for event in batch]
+        delivered = self._deliver(self._topics.events, records, headers)
+        WEB_EVENTS.labels("delivered").inc(len(delivered))
+        WEB_EVENTS.labels("failed").inc(len(batch) - len(delivered))
+        return [name for number, (name, _) in enumerate(records) if number not in delivered]
+
+    def send_feedback(self, feedback: Feedback) -> bool:
+        """Send a person's word on a result, and wait; whether the brokers have it."""
+        records = [(feedback.id, events.encode(feedback))]
+        return bool(self._deliver(self._topics.feedback, records, []))
+
+    def _deliver(
+        self, topic: str, records: Sequence[tuple[str, bytes]], headers: Headers
+    ) -> set[int]:
+        """Send keys and values; the numbers of those that were acknowledged."""
         producer, outcomes = self._producer, Outcomes()
         queued = 0
         try:
-            for number, event in enumerate(batch):
+            for number, (key, value) in enumerate(records):
                 producer.produce(
-                    self._topic,
-                    events.encode(event),
-                    event.id,
+                    topic,
+                    value,
+                    key,
                     headers=[*headers],
                     on_delivery=partial(_report, outcomes, number),
                 )
                 queued += 1
         except (BufferError, KafkaException) as error:
-            log.warning("not queued", events=len(batch) - queued, reason=str(error))
+            log.warning("not queued", records=len(records) - queued, reason=str(error))
             self._renew(producer, error)
-        delivered = _acknowledged(outcomes, queued)
-        WEB_EVENTS.labels("delivered").inc(len(delivered))
-        WEB_EVENTS.labels("failed").inc(len(batch) - len(delivered))
-        return [event.id or "" for number, event in enumerate(batch) if number not in delivered]
+        return _acknowledged(outcomes, queued)
 
     def _renew(self, producer: Producer, error: Exception) -> None:
         """Replace a producer that is unusable for good."""
@@ -125,7 +137,7 @@ def _acknowledged(outcomes: Outcomes, queued: int) -> set[int]:
         try:
             number, error = outcomes.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
-            log.warning("no acknowledgement in time", events=queued - len(delivered))
+            log.warning("no acknowledgement in time", records=queued - len(delivered))
             break
         if error is None:
             delivered.add(number)

@@ -3,8 +3,12 @@
 import statistics
 import time
 from collections import OrderedDict, deque
+from typing import Any
+
+from msgspec import structs
 
 from sentiment.events import SentimentResult
+from web.answers import ServedModel
 
 # The median of as many is steady; at a person's pace they reach back a while, hence the next line.
 LATENCIES = 200
@@ -27,7 +31,7 @@ class Pulse:
         self.positive = self.negative = self.dead_letters = 0
         self.lag: int | None = None
         self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES)
-        self._models: OrderedDict[tuple[str, str], dict[str, object]] = OrderedDict()
+        self._models: OrderedDict[tuple[str, str], ServedModel] = OrderedDict()
 
     def saw(self, results: list[SentimentResult]) -> None:
         """Note the models of a batch, old or new: a start reads back when each one came."""
@@ -36,14 +40,9 @@ class Pulse:
             known = self._models.get(key)
             if known is not None:
                 # A challenger becomes champion under the same version: the latest word counts.
-                known["canary"] = result.canary
+                self._models[key] = structs.replace(known, canary=result.canary)
                 continue
-            self._models[key] = {
-                "name": result.model.name,
-                "version": result.model.version,
-                "since": result.processed_at,
-                "canary": result.canary,
-            }
+            self._models[key] = ServedModel(*key, result.processed_at, result.canary)
             if len(self._models) > MODELS:
                 self._models.popitem(last=False)
 
@@ -58,7 +57,7 @@ class Pulse:
             for result in results[-LATENCIES:]
         )
 
-    def status(self) -> dict[str, object]:
+    def status(self) -> dict[str, Any]:
         """What a live feed tells with its `status`."""
         since = time.monotonic() - LATENCY_WINDOW_S
         latencies = [ms for at, ms in list(self._latencies) if at >= since]

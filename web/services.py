@@ -1,13 +1,16 @@
 """What the routes share: settings, what comes in, what goes out."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from flask import Flask, current_app
 
 from sentiment.settings import Settings
+from web.batches.store import Batches
 from web.inbox import Inbox
+from web.keys import Keys
 from web.outbox import Outbox
+from web.trends_client import TrendsClient
 
 _KEY = "sentiment"
 
@@ -19,15 +22,34 @@ class Services:
     settings: Settings
     inbox: Inbox
     outbox: Outbox
+    batches: Batches
+    keys: Keys
+    trends: TrendsClient
+
+    @classmethod
+    def made_of(cls, settings: Settings) -> Self:
+        """The parts, put together and not yet started."""
+        outbox = Outbox(settings)
+        batches = Batches(settings.web, outbox)
+        return cls(
+            settings,
+            Inbox(settings, batches.take),
+            outbox,
+            batches,
+            Keys(settings.web),
+            TrendsClient(settings.web.trends_url),
+        )
 
     def start(self) -> None:
         """Start their threads; never before a fork, which threads don't survive."""
         self.outbox.start()
+        self.batches.start()
         self.inbox.start()
 
     def close(self) -> None:
         """End feeds, waits and threads; within a few seconds."""
         self.inbox.close()
+        self.batches.close()
         self.outbox.close()
 
     def attach(self, app: Flask) -> None:

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Iterator
 
-import msgspec
 from flask import Blueprint, Response, request
 
 from sentiment import events
 from web import services
-from web.api import RETRY_AFTER_S
-from web.errors import ApiError
+from web.answers import FeedStatus
+from web.errors import RETRY_AFTER_S, ApiError
 from web.feeds import Feed
 from web.inbox import Inbox
 
@@ -55,7 +54,7 @@ def _chain(lines: list[bytes], frames: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
-    told: dict[str, object] = {}
+    told: FeedStatus | None = None
     next_status = last = time.monotonic()
     skipped = 0
     while not feed.closed:
@@ -76,15 +75,15 @@ def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
             yield b"".join(frames)
 
 
-def _status(inbox: Inbox, skipped: int) -> dict[str, object]:
-    return {
-        "connected": not inbox.trouble,
-        "reason": inbox.trouble,
-        "model": inbox.model and msgspec.to_builtins(inbox.model),
-        "results_per_second": inbox.results_per_second,
-        "skipped": skipped,
+def _status(inbox: Inbox, skipped: int) -> FeedStatus:
+    return FeedStatus(
+        not inbox.trouble,
+        inbox.trouble,
+        inbox.model,
+        inbox.results_per_second,
+        skipped,
         **inbox.pulse.status(),
-    }
+    )
 
 
 def _frame(kind: str, data: object) -> bytes:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from sentiment.settings.section import Section
@@ -46,6 +46,47 @@ class WebSettings(Section):
     max_batch: PositiveInt = Field(1000, description="Most events in one request.")
     # A thousand texts of a tweet's length, with room; bounds what one request can hold.
     max_request_bytes: PositiveInt = Field(1_048_576, description="Largest request, in bytes.")
+
+    # More than an office behind one address types, and a fraction of what one process takes in:
+    # one client can't crowd the others out.
+    rate_limit: str = Field(
+        "100 per second",
+        pattern=r"^([1-9][0-9]{0,8} per (second|minute|hour|day))?$",
+        description="Most POSTs of one API key or, without one, of one address, per process;"
+        " empty: no limit.",
+    )
+    # Nobody's word on the caller's address is taken unasked: it decides who is limited.
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="Proxies before the page, whose `X-Forwarded-For` is believed."
+    )
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys, one of which every POST of the API then needs, with white space or"
+        " commas between; empty: everybody may send. Never logged.",
+    )
+    # A spreadsheet of the most lines, of a long comment each.
+    max_upload_bytes: PositiveInt = Field(
+        10_485_760, description="Largest upload of many lines, in bytes."
+    )
+    # Seconds of one worker, and about 6 MB of results: a person's spreadsheet and no data set, for
+    # which there is `sentiment produce`.
+    max_upload_lines: PositiveInt = Field(10_000, description="Most lines in one upload.")
+    # With the two limits above: about 160 MB if each is as large as it may be.
+    max_batches: PositiveInt = Field(
+        10, description="Uploads that are kept; of finished ones the oldest goes first."
+    )
+    # Time enough to come back for the results after lunch.
+    batch_minutes: PositiveFloat = Field(60.0, description="Minutes that an upload is kept.")
+    feedback_text: bool = Field(
+        default=False,
+        description="Whether feedback keeps the text that comes with it; only where the texts'"
+        " owners agreed.",
+    )
+    trends_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="Address of `sentiment trends`, as `http://trends:6066`; empty: there is none.",
+    )
 
 
 class TrendsSettings(Section):

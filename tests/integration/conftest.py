@@ -10,6 +10,7 @@ from sentiment.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
 from tests.integration.replays import Replays
 from tests.integration.secure_kafka import SecureKafka, secure_kafka
+from tests.integration.trends_process import StartTrends, TrendsProcess
 from tests.integration.workers import WorkerProcess
 
 StartWorker = Callable[..., WorkerProcess]
@@ -48,6 +49,26 @@ def start_worker(
     yield start
     for worker in workers:
         worker.end()
+
+
+@pytest.fixture
+def start_trends(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StartTrends]:
+    """Starts trends on the test's own topics; ends them with the test."""
+    del settings  # its fixture sets the environment
+    # The least that brokers allow: what follows a kill waits for it.
+    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
+    started: list[TrendsProcess] = []
+
+    def start(**environment: str) -> TrendsProcess:
+        log = tmp_path / f"trends-{len(started)}.log"
+        started.append(TrendsProcess(log, environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
 
 
 @pytest.fixture(scope="session")

@@ -51,14 +51,18 @@ class PageProcess:
     def ask(self, path: str, document: object = None) -> tuple[int, Any]:
         """Status and JSON of an answer; a document is posted."""
         data = None if document is None else json.dumps(document).encode()
-        headers = {"Content-Type": "application/json"}
+        status, body = self.send(path, data, **{"Content-Type": "application/json"})
+        return status, json.loads(body)
+
+    def send(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        """Status and body of an answer; data are posted."""
         request = urllib.request.Request(f"{self.url}{path}", data, headers)  # noqa: S310 - ours
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
-                return answer.status, json.loads(answer.read())
+                return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.loads(error.read())
+                return error.code, error.read()
 
     def wait_until(self, *, connected: bool = True) -> None:
         """Wait until it says that Kafka is there, or away."""

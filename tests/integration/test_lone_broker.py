@@ -11,10 +11,8 @@ from local.broker import LocalKafka
 from sentiment.settings import LocalSettings, Settings
 from stream_worker.ending import KILLED
 from tests.integration.conftest import StartWorker
-from tests.integration.trends_process import StartTrends, start_trends
+from tests.integration.trends_process import StartTrends
 from tests.integration.workers import read_results, send
-
-__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 

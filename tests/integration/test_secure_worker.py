@@ -16,11 +16,9 @@ from tests.integration.commands import PATIENCE_S, sentiment, values
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
 from tests.integration.secure_kafka import SECRET, SecureKafka
-from tests.integration.trends_process import StartTrends, start_trends
+from tests.integration.trends_process import StartTrends
 from tests.integration.workers import read, read_dead_letters, read_results, send
 from web.outbox import Outbox
-
-__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 

@@ -12,10 +12,8 @@ from sentiment import events, kafka
 from sentiment.events import Feedback, Model, Tally, TallyCount
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
-from tests.integration.trends_process import StartTrends, start_trends
+from tests.integration.trends_process import StartTrends
 from tests.integration.workers import PATIENCE_S, read, read_results, send
-
-__all__ = ["start_trends"]
 
 pytestmark = pytest.mark.kafka
 

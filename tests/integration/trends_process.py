@@ -8,14 +8,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from local.ports import free_ports
-from sentiment.settings import Settings
 from tests.integration.workers import PATIENCE_S
 
 StartTrends = Callable[..., "TrendsProcess"]
@@ -91,23 +88,3 @@ class TrendsProcess:
             time.sleep(0.2)
             models = (self.get("/accuracy") or {"models": {}})["models"]
             found = {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
-
-
-@pytest.fixture
-def start_trends(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[StartTrends]:
-    """Starts trends on the test's own topics; ends them with the test."""
-    del settings  # its fixture sets the environment
-    # The least that brokers allow: what follows a kill waits for it.
-    monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
-    started: list[TrendsProcess] = []
-
-    def start(**environment: str) -> TrendsProcess:
-        log = tmp_path / f"trends-{len(started)}.log"
-        started.append(TrendsProcess(log, environment))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.end()

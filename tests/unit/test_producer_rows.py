@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from producer.rows import Columns, to_event
-from producer.sources import Row
 from producer.validation import checked, encode
 from sentiment.errors import InputError
 from sentiment.events import TextEvent
+from sentiment.rows import Row
 
 
 def raw(document: str) -> Row:

@@ -10,8 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from producer import sources
-from producer.sources import Row, Source
+from producer.sources import Source
 from sentiment.errors import InputError
+from sentiment.rows import Row
 
 
 def rows(path: Path, form: Any = "auto", *columns: str) -> list[tuple[int, Row]]:  # noqa: ANN401 - also wrong ones
@@ -41,7 +42,7 @@ def test_a_line_that_is_no_text_is_one_bad_row(tmp_path: Path) -> None:
 
 def test_an_endless_line_is_one_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line beyond the limit is passed over in pieces, and the next one is read."""
-    monkeypatch.setattr(sources, "MAX_ROW_BYTES", 10)
+    monkeypatch.setattr("sentiment.rows.MAX_ROW_BYTES", 10)
     path = tmp_path / "texts.txt"
     path.write_bytes(b"x" * 9 + b"\n" + b"y" * 35 + b"\ngood\n" + b"z" * 10)
     assert rows(path) == [

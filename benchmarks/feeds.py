@@ -1,0 +1,194 @@
+"""`python -m benchmarks.feeds`: many open feeds and many posts on one process of the page.
+
+Kafka, a worker, the page and the one who measures share this machine. A feed shows a sample of ten
+results a second; each one that it shows is timed from the moment when its post was due.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+import click
+import numpy as np
+
+from benchmarks import bench, events, machine, processes
+from benchmarks.bench import Bench
+from benchmarks.progress import say
+from local.ports import free_port
+from sentiment import logs
+
+# The worker's model, the page's readers and 200 connections: seconds, and more on a busy machine.
+START_S = 120.0
+# Until code is warm and each feed has used up the burst that it begins with.
+WARM_S = 5.0
+# After the last post: a result that takes longer is lost.
+LAST_S = 2.0
+# How many posts may be under way: what the page has threads for beside 200 feeds.
+CONNECTIONS = 24
+# Less than the page keeps an idle connection: one that it closes just then would fail a post.
+IDLE_S = 1.0
+TICK_S = 0.005
+# What a person who has just sent a text still takes for at once.
+TARGET_MS = 250.0
+
+
+class Visitors:
+    """Feeds that read and a hand that posts, on one event loop.
+
+    Args:
+        url: The page.
+        texts: What is posted, over and over.
+    """
+
+    def __init__(self, url: str, texts: Sequence[str]) -> None:
+        self._url = url
+        self._bodies = [{"text": text, "source": "feeds"} for text in texts]
+        self._due: dict[str, float] = {}
+        self._measured_from = float("inf")
+        self.posts_ms: list[float] = []
+        self.feeds_ms: list[float] = []
+        self.refused = 0
+
+    async def run(self, feeds: int, rate: float, seconds: float) -> None:
+        """Open the feeds, wait for the first result, and post at a rate for a time."""
+        no_limit = aiohttp.ClientTimeout(total=None, sock_read=START_S)
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), timeout=no_limit
+            ) as watching,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S)
+            ) as posting,
+        ):
+            readers = [asyncio.create_task(self._read(watching)) for _ in range(feeds)]
+            await self._first_result(posting)
+            say(f"{feeds} feeds, {rate:g} posts a second, for {seconds:g} s")
+            await self._post_at(posting, rate, WARM_S + seconds)
+            await asyncio.sleep(LAST_S)
+            for reader in readers:
+                if reader.done():
+                    # A feed that ended by itself: its reason is the run's.
+                    reader.result()
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read(self, session: aiohttp.ClientSession) -> None:
+        async with session.get(f"{self._url}/api/stream?source=feeds") as answer:
+            answer.raise_for_status()
+            async for line in answer.content:
+                if not line.startswith(b'data: {"id"'):
+                    continue
+                due = self._due.get(json.loads(line[len(b"data: ") :])["id"])
+                if due is not None and due >= self._measured_from:
+                    self.feeds_ms.append((time.monotonic() - due) * 1000)
+
+    async def _first_result(self, session: aiohttp.ClientSession) -> None:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                await self._post(session, "first", time.monotonic())
+                async with session.get(f"{self._url}/api/results/first?wait=5") as answer:
+                    if answer.ok:
+                        return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(1)
+            if time.monotonic() > deadline:
+                raise TimeoutError("no result came back")
+
+    async def _post_at(self, session: aiohttp.ClientSession, rate: float, seconds: float) -> None:
+        began = time.monotonic()
+        self._measured_from = began + WARM_S
+        posts: list[asyncio.Task[None]] = []
+        while (gone_s := time.monotonic() - began) < seconds:
+            for number in range(len(posts), int(gone_s * rate)):
+                due = began + number / rate
+                posts.append(asyncio.create_task(self._post(session, f"feeds-{number}", due)))
+            await asyncio.sleep(TICK_S)
+        await asyncio.gather(*posts)
+
+    async def _post(self, session: aiohttp.ClientSession, name: str, due: float) -> None:
+        self._due[name] = due
+        body = self._bodies[len(self._due) % len(self._bodies)]
+        async with session.post(f"{self._url}/api/events", json={**body, "id": name}) as answer:
+            await answer.read()
+            if due < self._measured_from:
+                return
+            self.posts_ms.append((time.monotonic() - due) * 1000)
+            self.refused += not answer.ok
+
+
+def measure(place: Bench, feeds: int, rate: float, seconds: float) -> dict[str, object]:
+    """Percentiles in milliseconds, and what they were taken from."""
+    texts = events.write()["40-word texts"]
+    topics = {"TOPICS_EVENTS": place.topic("events"), "TOPICS_RESULTS": place.topic("results")}
+    port = free_port()
+    # One address posts for all of them here, which the limit is there to forbid.
+    environment = {**topics, "WEB_RATE_LIMIT": "", "WEB_THREADS": str(feeds * 8 // 7 + 32)}
+    command = processes.own("sentiment", "web", "--port", str(port))
+    with (
+        place.worker(topics["TOPICS_EVENTS"], place.name("feeds"), topics["TOPICS_RESULTS"]),
+        processes.running(command, place.work / "web", environment) as page,
+    ):
+        # So that the feeds find it there.
+        _wait_for_page(f"http://127.0.0.1:{port}")
+        visitors = Visitors(f"http://127.0.0.1:{port}", texts)
+        asyncio.run(visitors.run(feeds, rate, seconds))
+        memory_mib = page.memory_info().rss / 2**20
+    return {
+        "feeds": feeds,
+        "posts_per_second": rate,
+        "posts": len(visitors.posts_ms),
+        "refused": visitors.refused,
+        "shown": len(visitors.feeds_ms),
+        **_percentiles("post", visitors.posts_ms),
+        **_percentiles("feed", visitors.feeds_ms),
+        "memory_mib": memory_mib,
+    }
+
+
+def _wait_for_page(url: str) -> None:
+    async def ask() -> bool:
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(f"{url}/readyz") as answer:
+                    return answer.ok
+            except aiohttp.ClientConnectionError:
+                return False
+
+    deadline = time.monotonic() + START_S
+    while not asyncio.run(ask()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the page did not start")
+        time.sleep(0.2)
+
+
+def _percentiles(name: str, milliseconds: Sequence[float]) -> dict[str, object]:
+    if not milliseconds:
+        raise TimeoutError("nothing was measured")
+    p50, p99 = np.percentile(milliseconds, [50, 99]).tolist()
+    return {f"{name}_p50_ms": p50, f"{name}_p99_ms": p99}
+
+
+@click.command()
+@click.option("--feeds", type=int, default=200, show_default=True, help="Open feeds.")
+@click.option("--rate", type=float, default=200.0, show_default=True, help="Posts a second.")
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="How long.")
+@click.option("--output", type=Path, default=Path("build/feeds.json"), help="Where the JSON goes.")
+def main(*, feeds: int, rate: float, seconds: float, output: Path) -> None:
+    """See how long a visitor waits for a post, and for its result on the feeds of all others."""
+    logs.configure()
+    with bench.opened() as place:
+        report = {**measure(place, feeds, rate, seconds), "machine": machine.describe()}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=2) + "\n")
+    for name, value in report.items():
+        print(f"{name:20} {value:,.1f}" if isinstance(value, float) else f"{name:20} {value}")
+    reached = float(str(report["feed_p99_ms"])) < TARGET_MS
+    print(f"{'target':20} feed_p99_ms below {TARGET_MS:g}: {'reached' if reached else 'missed'}")
+
+
+if __name__ == "__main__":
+    main()

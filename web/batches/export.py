@@ -1,0 +1,95 @@
+"""The results of an upload as a file, in the order of its lines."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sentiment import events
+from sentiment.events import SentimentResult
+from web.batches.batch import Batch
+from web.outcomes import DeadLetter
+
+# What makes a spreadsheet take a text for a formula, which may fetch and send (OWASP, CSV
+# injection); the last two are the wide forms that some of them take too.
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b")
+# About 100 kB of rows at a time: a download is steady, and no line is a write of its own.
+ROWS = 200
+
+
+class Row(Struct, frozen=True, omit_defaults=True):
+    """A line of an upload and what became of it."""
+
+    line: int
+    state: Annotated[
+        Literal["answered", "dead_letter", "waiting", "refused"],
+        Meta(description="`waiting`: no answer yet. `refused`: it was not sent."),
+    ]
+    id: str | None = None
+    text: Annotated[str | None, Meta(description="Not there where the line was refused.")] = None
+    sentiment: Literal["positive", "negative"] | None = None
+    score: Annotated[float | None, Meta(description="Probability of positive.")] = None
+    confidence: float | None = None
+    model: Annotated[str | None, Meta(description="Its name.")] = None
+    model_version: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+def json_lines(batch: Batch) -> Iterator[bytes]:
+    """One object a line."""
+    for rows in _rows(batch):
+        yield b"".join(events.encode(row) + b"\n" for row in rows)
+
+
+def as_csv(batch: Batch) -> Iterator[bytes]:
+    """With a header; what a spreadsheet would take for a formula has an apostrophe before it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(Row.__struct_fields__)
+    for rows in _rows(batch):
+        writer.writerows([harmless(cell) for cell in msgspec.structs.astuple(row)] for row in rows)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+
+
+def harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    # Some of them pass over white space before it.
+    if isinstance(cell, str) and (cell.lstrip().startswith(FORMULA) or cell[:1] in "\t\r\n"):
+        return f"'{cell}" if cell else cell
+    return cell
+
+
+def _rows(batch: Batch) -> Iterator[list[Row]]:
+    numbers = sorted(batch.lines.events.keys() | batch.lines.refused.keys())
+    for first in range(0, len(numbers), ROWS):
+        yield [_row(batch, number) for number in numbers[first : first + ROWS]]
+
+
+def _row(batch: Batch, number: int) -> Row:
+    refused = batch.lines.refused.get(number)
+    if refused:
+        return Row(number, "refused", error_code=refused.code, error_message=refused.message)
+    event = events.decode_event(batch.lines.events[number])
+    outcome = batch.outcome(number)
+    row = Row(number, "waiting", event.id, event.text)
+    if isinstance(outcome, SentimentResult):
+        return msgspec.structs.replace(
+            row,
+            state="answered",
+            sentiment=outcome.sentiment,
+            score=outcome.score,
+            confidence=outcome.confidence,
+            model=outcome.model.name,
+            model_version=outcome.model.version,
+        )
+    if isinstance(outcome, DeadLetter):
+        return msgspec.structs.replace(
+            row, state="dead_letter", error_code=outcome.code, error_message=outcome.message
+        )
+    return row

@@ -1,0 +1,49 @@
+"""The OpenAPI document."""
+
+from sentiment.settings import WebSettings
+from web.openapi.parts import TEXT, Json
+from web.openapi.paths import paths
+from web.openapi.schemas import schemas
+
+# The version of the API, not of the programs: the first number grows when a caller would break.
+API_VERSION = "1.0.0"
+
+
+def document(settings: WebSettings) -> Json:
+    """Build the document, with the limits of these settings.
+
+    Returns:
+        An OpenAPI 3.1 document.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Streaming sentiment classification",
+            "version": API_VERSION,
+            "description": "Texts in, sentiments out, through Apache Kafka. Unknown members and"
+            " parameters are no error: ignore those that you don't know.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths(settings),
+        "components": {
+            "schemas": schemas(settings),
+            "headers": {
+                "RequestId": {
+                    "required": True,
+                    "schema": TEXT,
+                    "description": "The request's own if it came with a well-formed one; in the"
+                    " log lines of the request too.",
+                },
+                "RetryAfter": {
+                    "required": True,
+                    "schema": {"type": "integer", "minimum": 0},
+                    "description": "Seconds after which to try again.",
+                },
+            },
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
