@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sentiment.events import Input, Model, SentimentResult
+from web.answers import ServedModel
 from web.pulse import LATENCIES, MODELS, Pulse
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -43,19 +44,11 @@ def test_models_have_the_time_of_their_first_result() -> None:
     """A model keeps the time that it came; a challenger that becomes champion is one."""
     pulse = Pulse()
     pulse.saw([result(), result(version="2", canary=True, at_s=5), result(at_s=9)])
-    assert pulse.status()["models"] == [
-        {"name": "m", "version": "1", "since": BEGAN, "canary": False},
-        {"name": "m", "version": "2", "since": BEGAN + timedelta(seconds=5), "canary": True},
-    ]
+    since = BEGAN + timedelta(seconds=5)
+    first = ServedModel("m", "1", BEGAN, canary=False)
+    assert pulse.status()["models"] == [first, ServedModel("m", "2", since, canary=True)]
     pulse.saw([result(version="2", at_s=12)])
-    models = pulse.status()["models"]
-    assert isinstance(models, list)
-    assert models[1] == {
-        "name": "m",
-        "version": "2",
-        "since": BEGAN + timedelta(seconds=5),
-        "canary": False,
-    }
+    assert pulse.status()["models"] == [first, ServedModel("m", "2", since, canary=False)]
 
 
 def test_models_are_bounded() -> None:
