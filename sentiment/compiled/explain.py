@@ -14,18 +14,29 @@ from sentiment.compiled.loop import (
     INTERCEPT_SHORT,
     LINES,
     LONGEST,
+    L2,
+    NORM,
     PACKED,
     log_odds,
-    measure,
+    root,
     share_long,
     tokens,
     value,
     weights,
 )
 from sentiment.compiled.lookup import count, look_up
-from sentiment.compiled.native import jit, load8, step
+from sentiment.compiled.native import jit, load8, step, store8
 from sentiment.compiled.words import IN_CONTEXT
-from sentiment.compiled.writing import TOO_LARGE, UNITS, write_float, write_units, write_whole
+from sentiment.compiled.writing import (
+    TOO_FAR,
+    TOO_LARGE,
+    UNITS,
+    begin_word,
+    end_word,
+    open_part,
+    write_float,
+    write_units,
+)
 
 # Two brackets, three commas, a sign, sixteen digits and a point, and two places in a text.
 PART_BYTES = 48
@@ -41,7 +52,6 @@ _LOG_ODDS, _INTERCEPT, _PARTS, _REST, _END, _NO_REST = (
         b'{"log_odds":', b',"intercept":', b',"parts":[', b'],"rest":', b"}", b"]",
     )
 )  # fmt: skip
-_OPEN, _CLOSE, _COMMA = map(ord, "[],")
 _TOP = np.uint64(0x8080808080808080)
 _0 = np.uint64(0)
 
@@ -70,12 +80,12 @@ def explain(
         Number of the first text that is left, and where it begins.
     """
     cuts, keys, entries, found, counts, seen, _, spans, where = room
-    slots, order, amounts, json = page
+    slots, order, amounts, words, lengths, json = page
     cells, options = model[3], model[6]
     longest, lines = options[LONGEST], np.uint64(options[LINES])
     at: Any = 0
     for number in range(first, len(sizes)):
-        if at + most * PART_BYTES + FRAME_BYTES > len(json):
+        if at + min(most, sizes[number] * longest) * PART_BYTES + FRAME_BYTES > len(json):
             return number, begin
         end = begin + sizes[number]
         size = tokens(text, begin, end, model, cuts, keys, spans)
@@ -88,11 +98,15 @@ def explain(
             scores[number] = 1.0 / (1.0 + np.exp(-z))
             intercept, largest = contributions(found, counts, kept, model, amounts)
             # Where a number is none, this is false too.
-            if abs(intercept) + largest < TOO_LARGE:
+            if abs(intercept) + largest < TOO_LARGE and sizes[number] < TOO_FAR:
                 in_text_order(hits, size, longest, where, slots, order)
                 in_characters(text, begin, end, spans, size)
+                in_digits(spans, size, words, lengths)
                 parts, rest = keep_largest(order, hits, amounts, most)
-                at = write(z, intercept, spans, order, parts, amounts, rest, parts < hits, json, at)
+                at = write(
+                    z, intercept, words, lengths, order, parts, amounts, rest, parts < hits, json,
+                    at,
+                )  # fmt: skip
             ends[number] = at
         # Between two texts is a line feed.
         begin = end + 1
@@ -116,16 +130,19 @@ def contributions(
         The intercept, and the sum of all contributions' magnitudes.
     """
     cells, rows, options, fractions = model[3], model[4], model[6], model[7]
-    length = measure(found, counts, kept, model)
     far = share_long(kept, fractions)
-    total = 0.0
+    length = total = 0.0
     for i in range(kept):
         short, long, scale = weights(cells[found[i]], rows, options[PACKED])
-        v = value(counts[i], options[COUNTING], scale) / length
+        v = value(counts[i], options[COUNTING], scale)
+        length += v * v if options[NORM] == L2 else abs(v)
         amount = v * ((1.0 - far) * short + far * long)
         total += abs(amount)
         amounts[i] = amount / counts[i]
-    return (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG], total
+    length = root(length, options[NORM])
+    amounts[:kept] /= length
+    intercept = (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG]
+    return intercept, total / length
 
 
 @jit
@@ -178,6 +195,21 @@ def in_characters(text: Any, begin: int, end: int, spans: Any, size: int) -> Non
 
 
 @jit
+def in_digits(spans: Any, size: int, words: Any, lengths: Any) -> None:
+    """Write tokens' begins and ends once, for all parts that begin or end there.
+
+    Args:
+        spans: Begins and ends; as many rows as tokens.
+        size: How many tokens there are.
+        words: Gets their characters, see `writing.begin_word`; shape (2, tokens), uint64.
+        lengths: Gets how many these are; as many, int64.
+    """
+    for token in range(size):
+        words[0, token], lengths[0, token] = begin_word(spans[token, 0])
+        words[1, token], lengths[1, token] = end_word(spans[token, 1])
+
+
+@jit
 def keep_largest(order: Any, parts: int, amounts: Any, most: int) -> tuple[int, float]:
     """Leave the smallest contributions out where there are too many.
 
@@ -211,8 +243,8 @@ def keep_largest(order: Any, parts: int, amounts: Any, most: int) -> tuple[int, 
 
 @jit
 def write(
-    z: float, intercept: float, spans: Any, order: Any, parts: int, amounts: Any, rest: float,
-    cut: bool, json: Any, at: Any,
+    z: float, intercept: float, words: Any, lengths: Any, order: Any, parts: int, amounts: Any,
+    rest: float, cut: bool, json: Any, at: Any,
 ) -> Any:  # fmt: skip
     """Write an explanation from `at` on.
 
@@ -229,15 +261,13 @@ def write(
     for i in range(parts):
         total += amounts[order[2, i]]
         units = np.int64(np.rint(total * UNITS))
-        json[at] = _OPEN
-        at = write_units(units - written, json, at + 1)
+        at = open_part(units - written, json, at)
         written = units
-        json[at] = _COMMA
-        at = write_whole(np.uint64(spans[order[0, i], 0]), json, at + 1)
-        json[at] = _COMMA
-        at = write_whole(np.uint64(spans[order[1, i], 1]), json, at + 1)
-        json[at], json[at + 1] = _CLOSE, _COMMA
-        at += 2
+        first, last = order[0, i], order[1, i]
+        store8(json, at, words[0, first])
+        at += lengths[0, first]
+        store8(json, at, words[1, last])
+        at += lengths[1, last]
     # The last comma goes.
     at -= np.int64(parts > 0)
     if cut:

@@ -19,7 +19,7 @@ from sentiment.scoring import MOST_PARTS, Explained
 # see `WORKER_PREFETCH_KIB`. It takes a batch of thousands of reviews that all ask to get there.
 MOST_IN_CALL = 700_000
 # The page is emptied when it can't hold another text; this many bytes stay in a processor's cache.
-JSON_BYTES = 1 << 18
+JSON_BYTES = 1 << 17
 
 
 class Explainer:
@@ -83,10 +83,11 @@ class Explainer:
 
 def _cut(json: NDArray[np.uint8], ends: list[int]) -> list[Raw | None]:
     """The explanations that stand on a page one after the other; None where there is none."""
-    memory, begin = memoryview(json), 0
+    # One copy for all of them.
+    memory, begin = memoryview(json[: max(ends)].tobytes()), 0
     explanations: list[Raw | None] = []
     for end in ends:
-        explanations.append(Raw(bytes(memory[begin:end])) if end > begin else None)
+        explanations.append(Raw(memory[begin:end]) if end > begin else None)
         begin = max(begin, end)
     return explanations
 

@@ -15,9 +15,12 @@ UNITS = 100_000_000
 # Numbers from here on have more than eight digits before the point. No honest model has log-odds of
 # a hundred million, and an explanation with them is not written.
 TOO_LARGE = 1e8
+# A place of six digits and the marks around it are eight bytes. A text of a million characters is
+# no event: brokers take records of up to a mebibyte by default.
+TOO_FAR = 1_000_000
 
-_POINT, _ZERO, _MINUS = map(ord, ".0-")
-_3, _8, _10, _16, _20, _32 = (np.uint64(n) for n in (3, 8, 10, 16, 20, 32))
+_POINT, _MINUS, _COMMA, _OPEN = map(ord, ".-,[")
+_0, _3, _8, _10, _16, _20, _32 = (np.uint64(n) for n in (0, 3, 8, 10, 16, 20, 32))
 _E4, _E8 = np.uint64(10_000), np.uint64(UNITS)
 _HUNDRED, _TEN = np.uint64(100), np.uint64(10)
 # n * 10486 >> 20 is n // 100 below 10^4, and n * 103 >> 10 is n // 10 below 100.
@@ -26,6 +29,9 @@ _MASK_100, _MASK_10 = np.uint64(0x0000007F0000007F), np.uint64(0x000F000F000F000
 _ASCII = np.uint64(0x3030303030303030)
 # The last digit is written in any case.
 _LAST = np.uint64(1 << 56)
+# What stands before the digits of a part below 1, and around its places.
+_PLUS_POINT, _MINUS_POINT = (np.uint64(int.from_bytes(b, "little")) for b in (b"[0.", b"[-0."))
+_CLOSE_COMMA = np.uint64(int.from_bytes(b"],", "little"))
 
 
 @step
@@ -39,54 +45,76 @@ def eight_digits(number: Any) -> Any:
 
 
 @step
-def write_whole(number: Any, text: Any, at: Any) -> Any:
-    """Write a uint64 without leading zeros; eight bytes beyond may be written too.
+def short_digits(number: Any) -> Any:
+    """The characters of a uint64 below 10^8 without leading zeros, and 8 times how many."""
+    digits = eight_digits(number)
+    leading = trailing_zeros(digits | _LAST) >> _3 << _3
+    return (digits | _ASCII) >> leading, np.uint64(64) - leading
+
+
+@step
+def begin_word(place: int) -> Any:
+    """Where a part begins, as eight characters with the commas around it, and how many count."""
+    digits, bits = short_digits(np.uint64(place))
+    word = np.uint64(_COMMA) | digits << _8 | np.uint64(_COMMA) << bits + _8
+    return word, np.int64(bits >> _3) + 2
+
+
+@step
+def end_word(place: int) -> Any:
+    """The same of where it ends, with the bracket and the comma after it."""
+    digits, bits = short_digits(np.uint64(place))
+    return digits | _CLOSE_COMMA << bits, np.int64(bits >> _3) + 2
+
+
+@step
+def open_part(units: Any, text: Any, at: Any) -> Any:
+    """Write a bracket and an int64 of 10^-8 as a number of one; its size is below 10^16.
+
+    Up to eight bytes more are written, here and below.
 
     Returns:
         Where it ends.
     """
-    if number >= _E8:
-        at = write_whole_short(number // _E8, text, at)
-        store8(text, at, eight_digits(number % _E8) | _ASCII)
+    size = np.uint64(abs(units))
+    if size < _E8:
+        negative = units < 0
+        store8(text, at, _MINUS_POINT if negative else _PLUS_POINT)
+        at += 3 + np.int64(negative)
+        store8(text, at, eight_digits(size) | _ASCII)
         return at + 8
-    return write_whole_short(number, text, at)
-
-
-@step
-def write_whole_short(number: Any, text: Any, at: Any) -> Any:
-    """The same for one below 10^8, which most are."""
-    digits = eight_digits(number)
-    leading = trailing_zeros(digits | _LAST) >> _3
-    store8(text, at, (digits | _ASCII) >> (leading << _3))
-    return at + 8 - np.int64(leading)
+    text[at] = _OPEN
+    return write_units(units, text, at + 1)
 
 
 @step
 def write_units(units: Any, text: Any, at: Any) -> Any:
-    """Write an int64 of 10^-8 as a number of one; its size is below 10^16. As above."""
+    """The same of any such number, without the bracket."""
     text[at] = _MINUS
-    at += np.int64(units < 0)
-    size = np.uint64(abs(units))
-    if size < _E8:
-        text[at] = _ZERO
-        at += 1
-    else:
-        at = write_whole_short(size // _E8, text, at)
+    at = write_short(np.uint64(abs(units)) // _E8, text, at + np.int64(units < 0))
     text[at] = _POINT
-    store8(text, at + 1, eight_digits(size % _E8) | _ASCII)
+    store8(text, at + 1, eight_digits(np.uint64(abs(units)) % _E8) | _ASCII)
     return at + 9
+
+
+@step
+def write_short(number: Any, text: Any, at: Any) -> Any:
+    """Write a uint64 below 10^8."""
+    digits, bits = short_digits(number)
+    store8(text, at, digits)
+    return at + np.int64(bits >> _3)
 
 
 @jit
 def write_float(number: float, text: Any, at: Any) -> Any:
-    """Write a float below `TOO_LARGE` with sixteen digits after the point. As above."""
+    """Write a float below `TOO_LARGE` with sixteen digits after the point."""
     text[at] = _MINUS
     at += np.int64(number < 0.0)
     whole = np.floor(abs(number))
     rest = np.uint64(np.rint((abs(number) - whole) * 1e16))
     if rest == _E8 * _E8:
-        whole, rest = whole + 1.0, np.uint64(0)
-    at = write_whole(np.uint64(whole), text, at)
+        whole, rest = whole + 1.0, _0
+    at = write_short(np.uint64(whole), text, at)
     text[at] = _POINT
     store8(text, at + 1, eight_digits(rest // _E8) | _ASCII)
     store8(text, at + 9, eight_digits(rest % _E8) | _ASCII)
