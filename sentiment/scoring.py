@@ -1,6 +1,6 @@
 """What gives texts their probabilities, and the probes that each of them has to pass."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -80,8 +80,31 @@ class SklearnScorer:
         return scores
 
     def explain(self, texts: Sequence[str]) -> Explained:
-        """The same; nothing is known of why."""
-        return Explained(self.score(texts), [None] * len(texts))
+        """The same, and why, where the pipeline is linear in word n-grams."""
+        from sentiment.explaining import explain
+
+        explanations = [explain(self.pipeline, text, MOST_PARTS) for text in texts]
+        return Explained(self.score(texts), explanations)
+
+
+def explain_some(scorer: Scorer, texts: Sequence[str], asking: Collection[int]) -> Explained:
+    """Scores of texts, and explanations of some of them; those are read once for both.
+
+    Args:
+        scorer: Gives both.
+        texts: Any texts.
+        asking: Places of those to explain.
+    """
+    others = [place for place in range(len(texts)) if place not in asking]
+    places = [place for place in range(len(texts)) if place in asking]
+    scores = np.empty(len(texts))
+    explanations: list[Raw | None] = [None] * len(texts)
+    scores[others] = scorer.score([texts[place] for place in others])
+    found = scorer.explain([texts[place] for place in places])
+    scores[places] = found.scores
+    for place, explanation in zip(places, found.explanations, strict=True):
+        explanations[place] = explanation
+    return Explained(scores, explanations)
 
 
 def check(scorer: Scorer) -> Fractions:

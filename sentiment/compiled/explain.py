@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from sentiment.compiled.lookup import count, look_up
 from sentiment.compiled.loop import (
     COUNTING,
     INTERCEPT_LONG,
     INTERCEPT_SHORT,
+    L2,
     LINES,
     LONGEST,
-    L2,
     NORM,
     PACKED,
     log_odds,
@@ -24,34 +25,20 @@ from sentiment.compiled.loop import (
     value,
     weights,
 )
-from sentiment.compiled.lookup import count, look_up
-from sentiment.compiled.native import jit, load8, step, store8
+from sentiment.compiled.native import jit, load8
 from sentiment.compiled.words import IN_CONTEXT
 from sentiment.compiled.writing import (
+    FRAME_BYTES,
+    PART_BYTES,
     TOO_FAR,
     TOO_LARGE,
-    UNITS,
-    begin_word,
-    end_word,
-    open_part,
-    write_float,
-    write_units,
+    in_digits,
+    write,
 )
 
-# Two brackets, three commas, a sign, sixteen digits and a point, and two places in a text.
-PART_BYTES = 48
-# Everything else of an explanation: names, two numbers of 26 characters, the rest; and the bytes
-# that may be written beyond the end.
-FRAME_BYTES = 192
 # Where a text's explanation ends, for one that Python has to lower-case first.
 NOT_DONE = -1
 
-_LOG_ODDS, _INTERCEPT, _PARTS, _REST, _END, _NO_REST = (
-    np.frombuffer(piece, np.uint8)
-    for piece in (
-        b'{"log_odds":', b',"intercept":', b',"parts":[', b'],"rest":', b"}", b"]",
-    )
-)  # fmt: skip
 _TOP = np.uint64(0x8080808080808080)
 _0 = np.uint64(0)
 
@@ -183,7 +170,7 @@ def in_characters(text: Any, begin: int, end: int, spans: Any, size: int) -> Non
         together |= load8(text, at)
     if together & _TOP == _0:
         return
-    at, characters = begin, 0
+    at, characters = begin, np.int64(0)
     for token in range(size):
         for side in range(2):
             until = begin + spans[token, side]
@@ -192,21 +179,6 @@ def in_characters(text: Any, begin: int, end: int, spans: Any, size: int) -> Non
                 characters += np.int64(text[at] & 0xC0 != 0x80)
                 at += 1
             spans[token, side] = characters
-
-
-@jit
-def in_digits(spans: Any, size: int, words: Any, lengths: Any) -> None:
-    """Write tokens' begins and ends once, for all parts that begin or end there.
-
-    Args:
-        spans: Begins and ends; as many rows as tokens.
-        size: How many tokens there are.
-        words: Gets their characters, see `writing.begin_word`; shape (2, tokens), uint64.
-        lengths: Gets how many these are; as many, int64.
-    """
-    for token in range(size):
-        words[0, token], lengths[0, token] = begin_word(spans[token, 0])
-        words[1, token], lengths[1, token] = end_word(spans[token, 1])
 
 
 @jit
@@ -239,48 +211,3 @@ def keep_largest(order: Any, parts: int, amounts: Any, most: int) -> tuple[int, 
         else:
             rest += amounts[order[2, i]]
     return kept, rest
-
-
-@jit
-def write(
-    z: float, intercept: float, words: Any, lengths: Any, order: Any, parts: int, amounts: Any,
-    rest: float, cut: bool, json: Any, at: Any,
-) -> Any:  # fmt: skip
-    """Write an explanation from `at` on.
-
-    What is written is the sum so far, rounded, less what was written before: so the parts add up to
-    the whole with an error of half a unit, however many they are.
-
-    Returns:
-        Where it ends.
-    """
-    at = write_float(z, json, put(_LOG_ODDS, json, at))
-    at = write_float(intercept, json, put(_INTERCEPT, json, at))
-    at = put(_PARTS, json, at)
-    total, written = 0.0, 0
-    for i in range(parts):
-        total += amounts[order[2, i]]
-        units = np.int64(np.rint(total * UNITS))
-        at = open_part(units - written, json, at)
-        written = units
-        first, last = order[0, i], order[1, i]
-        store8(json, at, words[0, first])
-        at += lengths[0, first]
-        store8(json, at, words[1, last])
-        at += lengths[1, last]
-    # The last comma goes.
-    at -= np.int64(parts > 0)
-    if cut:
-        at = put(_REST, json, at)
-        at = write_units(np.int64(np.rint((total + rest) * UNITS)) - written, json, at)
-    else:
-        at = put(_NO_REST, json, at)
-    return put(_END, json, at)
-
-
-@step
-def put(piece: Any, json: Any, at: Any) -> Any:
-    """Copy a piece of JSON, and tell where it ends."""
-    for i in range(len(piece)):
-        json[at + i] = piece[i]
-    return at + len(piece)

@@ -1,7 +1,6 @@
 """Says why texts have their scores: texts in, scores and explanations in JSON out."""
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 from msgspec import Raw
@@ -13,6 +12,7 @@ from sentiment.compiled import explain as native, loop
 from sentiment.compiled.room import ROOM_BYTES, Page, Room, encoded, new_page, new_room, padded
 from sentiment.compiled.table import Table
 from sentiment.events import Part
+from sentiment.explaining import origins
 from sentiment.scoring import MOST_PARTS, Explained
 
 # Parts of all texts of a call, at some 24 bytes each: no more than the batch's own input may take,
@@ -96,7 +96,7 @@ def _moved(explanation: Raw | None, text: str) -> Raw | None:
     """An explanation of the lower-cased text, with the spans in the text as it was."""
     if explanation is None:
         return None
-    origin = [i for i, character in enumerate(text) for _ in repeat(0, len(character.lower()))]
+    origin = origins(text)
     found = events.decode_explanation(explanation)
     parts = [
         Part(part.contribution, origin[part.begin], origin[part.end - 1] + 1)

@@ -166,7 +166,7 @@ def count(found: Any, hits: int, counts: Any, seen: Any, where: Any) -> int:
         hits: Same.
         counts: Gets how often each stands there; int32.
         seen: Room for a hash set of them; a power of two, at least four times as many, int32.
-        where: Gets in its second row which of the different ones each is; or no columns: not wanted.
+        where: Gets in its second row which of the different ones each is; or has no columns.
 
     Returns:
         The number of different n-grams.

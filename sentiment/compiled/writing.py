@@ -1,7 +1,7 @@
-"""Numbers as digits, eight at a time, for the JSON of explanations.
+"""Writes explanations as JSON, their numbers eight digits at a time.
 
-The digits of a number below 10^8 are worked out side by side in one 64-bit number, without a branch:
-P. Khuong, "How to print integers really fast", 2017 (pvk.ca).
+The digits of a number below 10^8 are worked out side by side in one 64-bit number, without a
+branch: P. Khuong, "How to print integers really fast", 2017 (pvk.ca).
 """
 
 from typing import Any
@@ -12,13 +12,24 @@ from sentiment.compiled.native import jit, step, store8, trailing_zeros
 
 # What parts are multiples of: eight digits after the point are one step of the arithmetic below.
 UNITS = 100_000_000
-# Numbers from here on have more than eight digits before the point. No honest model has log-odds of
-# a hundred million, and an explanation with them is not written.
-TOO_LARGE = 1e8
+# Numbers from here on might be rounded to more than eight digits before the point. No honest model
+# has log-odds of ten million, and an explanation with them is not written.
+TOO_LARGE = 1e7
 # A place of six digits and the marks around it are eight bytes. A text of a million characters is
 # no event: brokers take records of up to a mebibyte by default.
 TOO_FAR = 1_000_000
+# Two brackets, three commas, a sign, sixteen digits and a point, and two places in a text.
+PART_BYTES = 48
+# Everything else of an explanation: names, two numbers of 26 characters, the rest; and the bytes
+# that may be written beyond the end.
+FRAME_BYTES = 192
 
+_LOG_ODDS, _INTERCEPT, _PARTS, _REST, _END, _NO_REST = (
+    np.frombuffer(piece, np.uint8)
+    for piece in (
+        b'{"log_odds":', b',"intercept":', b',"parts":[', b'],"rest":', b"}", b"]",
+    )
+)  # fmt: skip
 _POINT, _MINUS, _COMMA, _OPEN = map(ord, ".-,[")
 _0, _3, _8, _10, _16, _20, _32 = (np.uint64(n) for n in (0, 3, 8, 10, 16, 20, 32))
 _E4, _E8 = np.uint64(10_000), np.uint64(UNITS)
@@ -119,3 +130,63 @@ def write_float(number: float, text: Any, at: Any) -> Any:
     store8(text, at + 1, eight_digits(rest // _E8) | _ASCII)
     store8(text, at + 9, eight_digits(rest % _E8) | _ASCII)
     return at + 17
+
+
+@jit
+def in_digits(spans: Any, size: int, words: Any, lengths: Any) -> None:
+    """Write tokens' begins and ends once, for all parts that begin or end there.
+
+    Args:
+        spans: Begins and ends; as many rows as tokens.
+        size: How many tokens there are.
+        words: Gets their characters, see `begin_word`; shape (2, tokens), uint64.
+        lengths: Gets how many these are; as many, int64.
+    """
+    for token in range(size):
+        words[0, token], lengths[0, token] = begin_word(spans[token, 0])
+        words[1, token], lengths[1, token] = end_word(spans[token, 1])
+
+
+@jit
+def write(
+    z: float, intercept: float, words: Any, lengths: Any, order: Any, parts: int, amounts: Any,
+    rest: float, cut: bool, json: Any, at: Any,
+) -> Any:  # fmt: skip
+    """Write an explanation from `at` on.
+
+    What is written is the sum so far, rounded, less what was written before: so the parts add up to
+    the whole with an error of half a unit, however many they are.
+
+    Returns:
+        Where it ends.
+    """
+    at = write_float(z, json, put(_LOG_ODDS, json, at))
+    at = write_float(intercept, json, put(_INTERCEPT, json, at))
+    at = put(_PARTS, json, at)
+    total, written = 0.0, np.int64(0)
+    for i in range(parts):
+        total += amounts[order[2, i]]
+        units = np.int64(np.rint(total * UNITS))
+        at = open_part(units - written, json, at)
+        written = units
+        first, last = order[0, i], order[1, i]
+        store8(json, at, words[0, first])
+        at += lengths[0, first]
+        store8(json, at, words[1, last])
+        at += lengths[1, last]
+    # The last comma goes.
+    at -= np.int64(parts > 0)
+    if cut:
+        at = put(_REST, json, at)
+        at = write_units(np.int64(np.rint((total + rest) * UNITS)) - written, json, at)
+    else:
+        at = put(_NO_REST, json, at)
+    return put(_END, json, at)
+
+
+@step
+def put(piece: Any, json: Any, at: Any) -> Any:
+    """Copy a piece of JSON, and tell where it ends."""
+    for i in range(len(piece)):
+        json[at + i] = piece[i]
+    return at + len(piece)
