@@ -71,7 +71,7 @@ class Explanation(Struct, frozen=True, omit_defaults=True, gc=False):
     """
 
     log_odds: float
-    intercept: Annotated[float, Meta(description="What the model says of an empty text.")]
+    intercept: Annotated[float, Meta(description="What the model says before the first word.")]
     parts: Annotated[
         list[Part], Meta(description="The n-grams that the model knows, in the order of the text.")
     ]

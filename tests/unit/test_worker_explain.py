@@ -35,13 +35,14 @@ def model() -> LoadedModel:
     return LoadedModel("sentiment", "1", open_model(bundled_model()), 0.0)
 
 
-def turned(model: LoadedModel, version: str, by: float) -> LoadedModel:
-    """A model whose weights are those of another one times a number."""
+def shifted(model: LoadedModel, version: str) -> LoadedModel:
+    """The same model with other intercepts."""
     assert isinstance(model.scorer, CompiledScorer)
     table = model.scorer.table
-    rows = np.zeros((0, 3)) if len(table.rows) == 0 else table.rows * [by, by, 1]
-    changed = table._replace(fractions=table.fractions + [by, by, 0, 0], rows=rows)
-    return LoadedModel(model.name, version, CompiledScorer(changed), 0.0)
+    fractions = table.fractions.copy()
+    fractions[:2] -= 0.5
+    scorer = CompiledScorer(table._replace(fractions=fractions))
+    return LoadedModel(model.name, version, scorer, 0.0)
 
 
 def record(offset: int, **fields: object) -> Message:
@@ -111,7 +112,7 @@ def test_a_result_without_an_explanation_is_as_before(model: LoadedModel) -> Non
 
 def test_who_answers_explains(model: LoadedModel) -> None:
     """In the canary and beside it, an explanation is of the model that the result names."""
-    challenger = turned(model, "2", 0.5)
+    challenger = shifted(model, "2")
     messages = [record(i, text=TEXTS[i % 4], explain=i % 2 == 0) for i in range(200)]
     models = Models(model, challenger, canary_share=0.4, shadow_share=0.5)
     found = results(run(models, messages))
@@ -143,7 +144,7 @@ class Failing:
 
     def explain(self, texts: Sequence[str]) -> Explained:
         """Never."""
-        raise ValueError("no reason")
+        raise ValueError(f"no reason for {len(texts)} texts")
 
 
 def test_an_explanation_costs_no_answer(model: LoadedModel) -> None:
