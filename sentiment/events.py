@@ -278,6 +278,15 @@ def encode_all(records: list[SentimentResult]) -> list[bytes]:
     return _encoder.encode_lines(records).split(b"\n")[: len(records)]
 
 
+def encode_long(records: list[SentimentResult]) -> list[bytes]:
+    """The same for records of kilobytes, where a call costs less than a second copy of all."""
+    values, buffer = [], bytearray()
+    for record in records:
+        _encoder.encode_into(record, buffer)
+        values.append(bytes(buffer))
+    return values
+
+
 decode_explanation = msgspec.json.Decoder(Explanation).decode
 decode_result = msgspec.json.Decoder(SentimentResult).decode
 decode_tally = msgspec.json.Decoder(Tally).decode
