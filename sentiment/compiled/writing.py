@@ -18,6 +18,8 @@ TOO_LARGE = 1e7
 # A place of six digits and the marks around it are eight bytes. A text of a million characters is
 # no event: brokers take records of up to a mebibyte by default.
 TOO_FAR = 1_000_000
+# Places below it are ready made: most texts are not as long, and the tables stay in a first cache.
+NEAR = 2048
 # Two brackets, three commas, a sign, sixteen digits and a point, and two places in a text.
 PART_BYTES = 48
 # Everything else of an explanation: names, two numbers of 26 characters, the rest; and the bytes
@@ -42,6 +44,10 @@ _ASCII = np.uint64(0x3030303030303030)
 _LAST = np.uint64(1 << 56)
 # What stands before the digits of a part below 1, and around its places.
 _PLUS_POINT, _MINUS_POINT = (np.uint64(int.from_bytes(b, "little")) for b in (b"[0.", b"[-0."))
+_BEGINS, _ENDS = (
+    np.array([int.from_bytes(form % place, "little") for place in range(NEAR)], np.uint64)
+    for form in (b",%d,", b"%d],")
+)
 _CLOSE_COMMA = np.uint64(int.from_bytes(b"],", "little"))
 
 
@@ -66,6 +72,8 @@ def short_digits(number: Any) -> Any:
 @step
 def begin_word(place: int) -> Any:
     """Where a part begins, as eight characters with the commas around it, and how many count."""
+    if place < NEAR:
+        return _BEGINS[place], 3 + (place >= 10) + (place >= 100) + (place >= 1000)
     digits, bits = short_digits(np.uint64(place))
     word = np.uint64(_COMMA) | digits << _8 | np.uint64(_COMMA) << bits + _8
     return word, np.int64(bits >> _3) + 2
@@ -74,6 +82,8 @@ def begin_word(place: int) -> Any:
 @step
 def end_word(place: int) -> Any:
     """The same of where it ends, with the bracket and the comma after it."""
+    if place < NEAR:
+        return _ENDS[place], 3 + (place >= 10) + (place >= 100) + (place >= 1000)
     digits, bits = short_digits(np.uint64(place))
     return digits | _CLOSE_COMMA << bits, np.int64(bits >> _3) + 2
 
