@@ -79,7 +79,7 @@ class WorkerSettings(Section):
         65536,
         description="Largest event that is classified, in bytes; larger ones are dead letters.",
     )
-    # As events ask: an explanation is some ten times as long as the rest of its result.
+    # As events ask: an explanation is longer than the rest of its result, and often than its text.
     explain: Literal["asked", "always", "never"] = Field(
         "asked",
         description="Which results get an explanation: those whose event has `explain`, all, none.",
