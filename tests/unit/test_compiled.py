@@ -18,7 +18,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
-from sentiment import metrics
+from sentiment import events, metrics
 from sentiment.compiled import build as building
 from sentiment.compiled.build import build as compile_table
 from sentiment.compiled.linear import Linear, NotCompilableError, read
@@ -122,7 +122,12 @@ def test_rounding_never_decides() -> None:
         log_odds = pipeline.decision_function(texts)
         assert np.any(np.abs(log_odds) < 1e-15)
         scorer = compiled(pipeline)
-        np.testing.assert_array_equal(scorer.score(texts) >= 0.5, log_odds >= 0)
+        explanations = map(bytes, filter(None, scorer.explain(texts).explanations))
+        explained = [events.decode_explanation(one).log_odds for one in explanations]
+        # As many digits as an explanation has.
+        np.testing.assert_array_equal(np.sign(explained), np.sign(np.round(log_odds, 16)))
+        decisions = pipeline.predict_proba(texts)[:, 1] >= 0.5
+        np.testing.assert_array_equal(scorer.score(texts) >= 0.5, decisions)
 
 
 def test_a_changed_weight_is_noticed() -> None:
