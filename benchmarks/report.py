@@ -65,6 +65,7 @@ def tables(report: Report) -> dict[str, str]:
         ),
         **{f"rates, {name}": _rates(report, name) for name in report["speed"]},
         "phases": _phases(report),
+        "explanations": _explanations(report),
         "memory": _memory(report),
         "cost": _cost(report),
     }
@@ -119,6 +120,26 @@ def _phases(report: Report) -> str:
         for phase in sorted(phases, key=lambda phase: phase == "elapsed")
     ]
     return _table(("seconds per million events", *spent), lines)
+
+
+def _explanations(report: Report) -> str:
+    found = report["scoring"].get("explanations")
+    if not found:
+        return "Not in this run.\n"
+    lines = [
+        (
+            name,
+            what,
+            f"{cost['plain_us']:.1f}",
+            f"{cost['explained_us']:.1f}",
+            f"{cost['over_plain']:.2f}",
+            f"{cost['parts']:.0f}",
+        )
+        for name, costs in found.items()
+        for what, cost in costs.items()
+    ]
+    head = ("texts", "by", "plain, µs a text", "with explanation", "ratio", "parts of each")
+    return _table(head, lines)
 
 
 def _memory(report: Report) -> str:

@@ -18,14 +18,17 @@ import click
 import pandas as pd
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from benchmarks import machine
+from benchmarks import explanations, machine
 from benchmarks.texts import Writer
-from sentiment.artifact import load_pipeline, open_model
+from sentiment.artifact import Scorer, load_pipeline, open_model
+from sentiment.compiled.scorer import CompiledScorer
 from sentiment.publish import bundled_model
 
 BATCH, BATCHES = 1000, 10
 # Words of a film review and of a tweet.
 LENGTHS = {"full reviews": 230, "20-word texts": 20}
+# The texts of `make bench`, for what explanations cost.
+EXPLAINED = {"40-word texts": 40, "full reviews": 230}
 ROUNDS = 3
 # As many single texts as a batch has would take scikit-learn seconds; and VADER takes as long for a
 # batch as for many.
@@ -85,9 +88,31 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
                 "megabytes_per_second": ours * megabytes,
             }  # fmt: skip
         print(f"{'':<26}{rows['batches'][0] * megabytes:>9,.0f} MB/s")
+    report["explanations"] = explained = _explanations(pipeline, compiled, source)
+    print(f"{'':<16}{'':<22}{'plain µs':>12}{'explained µs':>14}{'ratio':>8}{'parts':>8}")
+    for name, costs in explained.items():
+        for what, cost in costs.items():
+            print(
+                f"{name:<16}{what:<22}{cost['plain_us']:>12.2f}{cost['explained_us']:>14.2f}"
+                f"{cost['over_plain']:>8.2f}{cost['parts']:>8.0f}"
+            )
     print(f"from artifact to first score, compiled before: {first_s:.2f} s")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _explanations(
+    pipeline: object, scorer: Scorer, source: Path | None
+) -> dict[str, dict[str, explanations.Cost]]:
+    """What explanations cost, by the texts' length."""
+    if not isinstance(scorer, CompiledScorer):
+        return {}
+    found = {}
+    for name, length in EXPLAINED.items():
+        texts = _given(source, length) if source else _made(pipeline, length)
+        batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
+        found[name] = explanations.costs(scorer, batches, ROUNDS)
+    return found
 
 
 def _rates(batches: Batches, *candidates: Score) -> list[float]:

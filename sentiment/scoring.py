@@ -1,9 +1,10 @@
 """What gives texts their probabilities, and the probes that each of them has to pass."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Raw
 from numpy.typing import NDArray
 
 Fractions = NDArray[np.float64]
@@ -23,6 +24,24 @@ _ODD_PROBES = (
 # The order of a sum may change the last digits of a probability, never more.
 TOLERANCE = 1e-9
 
+# Most parts of one explanation, some 48 KiB of JSON: a review of a thousand words has all of its
+# n-grams, and a result is no larger than the largest event (64 KiB), far below what brokers take by
+# default for a record (1 MiB). Of a longer text, the smallest contributions are told as one sum.
+MOST_PARTS = 2048
+
+
+class Explained(NamedTuple):
+    """What a model says of texts, and why.
+
+    Attributes:
+        scores: P(positive) of each text, the same as of `Scorer.score`; shape (texts,).
+        explanations: Of each text a `sentiment.events.Explanation` in JSON, ready to be part of a
+            result; None where there is none.
+    """
+
+    scores: Fractions
+    explanations: list[Raw | None]
+
 
 class FailedProbeError(Exception):
     """A model can't be served; the message says why."""
@@ -35,6 +54,9 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> Fractions:
         """P(positive) of each text; shape (texts,). No texts give no scores."""
+
+    def explain(self, texts: Sequence[str]) -> Explained:
+        """The same, and why."""
 
 
 class SklearnScorer:
@@ -56,6 +78,33 @@ class SklearnScorer:
             return np.empty(0)
         scores: Fractions = self.pipeline.predict_proba(texts)[:, 1]
         return scores
+
+    def explain(self, texts: Sequence[str]) -> Explained:
+        """The same, and why, where the pipeline is linear in word n-grams."""
+        from sentiment.explaining import explain
+
+        explanations = [explain(self.pipeline, text, MOST_PARTS) for text in texts]
+        return Explained(self.score(texts), explanations)
+
+
+def explain_some(scorer: Scorer, texts: Sequence[str], asking: Collection[int]) -> Explained:
+    """Scores of texts, and explanations of some of them; those are read once for both.
+
+    Args:
+        scorer: Gives both.
+        texts: Any texts.
+        asking: Places of those to explain.
+    """
+    others = [place for place in range(len(texts)) if place not in asking]
+    places = [place for place in range(len(texts)) if place in asking]
+    scores = np.empty(len(texts))
+    explanations: list[Raw | None] = [None] * len(texts)
+    scores[others] = scorer.score([texts[place] for place in others])
+    found = scorer.explain([texts[place] for place in places])
+    scores[places] = found.scores
+    for place, explanation in zip(places, found.explanations, strict=True):
+        explanations[place] = explanation
+    return Explained(scores, explanations)
 
 
 def check(scorer: Scorer) -> Fractions:

@@ -15,7 +15,7 @@ from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from stream_worker.dead_letters import error_headers
-from stream_worker.decoding import Decoded, decode
+from stream_worker.decoding import Decoded, Explain, decode
 from stream_worker.scoring import Answers, Models, answer
 from stream_worker.tallies import INTERVAL_MS, PartitionTally, Row
 
@@ -57,7 +57,11 @@ class Batch:
 
 
 def classify(
-    messages: Sequence[Message], model: LoadedModel, topics: TopicSettings, max_event_bytes: int
+    messages: Sequence[Message],
+    model: LoadedModel,
+    topics: TopicSettings,
+    max_event_bytes: int,
+    explain: Explain = "asked",
 ) -> Batch:
     """Classify a batch with one model, in one go; the worker has its three steps side by side.
 
@@ -66,12 +70,13 @@ def classify(
         model: The model to use for all of them.
         topics: Where the outputs go.
         max_event_bytes: A larger value is a dead letter.
+        explain: Which results get an explanation.
 
     Returns:
         The outputs and counts; each record has exactly one result, one dead letter, or is a
         tombstone.
     """
-    decoded = decode(messages, max_event_bytes)
+    decoded = decode(messages, max_event_bytes, explain)
     return assemble([Piece(decoded, answer(decoded, Models(model)))], topics)
 
 
@@ -123,6 +128,8 @@ class _Assembly:
         now, now_ms, times, rows = self._now, self._now_ms, self._times, self._rows
         results, records, tallies = self._results, self._records, self._tallies
         canaries, scores = answers.canaries, iter(enumerate(answers.scores))
+        # In JSON already, and encoded as they are.
+        explanations: dict[int, Any] = answers.explanations
         for message, content in zip(decoded.messages, decoded.contents, strict=True):
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             # A consumed record has all three; the types allow for records that are yet to be sent.
@@ -170,6 +177,7 @@ class _Assembly:
                     processed_at=now,
                     source=source,
                     created_at=content.created_at,
+                    explanation=explanations.get(number) if explanations else None,
                     canary=version is not None,
                 )
             )
@@ -194,8 +202,11 @@ class _Assembly:
         topics = self._topics
         count = sum(tally.events for tally in self._tallies.values())
         batch = Batch(self._answers, count, min(self._times))
-        # One call for all of them takes a third of the time of one for each.
-        values = events.encode_all(self._results)
+        if any(answers.explanations for answers in self._answers):
+            values = events.encode_long(self._results)
+        else:
+            # One call for all of them takes a third of the time of one for each.
+            values = events.encode_all(self._results)
         for (partition, key, headers), value in zip(self._records, values, strict=True):
             batch.outputs.append(Output(topics.results, partition, key, value, headers))
         batch.outputs += self._letters

@@ -29,15 +29,22 @@ class Champion:
         settings: How often the registry is asked, and the challenger's shares.
         registry: The champion's.
         challenger: The challenger's; None: there is no trial.
+        explains: Whether events may ask for explanations.
 
     Raises:
         ModelError: Neither the registry nor the cache has a usable champion.
     """
 
     def __init__(
-        self, settings: ModelSettings, registry: Registry, challenger: Registry | None = None
+        self,
+        settings: ModelSettings,
+        registry: Registry,
+        challenger: Registry | None = None,
+        *,
+        explains: bool = False,
     ) -> None:
         self._settings = settings
+        self._explains = explains
         self._champion = _Followed("champion", registry)
         self._champion.serve(registry.cached() or registry.load_champion())
         self._challenger = _Followed("challenger", challenger) if challenger else None
@@ -67,6 +74,8 @@ class Champion:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _follow(self) -> None:
+        if self._explains:
+            self._warm_up()
         while not self._stop.wait(self._settings.poll_interval_s):
             try:
                 self.look()
@@ -74,6 +83,16 @@ class Champion:
                 # Whatever it is, the models that serve go on, and so does the looking.
                 metrics.REGISTRY_ERRORS.inc()
                 log.exception("looking for a new model failed")
+
+    def _warm_up(self) -> None:
+        """Compile what explains before an event asks: where it is not on disk yet, it takes long.
+
+        Here and not at the start, so that nobody waits for it.
+        """
+        try:
+            self.models.champion.scorer.explain(["An excellent film."])
+        except Exception as error:  # noqa: BLE001 - then its answers have none, and say so
+            log.warning("the model can't explain", reason=f"{type(error).__name__}: {error}")
 
     def look(self) -> None:
         """Ask the registry once, and take over what is new and passes its checks."""

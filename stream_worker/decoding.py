@@ -1,13 +1,17 @@
 """From records to the texts that a model is to score."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from confluent_kafka import Message
 
 from sentiment import events
 from sentiment.event_errors import EventError
 from sentiment.events import TextEvent
+
+# Which events get an explanation: those that ask for it, all, or none.
+Explain = Literal["asked", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,13 @@ class Decoded:
         messages: The records; in order per partition.
         contents: For each record its event, why it is none, or None for a tombstone.
         texts: Those of the events, in their order.
+        asking: Numbers of the texts that get an explanation.
     """
 
     messages: Sequence[Message]
     contents: list[TextEvent | EventError | None]
     texts: list[str]
+    asking: Collection[int] = ()
 
     def keys(self) -> list[bytes]:
         """For each text what its record is known by: its key, or else the event's id or offset."""
@@ -33,15 +39,19 @@ class Decoded:
         ]
 
 
-def decode(messages: Sequence[Message], max_event_bytes: int) -> Decoded:
+def decode(
+    messages: Sequence[Message], max_event_bytes: int, explain: Explain = "asked"
+) -> Decoded:
     """Read the events of a batch.
 
     Args:
         messages: Records of the events topic, without errors; in order per partition.
         max_event_bytes: A larger value is an error.
+        explain: Which events get an explanation.
     """
     contents: list[TextEvent | EventError | None] = []
     texts: list[str] = []
+    asking: set[int] = set()
     for message in messages:
         value = message.value()
         if value is None:
@@ -55,6 +65,10 @@ def decode(messages: Sequence[Message], max_event_bytes: int) -> Decoded:
             except EventError as error:
                 contents.append(error)
             else:
+                if event.explain:
+                    asking.add(len(texts))
                 contents.append(event)
                 texts.append(event.text)
-    return Decoded(messages, contents, texts)
+    if explain != "asked":
+        return Decoded(messages, contents, texts, range(len(texts) if explain == "always" else 0))
+    return Decoded(messages, contents, texts, asking)

@@ -31,7 +31,8 @@ def run(settings: Settings) -> None:
     model = settings.model
     on_trial = model.canary_share or model.shadow_share
     challenger = Registry(model.replace(uri=model.challenger_uri)) if on_trial else None
-    champion = Champion(model, Registry(model), challenger)
+    explains = settings.worker.explain != "never"
+    champion = Champion(model, Registry(model), challenger, explains=explains)
     worker = Worker(settings, champion)
 
     def stop(number: int, frame: FrameType | None) -> None:

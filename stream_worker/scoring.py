@@ -7,16 +7,24 @@ it scores a share of the other texts for comparison only.
 import random
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Raw
 
+from sentiment import logs
 from sentiment.event_errors import EventError
 from sentiment.registry import LoadedModel, Scorer
+from sentiment.scoring import Fractions, explain_some
 from stream_worker.decoding import Decoded
 from stream_worker.drift.window import Sample
+
+log = logs.get(__name__)
+
+# P(positive) of a text, or why there is none.
+Score = float | EventError
 
 
 class Models(NamedTuple):
@@ -42,6 +50,8 @@ class Answers:
     Attributes:
         models: Which models.
         scores: P(positive) of each text, or why there is none.
+        explanations: Those of the texts that ask for one and whose model has one, in JSON, by the
+            text's number; see `sentiment.scoring.Explained`.
         canaries: Numbers of the texts that the challenger answered for.
         shadows: Of each text that both scored, the champion's score and the challenger's.
         seconds: How long each model took, by its version.
@@ -50,7 +60,8 @@ class Answers:
     """
 
     models: Models
-    scores: list[float | EventError]
+    scores: list[Score]
+    explanations: dict[int, Raw] = field(default_factory=dict)
     canaries: set[int] = field(default_factory=set)
     shadows: list[tuple[float, float]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,19 +77,20 @@ class Answers:
 def answer(decoded: Decoded, models: Models) -> Answers:
     """Score a batch. Any thread may call it."""
     answers = Answers(models, [])
+    texts, asking = decoded.texts, decoded.asking
     if models.challenger is None:
-        answers.scores = _timed(answers, models.champion, decoded.texts)
+        answers.scores = _timed(answers, models.champion, texts, range(len(texts)), asking)
         return answers
     canaries, shadows = _chosen(decoded, models)
     tried = [*canaries, *shadows]
-    texts = decoded.texts
-    theirs = dict(
-        zip(tried, _timed(answers, models.challenger, [texts[i] for i in tried]), strict=True)
+    # Who answers explains: of the shadow, only scores are wanted.
+    theirs = _by_number(
+        answers, models.challenger, texts, tried, set(canaries).intersection(asking)
     )
     # What the challenger has no answer for, the champion answers: a trial costs no event.
     answers.canaries = {i for i in canaries if isinstance(theirs[i], float)}
     rest = [i for i in range(len(texts)) if i not in answers.canaries]
-    ours = dict(zip(rest, _timed(answers, models.champion, [texts[i] for i in rest]), strict=True))
+    ours = _by_number(answers, models.champion, texts, rest, asking)
     answers.scores = [theirs[i] if i in answers.canaries else ours[i] for i in range(len(texts))]
     for i in shadows:
         pair = ours[i], theirs[i]
@@ -104,26 +116,73 @@ def _chosen(decoded: Decoded, models: Models) -> tuple[list[int], list[int]]:
     return canaries, shadows
 
 
-def _timed(answers: Answers, model: LoadedModel, texts: Sequence[str]) -> list[float | EventError]:
+def _by_number(
+    answers: Answers,
+    model: LoadedModel,
+    texts: Sequence[str],
+    numbers: Sequence[int],
+    asking: Collection[int],
+) -> dict[int, Score]:
+    """One model's scores of some of the texts, by their numbers."""
+    some = [texts[number] for number in numbers]
+    return dict(zip(numbers, _timed(answers, model, some, numbers, asking), strict=True))
+
+
+def _timed(
+    answers: Answers,
+    model: LoadedModel,
+    texts: Sequence[str],
+    numbers: Sequence[int],
+    asking: Collection[int],
+) -> list[Score]:
+    """One model's scores of texts with these numbers; the explanations go to the answers."""
     began = time.perf_counter()
-    scores = _score(model.scorer, texts)
+    if asking:
+        scores = _explained(answers, model.scorer, texts, numbers, asking)
+    else:
+        scores = _score(model.scorer, texts)
     answers.seconds[model.version] = time.perf_counter() - began
     answers.texts[model.version] = len(texts)
     return scores
 
 
-def _score(scorer: Scorer, texts: Sequence[str]) -> list[float | EventError]:
+def _explained(
+    answers: Answers,
+    scorer: Scorer,
+    texts: Sequence[str],
+    numbers: Sequence[int],
+    asking: Collection[int],
+) -> list[Score]:
+    places = {place for place, number in enumerate(numbers) if number in asking}
+    try:
+        found = explain_some(scorer, texts, places)
+    except Exception as error:  # noqa: BLE001 - an explanation never costs an answer
+        log.warning("answers without explanations", reason=f"{type(error).__name__}: {error}")
+        return _score(scorer, texts)
+    scores = _numbers(found.scores)
+    for place in places:
+        explanation = found.explanations[place]
+        if explanation is not None and isinstance(scores[place], float):
+            answers.explanations[numbers[place]] = explanation
+    return scores
+
+
+def _score(scorer: Scorer, texts: Sequence[str]) -> list[Score]:
     """Score texts; where the model fails on one, that one alone is a dead letter."""
     if not texts:
         return []
     try:
         scores = scorer.score(texts)
-        answers: list[float | EventError] = scores.tolist()
     except Exception as error:  # noqa: BLE001 - whatever a model raises must not stop the stream
         if len(texts) == 1:
             return [EventError("model_failed", f"the model raised {type(error).__name__}")]
         middle = len(texts) // 2
         return _score(scorer, texts[:middle]) + _score(scorer, texts[middle:])
+    return _numbers(scores)
+
+
+def _numbers(scores: Fractions) -> list[Score]:
+    answers: list[Score] = scores.tolist()
     for number in np.flatnonzero(~np.isfinite(scores)).tolist():
         answers[number] = EventError("model_failed", "the model gave no number")
     return answers

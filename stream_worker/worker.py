@@ -133,7 +133,8 @@ class Worker:
             self._must_rewind = True
             return
         with phase("decode"):
-            decoded = decode(messages, self._settings.worker.max_event_bytes)
+            worker = self._settings.worker
+            decoded = decode(messages, worker.max_event_bytes, worker.explain)
         self._advance(decoded, full=len(messages) == most)
 
     def _advance(self, decoded: Decoded, *, full: bool) -> None:

@@ -3,14 +3,15 @@
 import sys
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from sentiment import events
 from sentiment.event_errors import EventError
-from sentiment.events import Model, TextEvent
+from sentiment.events import Explanation, Model, TextEvent
+from sentiment.scoring import explain_some
 
 if TYPE_CHECKING:
     from sentiment.registry import LoadedModel
@@ -35,6 +36,7 @@ class Row(Struct, omit_defaults=True):
     id: str | None = None
     source: str | None = None
     file: str | None = None
+    explanation: Explanation | None = None
 
 
 class BadRow(Struct, omit_defaults=True):
@@ -52,12 +54,20 @@ class Classifier:
     Args:
         model: Gives the scores.
         skip_bad: Leave bad rows out of the output.
+        explain: Which rows get an explanation, see `WorkerSettings`.
     """
 
-    def __init__(self, model: "LoadedModel", *, skip_bad: bool) -> None:
+    def __init__(
+        self,
+        model: "LoadedModel",
+        *,
+        skip_bad: bool,
+        explain: Literal["asked", "always", "never"] = "asked",
+    ) -> None:
         self._scorer = model.scorer
         self._model = Model(model.name, model.version)
         self._skip_bad = skip_bad
+        self._explain = explain
         # Results on the same terminal are progress enough.
         self._shows_progress = sys.stderr.isatty() and not sys.stdout.isatty()
         self._began = self._shown = time.monotonic()
@@ -82,14 +92,15 @@ class Classifier:
             click.echo(f"{clear}{self.good:,} classified, {self.bad:,} bad", err=True)
 
     def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
-        scores = iter(
-            self._scorer.score([e.text for _, e in batch if isinstance(e, TextEvent)]).tolist()
-        )
+        given = [event for _, event in batch if isinstance(event, TextEvent)]
+        asking = {place for place, event in enumerate(given) if self._is_explained(event)}
+        found = explain_some(self._scorer, [event.text for event in given], asking)
+        answers = zip(found.scores.tolist(), found.explanations, strict=True)
         written = []
         for number, event in batch:
             if isinstance(event, TextEvent):
                 self.good += 1
-                written.append(events.encode(self._row(number, event, next(scores), file)))
+                written.append(events.encode(self._row(number, event, *next(answers), file)))
             else:
                 self._report(f"{label} {number}: {event.code}: {event.message}")
                 if not self._skip_bad:
@@ -98,7 +109,12 @@ class Classifier:
         sys.stdout.buffer.writelines(row + b"\n" for row in written)
         sys.stdout.buffer.flush()
 
-    def _row(self, number: int, event: TextEvent, score: float, file: str | None) -> Row:
+    def _is_explained(self, event: TextEvent) -> bool:
+        return self._explain == "always" or (self._explain == "asked" and event.explain)
+
+    def _row(
+        self, number: int, event: TextEvent, score: float, why: Raw | None, file: str | None
+    ) -> Row:
         positive = score >= 0.5  # noqa: PLR2004 - the decision's threshold
         return Row(
             number,
@@ -109,6 +125,8 @@ class Classifier:
             event.id,
             event.source,
             file,
+            # In JSON already, and encoded as it is.
+            cast("Explanation | None", why),
         )
 
     def _report(self, message: str) -> None:

@@ -71,6 +71,10 @@ def open_model(model: str | None) -> "LoadedModel":
 @click.option(
     "--skip-bad", is_flag=True, help="Leave bad rows out, and don't fail because of them."
 )
+@click.option(
+    "--explain", is_flag=True,
+    help="Say which n-grams moved each score; without it, rows that have `explain` are explained.",
+)  # fmt: skip
 def classify(
     *,
     files: tuple[str, ...],
@@ -78,6 +82,7 @@ def classify(
     text_column: str,
     model: str | None,
     skip_bad: bool,
+    explain: bool,
 ) -> None:
     """Classify JSON Lines (one object with a `text` per line, as on the topic) and Parquet files.
 
@@ -88,6 +93,7 @@ def classify(
     \b
     Examples:
       sentiment classify --text "I loved it" --text "not my thing"
+      sentiment classify --text "not my thing" --explain | jq .explanation
       sentiment classify reviews.jsonl > results.jsonl
       sentiment classify reviews.parquet --text-column review > results.jsonl
       tail -f app.log | sentiment classify --skip-bad | jq -r .sentiment
@@ -97,9 +103,10 @@ def classify(
         raise click.UsageError("Give either FILES or --text.")
     if not texts and not files and sys.stdin.isatty():
         raise click.UsageError("Give FILES, --text, or JSON Lines on standard input.")
-    classifier = Classifier(open_model(model), skip_bad=skip_bad)
-    max_bytes = WorkerSettings().max_event_bytes
-    for rows, file, label in _inputs(files, texts, text_column, max_bytes):
+    worker = WorkerSettings()
+    explained = "always" if explain else worker.explain
+    classifier = Classifier(open_model(model), skip_bad=skip_bad, explain=explained)
+    for rows, file, label in _inputs(files, texts, text_column, worker.max_event_bytes):
         classifier.run(rows, file, label)
     classifier.end()
     if classifier.bad and not skip_bad:

@@ -5,6 +5,8 @@
 - `characters`, `words`, `tokenise`: from bytes to tokens, by the rules of `sentiment.text`
 - `lookup`: from tokens to n-grams
 - `loop`: from bytes to log-odds
+- `explain`, `writing`: from bytes to explanations in JSON; `explainer`: calls them
+- `room`: texts as bytes, and scratch
 - `scorer`: what the rest of the project calls
 - `kept`: compiled models on disk
 - `native`: compiling itself

@@ -43,8 +43,8 @@ def look_up(
         keys: Begins with the tokens' hashes, and has room for all n-grams; uint64.
         entries: As much room for keys of the table; uint64.
         found: Gets the cell of what each n-gram weighs, as often as it stands there; int32.
-        where: Gets in its first row which n-gram each is, counted by length and then by place;
-            shape (2, as many), int32, or no columns: not wanted.
+        where: Gets in its first row which n-gram each is, counted by length and then by place; the
+            second row is room. Shape (2, as many), int32, or no columns: not wanted.
 
     Returns:
         How many were found.
@@ -158,7 +158,7 @@ def distinct(found: Any, hits: int, marks: Any) -> int:
 
 
 @jit
-def count(found: Any, hits: int, counts: Any, seen: Any) -> int:
+def count(found: Any, hits: int, counts: Any, seen: Any, where: Any) -> int:
     """The same, and count how often each stands there.
 
     Args:
@@ -166,10 +166,12 @@ def count(found: Any, hits: int, counts: Any, seen: Any) -> int:
         hits: Same.
         counts: Gets how often each stands there; int32.
         seen: Room for a hash set of them; a power of two, at least four times as many, int32.
+        where: Gets in its second row which of the different ones each is; or has no columns.
 
     Returns:
         The number of different n-grams.
     """
+    with_places = where.shape[1] > 0
     # As small a part as serves, so that it stays in the first cache.
     size = 64
     while size < 4 * hits:
@@ -191,6 +193,8 @@ def count(found: Any, hits: int, counts: Any, seen: Any) -> int:
         found[kept] = cell
         counts[kept] = 0
         counts[other] += 1
+        if with_places:
+            where[1, i] = other
         kept += np.int64(new)
     return kept
 

@@ -176,7 +176,7 @@ def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
             if options[COUNTING] == BINARY:
                 kept = distinct(found, hits, marks)
             else:
-                kept = count(found, hits, counts, seen)
+                kept = count(found, hits, counts, seen, where)
             out[number] = 1.0 / (1.0 + np.exp(-log_odds(found, counts, kept, model)))
         # Between two texts is a line feed.
         begin = end + 1
@@ -213,41 +213,3 @@ def coverage(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
             out[number, 1] = look_up(size, cells, 1, lines, keys, entries, found, where)
         begin = end + 1
     return in_context
-
-
-@jit
-def explain(
-    text: Any, end: int, model: Any, room: Any, parts: Any
-) -> tuple[int, int, float, float]:
-    """Contributions of the known n-grams of one text.
-
-    Args:
-        text: In UTF-8; uint8.
-        end: Where it ends.
-        model: As in `score`.
-        room: As in `score`, with room for spans and places.
-        parts: Gets what the n-gram of each hit adds to the log-odds, as often as it stands there.
-
-    Returns:
-        How many tokens there are, or `IN_CONTEXT`; how many hits; the log-odds; the intercept.
-    """
-    cuts, keys, entries, found, counts, seen, _, spans, where = room
-    cells, rows, options, fractions = model[3], model[4], model[6], model[7]
-    size = tokens(text, 0, end, model, cuts, keys, spans)
-    if size == IN_CONTEXT:
-        return IN_CONTEXT, 0, 0.0, 0.0
-    lines = np.uint64(options[LINES])
-    hits = look_up(size, cells, options[LONGEST], lines, keys, entries, found, where)
-    different = found[:hits].copy()
-    kept = count(different, hits, counts, seen)
-    length = measure(different, counts, kept, model)
-    far = share_long(kept, fractions)
-    order = np.argsort(different[:kept])
-    ordered = different[order]
-    for i in range(hits):
-        times = counts[order[np.searchsorted(ordered, found[i])]]
-        short, long, scale = weights(cells[found[i]], rows, options[PACKED])
-        v = value(times, options[COUNTING], scale) / length
-        parts[i] = v * (1.0 - far) * short + v * far * long
-    intercept = (1.0 - far) * fractions[INTERCEPT_SHORT] + far * fractions[INTERCEPT_LONG]
-    return size, hits, log_odds(different, counts, kept, model), intercept

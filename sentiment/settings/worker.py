@@ -79,6 +79,11 @@ class WorkerSettings(Section):
         65536,
         description="Largest event that is classified, in bytes; larger ones are dead letters.",
     )
+    # As events ask: an explanation is longer than the rest of its result, and often than its text.
+    explain: Literal["asked", "always", "never"] = Field(
+        "asked",
+        description="Which results get an explanation: those whose event has `explain`, all, none.",
+    )
     # A killed worker's open transaction hides later results from readers for as long as this.
     transaction_timeout_s: PositiveFloat = Field(
         10.0,

@@ -156,8 +156,9 @@ class Replay:
         """Publish a batch's results, and commit them with the new mark."""
         results, codes, tombstones = [], Counter[str](), 0
         if records:
+            worker = self._settings.worker
             batch = classify(
-                records, self._model, self._topics, self._settings.worker.max_event_bytes
+                records, self._model, self._topics, worker.max_event_bytes, worker.explain
             )
             results = [out for out in batch.outputs if out.topic == self._topics.results]
             # The live dead letters have these events already: here they are only counted.

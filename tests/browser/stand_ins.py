@@ -8,15 +8,10 @@ import csv
 import io
 import math
 import time
-from functools import cache
 from itertools import count
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Route
-
-from sentiment.artifact import open_model
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.publish import bundled_model
 
 WINDOW_S, WINDOWS = 10, 60
 
@@ -67,7 +62,6 @@ class StandIns:
             route.fulfill(response=answer)
             return
         result = answer.json()
-        result.setdefault("explanation", explanation(self._texts[result["id"]]))
         result["canary"] = self.challenger
         self._labels[result["id"]] = result["sentiment"]
         route.fulfill(response=answer, json=result)
@@ -120,28 +114,6 @@ def _posted(route: Route) -> dict[str, Any]:
     document = route.request.post_data_json
     assert isinstance(document, dict)
     return document
-
-
-@cache
-def _scorer() -> CompiledScorer:
-    scorer = open_model(bundled_model())
-    assert isinstance(scorer, CompiledScorer)
-    return scorer
-
-
-def explanation(text: str) -> dict[str, Any]:
-    """What the bundled model says of a text, as a result tells it."""
-    found = _scorer().explain(text)
-    parts = sorted(
-        (begin, end, part.log_odds / len(part.spans))
-        for part in found.contributions
-        for begin, end in part.spans
-    )
-    return {
-        "log_odds": found.log_odds,
-        "intercept": found.intercept,
-        "parts": [[weight, begin, end] for begin, end, weight in parts],
-    }
 
 
 def trends() -> dict[str, Any]:

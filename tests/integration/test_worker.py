@@ -1,6 +1,7 @@
 """Claims about a worker on a real Kafka with a real registry."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -36,6 +37,39 @@ def test_events_become_results_in_order(settings: Settings, start_worker: StartW
         assert offsets == sorted(offsets)
     assert {tuple(events.headers_of(record)) for record in records} == {(("traceparent", b"00-1"),)}
     assert {record.key() for record in records} == {b"k"}
+
+
+def test_explanations_come_to_those_who_ask(settings: Settings, start_worker: StartWorker) -> None:
+    """Through a real worker: the parts of an explanation add up to its result's own score."""
+    start_worker()
+    texts = ["I loved it \U0001f600, a wonderful film", "not good \u0130 dull", "wonderful " * 6000]
+    values = [
+        json.dumps({"id": str(i), "text": texts[i % 3], "explain": i % 2 == 0}).encode()
+        for i in range(300)
+    ]
+    send(settings, values)
+    found = read_results(settings, len(values))
+    assert len(found) == len(values)
+    for result in found:
+        number, explanation = int(result.id), result.explanation
+        assert (explanation is not None) == (number % 2 == 0)
+        if explanation:
+            assert explanation.parts
+            total = explanation.intercept + explanation.rest
+            total += sum(part.contribution for part in explanation.parts)
+            assert total == pytest.approx(explanation.log_odds, abs=1e-6)
+            assert 1 / (1 + math.exp(-total)) == pytest.approx(result.score, abs=1e-6)
+            assert all(0 <= p.begin < p.end <= len(texts[number % 3]) for p in explanation.parts)
+
+
+def test_a_worker_may_explain_all(settings: Settings, start_worker: StartWorker) -> None:
+    """WORKER_EXPLAIN=always explains what doesn't ask."""
+    start_worker(WORKER_EXPLAIN="always")
+    send(settings, [b'{"text": "a wonderful film"}'])
+    [result] = read_results(settings, 1)
+    assert result.explanation
+    places = [(part.begin, part.end) for part in result.explanation.parts]
+    assert {(0, 1), (2, 11), (12, 16), (0, 11), (2, 16)} <= set(places)
 
 
 def text(value: str | bytes | None) -> str:

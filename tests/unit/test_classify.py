@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import random
 import subprocess
 import sys
@@ -187,3 +188,22 @@ def test_lines_are_whole_however_they_arrive(lines: list[bytes], sizes: list[int
     assert len(found) == len(expected)
     for line, whole in zip(found, expected, strict=True):
         assert line == whole if len(whole) <= 10 else len(line) > 10
+
+
+def test_explains_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--explain` explains all; rows may ask by themselves; scores are the same either way."""
+    lines = b'{"text":"I loved it","explain":true}\nnope\n{"text":"not \xf0\x9f\x91\x8d good"}\n'
+    texts = {1: "I loved it", 3: "not \U0001f44d good"}
+    asked, every = rows(run(lines=lines).out), rows(run("--explain", lines=lines).out)
+    assert ["explanation" in row for row in asked] == [True, False, False]
+    assert ["explanation" in row for row in every] == [True, False, True]
+    assert [row.get("score") for row in asked] == [row.get("score") for row in every]
+    for row in (every[0], every[2]):
+        found = row["explanation"]
+        total = found["intercept"] + sum(contribution for contribution, _, _ in found["parts"])
+        assert total == pytest.approx(found["log_odds"], abs=1e-6)
+        assert 1 / (1 + math.exp(-found["log_odds"])) == pytest.approx(row["score"], abs=1e-9)
+        text = texts[row["line"]]
+        assert all(text[begin:end].strip() for _, begin, end in found["parts"])
+    monkeypatch.setenv("WORKER_EXPLAIN", "never")
+    assert "explanation" not in rows(run(lines=lines).out)[0]

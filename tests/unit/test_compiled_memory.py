@@ -9,7 +9,7 @@ from pathlib import Path
 # all, and a long word; each as the only text, as the first and as the last of a batch.
 CHECKED = """
 from sentiment.artifact import open_model
-from sentiment.compiled.scorer import ROOM_BYTES
+from sentiment.compiled.room import ROOM_BYTES
 from sentiment.publish import bundled_model
 scorer = open_model(bundled_model())
 full = ROOM_BYTES // 2
@@ -18,7 +18,7 @@ texts = ["", "!", "a " * full, ".," * full, "x" * ROOM_BYTES, "\\U0001f600" * (f
 for text in texts:
     scores = scorer.score([text]), scorer.score([text, "good", text])[::2]
     assert scores[0] == scores[1][0] == scores[1][1], text[:20]
-    scorer.explain(text)
+    scorer.explain([text])
 print(scorer.kind, scorer.score(["a good film"])[0])
 """
 

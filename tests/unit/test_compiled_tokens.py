@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from sentiment.compiled import build, linear, scorer
+from sentiment.compiled import build, linear
 from sentiment.compiled.characters import CONTEXTUAL, characters
+from sentiment.compiled.room import new_room, padded
 from sentiment.compiled.table import Table
 from sentiment.compiled.tokenise import (
     NEGATOR,
@@ -52,8 +53,8 @@ def native(
     encoded: bytes, rules: int = OURS, *, lowers: bool = True
 ) -> tuple[list[int], list[bytes]]:
     """What the loop finds in a text: hashes, and the bytes that each stands for."""
-    room = scorer.new_room(len(encoded) + 1, 1, 1, explains=True)
-    data = scorer.padded([encoded])
+    room = new_room(len(encoded) + 1, 1, 1, explains=True)
+    data = padded([encoded])
     made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
     if rules == OURS:
         count = our_tokens(
@@ -113,7 +114,7 @@ def test_bad_bytes_are_what_python_replaces_them_by(encoded: bytes) -> None:
     text = encoded.decode("utf-8", "replace")
     if set(CONTEXTUAL).isdisjoint(text) and b"\xed" not in encoded:
         assert native(encoded)[0] == hashed(tokens(text))
-    data, at, codes = scorer.padded([encoded]), 0, []
+    data, at, codes = padded([encoded]), 0, []
     while at < len(encoded):
         code, size = decode(data, at, len(encoded))
         codes.append(code)
