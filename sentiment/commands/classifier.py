@@ -11,7 +11,6 @@ from msgspec import Raw, Struct
 from sentiment import events
 from sentiment.event_errors import EventError
 from sentiment.events import Explanation, Model, TextEvent
-from sentiment.scoring import explain_some
 
 if TYPE_CHECKING:
     from sentiment.registry import LoadedModel
@@ -94,6 +93,8 @@ class Classifier:
     def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
         given = [event for _, event in batch if isinstance(event, TextEvent)]
         asking = {place for place, event in enumerate(given) if self._is_explained(event)}
+        from sentiment.scoring import explain_some
+
         found = explain_some(self._scorer, [event.text for event in given], asking)
         answers = zip(found.scores.tolist(), found.explanations, strict=True)
         written = []

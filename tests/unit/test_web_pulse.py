@@ -57,4 +57,4 @@ def test_models_are_bounded() -> None:
     pulse.saw([result(version=str(number)) for number in range(MODELS + 3)])
     models = pulse.status()["models"]
     assert isinstance(models, list)
-    assert [model["version"] for model in models] == [str(n) for n in range(3, MODELS + 3)]
+    assert [model.version for model in models] == [str(n) for n in range(3, MODELS + 3)]

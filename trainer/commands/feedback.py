@@ -21,7 +21,12 @@ def feedback() -> None:
     """People's labels on results: as training texts, and what they say of each model.
 
     The last label of each event counts.
-    """
+
+    \b
+    Examples:
+      sentiment feedback accuracy
+      sentiment feedback export data/source/feedback.jsonl
+    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
 
 
 @feedback.command()
