@@ -91,10 +91,10 @@ class Classifier:
             click.echo(f"{clear}{self.good:,} classified, {self.bad:,} bad", err=True)
 
     def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
-        given = [event for _, event in batch if isinstance(event, TextEvent)]
-        asking = {place for place, event in enumerate(given) if self._is_explained(event)}
         from sentiment.scoring import explain_some
 
+        given = [event for _, event in batch if isinstance(event, TextEvent)]
+        asking = {place for place, event in enumerate(given) if self._is_explained(event)}
         found = explain_some(self._scorer, [event.text for event in given], asking)
         answers = zip(found.scores.tolist(), found.explanations, strict=True)
         written = []
