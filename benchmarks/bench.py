@@ -4,7 +4,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +52,12 @@ class Bench:
         """A name that nothing had before: a group, a topic, a folder."""
         return f"{what}-{uuid.uuid4().hex[:8]}"
 
-    def topic(self, what: str) -> str:
-        """A topic of its own for one candidate."""
+    def topic(self, what: str, config: Mapping[str, str] | None = None) -> str:
+        """A topic of its own for one candidate, with settings of its own."""
         name = self.name(what)
         # Kept by a name: a client that is let go of takes its open calls with it.
         admin = kafka.new_admin(self.settings.kafka)
-        new = NewTopic(name, self.settings.topics.partitions, 1)
+        new = NewTopic(name, self.settings.topics.partitions, 1, config=dict(config or {}))
         for future in admin.create_topics([new]).values():
             future.result(timeout=30)
         return name

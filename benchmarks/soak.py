@@ -27,6 +27,8 @@ BACKLOG = 200_000
 FULL_RATE_S = 30.0
 # A sample costs the worker nothing and a percent of a core here; an hour has 720 of them.
 SAMPLE_S = 5.0
+# An hour at a high rate is more than a disk may have: what was read is not kept.
+BOUNDED = {"retention.bytes": str(256 << 20), "segment.bytes": str(128 << 20)}
 # How often events are sent: a hundredth of a second of them at a time is an even stream.
 TICK_S = 0.01
 
@@ -70,12 +72,12 @@ def _full_rate(place: Bench, texts: Sequence[str]) -> float:
 
 
 def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> list[Sample]:
-    topic, group = place.topic("events"), place.name("soak")
+    topic, group = place.topic("events", BOUNDED), place.name("soak")
     sender = Sender(place, Backlog("soak", topic, 0), texts, rate)
     samples: list[Sample] = []
     with (
         place.progress(topic, group) as done,
-        place.worker(topic, group, place.topic("results")) as process,
+        place.worker(topic, group, place.topic("results", BOUNDED)) as process,
         closing(sender),
     ):
         sender.start()
