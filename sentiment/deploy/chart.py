@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from sentiment import settings
 from sentiment.settings import Section
 
-# Set by the chart itself from values of its own: whatever they were set to would be one thing in the
-# app and another in ports, probes, volumes or rights.
+# Set by the chart itself from values of its own: set otherwise, they would be one thing in the app
+# and another in ports, probes, volumes or rights.
 OWN = frozenset(
     {
         *(f"KAFKA_{name}" for name in ("BOOTSTRAP_SERVERS", "SECURITY_PROTOCOL", "SASL_MECHANISM")),

@@ -1,8 +1,8 @@
 """IAM policies for the parts on Amazon MSK, and the ACLs of the one that can't use IAM.
 
 What a right of Kafka is called in IAM:
-<https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html>. `envsubst` fills in region,
-account and cluster.
+<https://docs.aws.amazon.com/msk/latest/developerguide/kafka-actions.html>. `envsubst` fills in
+region, account and cluster.
 """
 
 import json
@@ -28,8 +28,8 @@ ACTIONS: dict[tuple[str, str], tuple[str, ...]] = {
 ACLS_HEAD = """\
 #!/bin/sh
 # The rights of the trends, whose client has no IAM: a user by SCRAM, and ACLs on the brokers.
-# Generated: python -m sentiment.deploy. Run with Apache Kafka's tools by an identity that may alter the
-# cluster; BOOTSTRAP is the IAM listener, admin.properties that of docs/deploy-eks.md.
+# Generated: python -m sentiment.deploy. Run with Apache Kafka's tools by an identity that may alter
+# the cluster; BOOTSTRAP is the IAM listener, admin.properties that of docs/deploy-eks.md.
 set -eu
 """
 ACL = """\

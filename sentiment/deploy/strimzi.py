@@ -5,7 +5,7 @@ from sentiment.deploy.grants import Grant
 
 HEAD = """\
 # A user for each part, with the rights of `sentiment.rights` and no others.
-# Generated: python -m sentiment.deploy. Strimzi keeps each password in a Secret named after the user.
+# Generated: python -m sentiment.deploy. Strimzi keeps a password in a Secret named like the user.
 """
 USER = """\
 ---

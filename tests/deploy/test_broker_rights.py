@@ -1,4 +1,4 @@
-"""Claims about rights on brokers: the deployment grants those of `sentiment.rights` and no others."""
+"""Claims about rights on brokers: those of `sentiment.rights` are granted, and no others."""
 
 import fnmatch
 import json

@@ -14,8 +14,7 @@ def test_a_worker_is_never_killed_before_its_own_deadline(name: str) -> None:
     """SIGKILL comes later than the time that the worker gives its open batch."""
     worker = charts.pod_of(objects(name), "worker")
     own = float(
-        environment(worker).get("WORKER_SHUTDOWN_TIMEOUT_S")
-        or WorkerSettings().shutdown_timeout_s
+        environment(worker).get("WORKER_SHUTDOWN_TIMEOUT_S") or WorkerSettings().shutdown_timeout_s
     )
     assert worker["spec"]["terminationGracePeriodSeconds"] >= own + 5
 
@@ -38,9 +37,7 @@ def test_the_page_goes_only_when_nobody_is_sent_to_it(name: str) -> None:
     assert wait >= 5
     assert spec["terminationGracePeriodSeconds"] > wait + GRACE_S + KEEPALIVE_S
     (page,) = (
-        m
-        for m in of_kind(objects(name), "Deployment")
-        if m["metadata"]["name"].endswith("-web")
+        m for m in of_kind(objects(name), "Deployment") if m["metadata"]["name"].endswith("-web")
     )
     assert page["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
 

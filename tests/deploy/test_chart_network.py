@@ -23,7 +23,9 @@ def rules(manifests: list[Manifest], labels: dict[str, str], direction: str) -> 
 
 def to_anywhere(allowed: list[Rule]) -> set[int]:
     """The ports that are open to or from everywhere."""
-    return {p["port"] for rule in allowed if not {"to", "from"} & rule.keys() for p in rule["ports"]}
+    return {
+        p["port"] for rule in allowed if not {"to", "from"} & rule.keys() for p in rule["ports"]
+    }
 
 
 def between(allowed: list[Rule], labels: dict[str, str]) -> set[int]:
@@ -75,7 +77,7 @@ def test_the_page_is_open_and_the_others_are_not(name: str) -> None:
 
 @guarded
 def test_the_test_reaches_the_page_and_only_the_page(name: str) -> None:
-    """`helm test` speaks with the page through its Service, and with no broker of its own accord."""
+    """`helm test` speaks with the page through its Service, and with no broker."""
     manifests = objects(name)
     test = charts.pod_of(manifests, "test")
     page = charts.pod_of(manifests, "web")["metadata"]["labels"]

@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, files, helm, objects, of_kind, pods
@@ -67,9 +68,7 @@ def test_ports_by_name_are_ports_of_the_pods(name: str) -> None:
 
 def test_the_pages_address_is_the_one_that_it_always_had() -> None:
     """A load balancer on port 5000 by the name that bookmarks and scripts know."""
-    service = next(
-        m for m in objects("eks") if m["metadata"]["name"] == "flask-app-service"
-    )
+    service = next(m for m in objects("eks") if m["metadata"]["name"] == "flask-app-service")
     assert service["kind"] == "Service"
     assert service["spec"]["type"] == "LoadBalancer"
     assert [port["port"] for port in service["spec"]["ports"]] == [5000]
@@ -79,7 +78,7 @@ def test_the_pages_address_is_the_one_that_it_always_had() -> None:
 def test_rules_and_dashboards_are_those_of_the_project(name: str) -> None:
     """The cluster gets `observability/` word for word."""
     folder = charts.ROOT / "observability"
-    rules = charts.yaml.safe_load((folder / "rules.yml").read_text())
+    rules = yaml.safe_load((folder / "rules.yml").read_text())
     assert [m["spec"] for m in of_kind(objects(name), "PrometheusRule")] == [rules]
     shown = {
         file: json.loads(text)

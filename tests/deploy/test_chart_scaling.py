@@ -1,6 +1,7 @@
 """Claims about how many workers there are."""
 
 import pytest
+import yaml
 
 from sentiment.settings import TopicSettings, WorkerSettings
 from tests.deploy import charts
@@ -28,7 +29,7 @@ def test_keda_where_the_cluster_has_it_and_an_hpa_where_not() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scaler_and_a_fixed_number_never_fight(name: str) -> None:
-    """`replicas` is there exactly where nothing else decides it, and the scaler means the workers."""
+    """`replicas` is there exactly where nothing else decides it; a scaler means the workers."""
     (workers,) = of_kind(objects(name), "StatefulSet")
     scalers = of_kind(objects(name), "ScaledObject", "HorizontalPodAutoscaler")
     assert ("replicas" in workers["spec"]) == (not scalers)
@@ -85,7 +86,7 @@ def test_keda_comes_in_as_the_brokers_ask(name: str) -> None:
     own = reference["authenticationRef"]["name"]
     for file in ("authentication.yaml", "authentication-msk.yaml"):
         text = (charts.ROOT / "k8s" / "keda" / file).read_text()
-        documents = list(charts.yaml.safe_load_all(text))
+        documents = list(yaml.safe_load_all(text))
         assert documents[-1]["metadata"]["name"] == own
 
 

@@ -1,6 +1,11 @@
 """Claims about values: wrong ones are refused with a sentence, right ones arrive as they were."""
 
+import shutil
+import textwrap
+from pathlib import Path
+
 import pytest
+import yaml
 
 from sentiment import topics
 from sentiment.deploy import __main__ as generated, chart
@@ -75,13 +80,16 @@ def test_a_value_without_a_reason_is_refused() -> None:
     """The table can't be made of a value that no comment explains."""
     with pytest.raises(ValueError, match=r"image\.tag has no comment"):
         chart.values_table('image:\n  # Where.\n  registry: ""\n  tag: ""\n')
-    assert "| `a.b` | `1` | Why. And how. |" in chart.values_table("a:\n  # Why.\n  # And how.\n  b: 1\n")
+    assert "| `a.b` | `1` | Why. And how. |" in chart.values_table(
+        "a:\n  # Why.\n  # And how.\n  b: 1\n"
+    )
 
 
-def test_numbers_and_truths_arrive_as_the_apps_read_them() -> None:
-    """A large number doesn't become 1.048576e+06 on its way through Helm."""
-    given = ("--set", "web.settings.WEB_MAX_REQUEST_BYTES=1048576")
-    page = charts.pod_of(render(*given), "web")
+def test_numbers_arrive_as_the_apps_read_them(tmp_path: Path) -> None:
+    """A large number of a file doesn't become 1.048576e+06 on its way through Helm."""
+    file = tmp_path / "values.yaml"
+    file.write_text("web: {settings: {WEB_MAX_REQUEST_BYTES: 1048576}}")
+    page = charts.pod_of(render("--values", str(file)), "web")
     assert environment(page)["WEB_MAX_REQUEST_BYTES"] == "1048576"
 
 
@@ -103,9 +111,34 @@ def test_strimzis_topics_are_those_of_the_command(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_hook_waits_for_no_secret_that_comes_after_it() -> None:
-    """The topics' job is a hook, but an ordinary one of each revision where the chart makes Secrets."""
+    """The topics' job is a hook, but an ordinary one where the chart makes Secrets."""
     (hook,) = of_kind(charts.objects(""), "Job")
     assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     (ordinary,) = of_kind(charts.objects("eks-msk"), "Job")
     assert "annotations" not in ordinary["metadata"]
     assert ordinary["metadata"]["name"].endswith("-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", ["until it has an address", "2 to 12 of them, 12 partitions", "No alerts"]),
+        ("minimal", ["a fixed number, 1 of them"]),
+        ("local", ["port-forward service/flask-app-service 5000:5000"]),
+        ("eks", ["by consumer lag (KEDA), 2 to 12", "topics.create=strimzi"]),
+    ],
+)
+def test_the_notes_say_what_to_do_next(name: str, said: list[str], tmp_path: Path) -> None:
+    """After an install a person reads where the page is, how to try it and where to look."""
+    # Helm shows notes only where it has a cluster; as an object's text they are rendered the same.
+    copy = shutil.copytree(charts.CHART, tmp_path / "chart")
+    notes = (copy / "templates" / "NOTES.txt").read_text()
+    head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata:\n  notes: |\n"
+    (copy / "templates" / "notes.yaml").write_text(head + textwrap.indent(notes, "    "))
+    only = ("--show-only", "templates/notes.yaml", "--namespace", charts.NAMESPACE)
+    done = charts.helm("template", charts.RELEASE, str(copy), *charts.files(name), *only)
+    assert done.returncode == 0, done.stderr
+    text = yaml.safe_load(done.stdout)["data"]["notes"]
+    assert "helm -n sentiment test sentiment-stream --logs" in text
+    assert all(part in text for part in said)
+    assert "{{" not in text

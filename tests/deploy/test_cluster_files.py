@@ -43,7 +43,7 @@ def test_every_manifest_would_be_taken(path: Path) -> None:
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_every_policy_is_narrow(path: Path) -> None:
-    """Policies are JSON, allow no star as an action, and a star as a resource where IAM has no other."""
+    """Policies are JSON, without a star but for the one resource that IAM has no other for."""
     policy: dict[str, Any] = json.loads(path.read_text())
     for statement in policy.get("Statement", []):
         actions = statement["Action"]
@@ -105,7 +105,7 @@ def test_the_chart_speaks_with_strimzis_cluster() -> None:
 
 @pytest.mark.parametrize("file", ["strimzi/kafka.yaml", "strimzi/kafka-start.yaml"])
 def test_kafka_keeps_what_it_acknowledged(file: str) -> None:
-    """Replication fits the nodes: one may be away where there are three, and it is never all of them."""
+    """Replication fits the nodes, and one of three may be away."""
     nodes = of(file, "KafkaNodePool")["spec"]["replicas"]
     config = of(file, "Kafka")["spec"]["kafka"]["config"]
     for topic in ("default", "offsets.topic", "transaction.state.log"):
@@ -115,7 +115,7 @@ def test_kafka_keeps_what_it_acknowledged(file: str) -> None:
 
 
 def test_brokers_find_their_nodes() -> None:
-    """Kafka's pods tolerate and choose the node groups that were made for them, one for each zone."""
+    """Kafka's pods tolerate and choose the node groups made for them, one for each zone."""
     pool = of("strimzi/kafka.yaml", "KafkaNodePool")["spec"]
     groups = of("eksctl/production.yaml", "ClusterConfig")["managedNodeGroups"]
     own = [g for g in groups if g.get("labels", {}).get("sentiment/role") == "kafka"]
