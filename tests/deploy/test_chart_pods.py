@@ -32,9 +32,7 @@ OTHERS = {
 ASKED = ("/metrics", "/livez", "/readyz", "/healthz")
 HOSTS = {"worker": "WORKER_HTTP_HOST", "web": "WEB_HOST", "trends": "TRENDS_HTTP_HOST"}
 PORTS = {"worker": "WORKER_HTTP_PORT", "web": "WEB_PORT", "trends": "TRENDS_HTTP_PORT"}
-every_pod = pytest.mark.parametrize(
-    ("name", "part", "pod"), [(n, part, pod) for n in NAMES for part, pod in pods(objects(n))]
-)
+every_set = pytest.mark.parametrize("name", NAMES)
 
 
 def in_folder(pod: Manifest, folder: Path) -> dict[str, str]:
@@ -53,89 +51,88 @@ def in_folder(pod: Manifest, folder: Path) -> dict[str, str]:
     return {k: f"{folder}{v}" if k in moved else v for k, v in variables.items()}
 
 
-@every_pod
-def test_every_variable_is_one_that_the_programs_know(name: str, part: str, pod: Manifest) -> None:
+@every_set
+def test_every_variable_is_one_that_the_programs_know(name: str) -> None:
     """Nothing is set that nobody reads, and no secret is a variable."""
-    del name, part
-    named = environment(pod).keys()
-    assert named - OTHERS <= set(chart.names())
-    assert not named & set(chart.names(secret=True))
+    for _, pod in pods(objects(name)):
+        named = environment(pod).keys()
+        assert named - OTHERS <= set(chart.names())
+        assert not named & set(chart.names(secret=True))
 
 
-@every_pod
+@every_set
 def test_the_settings_accept_what_a_pod_is_given(
-    name: str, part: str, pod: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The typed settings read the pod's environment and Secrets without a complaint."""
-    if part == "test":
-        return
-    for variable, value in in_folder(pod, tmp_path).items():
-        monkeypatch.setenv(variable, value)
-    for section in (getattr(settings, each) for each in settings.__all__):
-        if issubclass(section, Section):
-            section()
-    kafka = KafkaSettings()
-    assert kafka.bootstrap_servers != "127.0.0.1:9092"
-    if name == "eks":
-        assert kafka.sasl_password.get_secret_value() == "password"
-        assert kafka.sasl_username.startswith("sentiment-")
+    sections = [getattr(settings, each) for each in settings.__all__]
+    for number, (part, pod) in enumerate(pods(objects(name))):
+        if part == "test":
+            continue
+        with monkeypatch.context() as patch:
+            for variable, value in in_folder(pod, tmp_path / str(number)).items():
+                patch.setenv(variable, value)
+            made = [s() for s in sections if issubclass(s, Section)]
+        (kafka,) = (section for section in made if isinstance(section, KafkaSettings))
+        assert kafka.bootstrap_servers != "127.0.0.1:9092"
+        if name == "eks":
+            assert kafka.sasl_password.get_secret_value() == "password"
+            assert kafka.sasl_username.startswith("sentiment-")
 
 
-@every_pod
-def test_a_pod_listens_where_it_is_looked_for(name: str, part: str, pod: Manifest) -> None:
+@every_set
+def test_a_pod_listens_where_it_is_looked_for(name: str) -> None:
     """Apps with a port listen on every address, on the port that the container names."""
-    del name
-    if part in PORTS:
-        variables = environment(pod)
+    for part, setting in PORTS.items():
+        pod = charts.pod_of(objects(name), part)
         (port,) = pod["spec"]["containers"][0]["ports"]
-        assert variables[HOSTS[part]] == "0.0.0.0"  # noqa: S104 - a pod's own addresses
-        assert variables[PORTS[part]] == str(port["containerPort"])
+        assert environment(pod)[HOSTS[part]] == "0.0.0.0"  # noqa: S104 - a pod's own addresses
+        assert environment(pod)[setting] == str(port["containerPort"])
 
 
-@every_pod
-def test_a_pods_command_is_one_of_the_projects(name: str, part: str, pod: Manifest) -> None:
+@every_set
+def test_a_pods_program_is_one_of_the_projects(name: str) -> None:
     """What is started exists; the image's entry point, which passes signals on, is left alone."""
-    del name
-    container = pod["spec"]["containers"][0]
-    assert "command" not in container
-    program, *arguments = container["args"]
-    if part == "test":
-        assert program == "python"
-        compile(arguments[-1], "one-text", "exec")
-        return
-    scripts = tomllib.loads((charts.ROOT / "pyproject.toml").read_text())["project"]
-    assert program in scripts["scripts"]
-    assert arguments[0] in scripts["entry-points"]["sentiment.commands"]
+    project = tomllib.loads((charts.ROOT / "pyproject.toml").read_text())["project"]
+    for part, pod in pods(objects(name)):
+        container = pod["spec"]["containers"][0]
+        assert "command" not in container
+        program, *arguments = container["args"]
+        if part == "test":
+            assert program == "python"
+            compile(arguments[-1], "one-text", "exec")
+        else:
+            assert program in project["scripts"]
+            assert arguments[0] in project["entry-points"]["sentiment.commands"]
 
 
-@every_pod
-def test_a_pod_is_restricted(name: str, part: str, pod: Manifest) -> None:
+@every_set
+def test_a_pod_is_restricted(name: str) -> None:
     """Pods meet the restricted profile, write nowhere but in volumes, and ask no API server."""
-    del name, part
-    spec = pod["spec"]
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] > 0
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert spec["automountServiceAccountToken"] is False
-    for container in spec["containers"]:
+    for _, pod in pods(objects(name)):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        assert all("hostPath" not in volume for volume in spec.get("volumes", []))
+        (container,) = spec["containers"]
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
         assert context["readOnlyRootFilesystem"] is True
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
         assert "memory" in container["resources"]["limits"]
-    assert all("hostPath" not in volume for volume in spec.get("volumes", []))
 
 
-@every_pod
-def test_no_image_is_a_moving_target(name: str, part: str, pod: Manifest) -> None:
-    """Each image has a tag, and it isn't `latest`."""
-    del name
-    image = pod["spec"]["containers"][0]["image"]
-    assert re.search(r":[^/:]+$", image)
-    assert not image.endswith(":latest")
-    app = {"topics": "worker", "test": "web"}.get(part, part)
-    assert f"sentiment-{app}:" in image
+@every_set
+def test_no_image_is_a_moving_target(name: str) -> None:
+    """Each image has a tag, and it isn't `latest`; each part has its own image."""
+    for part, pod in pods(objects(name)):
+        image = pod["spec"]["containers"][0]["image"]
+        app = {"topics": "worker", "test": "web"}.get(part, part)
+        assert re.search(rf"sentiment-{app}:[^/:]+$", image)
+        assert not image.endswith(":latest")
 
 
 def test_where_the_apps_write_is_a_volume() -> None:

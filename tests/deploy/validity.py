@@ -12,7 +12,11 @@ from tests.deploy.charts import Manifest
 # The oldest and newest that EKS and the operators of `k8s/` support, and one between.
 VERSIONS = ("1.33", "1.35", "1.37")
 # Our own, reduced: the fields that we use, as the operators' definitions have them.
-CUSTOM: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "custom.yaml").read_text())
+CUSTOM: dict[str, Any] = {
+    name: schema
+    for file in (Path(__file__).parent / "schemas").glob("*.yaml")
+    for name, schema in yaml.safe_load(file.read_text()).items()
+}
 
 
 def problems(manifest: Manifest) -> list[str]:
