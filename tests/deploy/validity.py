@@ -1,5 +1,7 @@
 """Whether Kubernetes and its operators would take an object."""
 
+import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,14 @@ def problems(manifest: Manifest) -> list[str]:
             body.pop("metadata")
         found = jsonschema.Draft202012Validator(schema).iter_errors(body)
         return [f"{kind}: {error.json_path}: {error.message}" for error in found]
-    return [problem for version in VERSIONS for problem in _of_kubernetes(manifest, version)]
+    text = json.dumps(manifest)
+    return [problem for version in VERSIONS for problem in _of_kubernetes(text, version)]
 
 
-def _of_kubernetes(manifest: Manifest, version: str) -> list[str]:
+@functools.cache
+def _of_kubernetes(text: str, version: str) -> list[str]:
+    """Most objects are the same in each set of values, and are looked at once."""
+    manifest = json.loads(text)
     try:
         kubernetes_validate.validate(manifest, version, strict=True)
     except kubernetes_validate.SchemaNotFoundError:
