@@ -18,6 +18,7 @@ from sentiment.settings import (
     OperatorsSettings,
     Section,
     TopicSettings,
+    TrendsSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -28,6 +29,7 @@ SECTIONS: tuple[type[Section], ...] = (
     TopicSettings,
     ModelSettings,
     WorkerSettings,
+    TrendsSettings,
     WebSettings,
     OperatorsSettings,
     LocalSettings,

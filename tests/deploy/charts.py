@@ -1,0 +1,81 @@
+"""What the chart's tests share: the chart as Helm renders it, and a way through what comes out."""
+
+import functools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "sentiment-stream"
+# Helm itself, from its wheel or the machine.
+HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.which("helm")
+RELEASE, NAMESPACE = "sentiment-stream", "sentiment"
+# What a values file is put on top of.
+BASE = {"eks-msk": "eks", "eks-start": "eks"}
+NAMES = ("", *sorted(path.stem.removeprefix("values-") for path in CHART.glob("values-*.yaml")))
+CUSTOM = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1", "external-secrets.io/v1")
+
+Manifest = dict[str, Any]
+
+
+def files(name: str) -> list[str]:
+    """The options that give a set of values to Helm; an empty name: the defaults."""
+    layers = [*([BASE[name]] if name in BASE else []), *([name] if name else [])]
+    return [part for layer in layers for part in ("--values", f"{CHART}/values-{layer}.yaml")]
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What Helm says."""
+    command = [str(HELM), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def template(*options: str) -> subprocess.CompletedProcess[str]:
+    """The chart rendered with the options, or Helm's refusal."""
+    return helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, *options)
+
+
+@functools.cache
+def render(*options: str) -> list[Manifest]:
+    """The objects that the options make of the chart."""
+    done = template(*options)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+@functools.cache
+def objects(name: str) -> list[Manifest]:
+    """The objects of a set of values, in a cluster that has all the operators."""
+    return render(*files(name), *(f"--api-versions={version}" for version in CUSTOM))
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    """Those of some kinds."""
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """The part and the pod (metadata and spec) of everything that makes pods."""
+    for manifest in manifests:
+        if manifest["kind"] == "Pod":
+            pod = manifest
+        elif manifest["kind"] in {"Deployment", "StatefulSet", "Job"}:
+            pod = manifest["spec"]["template"]
+        else:
+            continue
+        yield pod["metadata"]["labels"]["app.kubernetes.io/component"], pod
+
+
+def pod_of(manifests: list[Manifest], part: str) -> Manifest:
+    """The pod of one part; its container is the first."""
+    return next(pod for name, pod in pods(manifests) if name == part)
+
+
+def environment(pod: Manifest) -> dict[str, str | None]:
+    """The variables of a pod's container; None where the value comes from elsewhere."""
+    return {v["name"]: v.get("value") for v in pod["spec"]["containers"][0].get("env", [])}
