@@ -51,6 +51,7 @@ lint: $(VENV)/.dev ## Style, types, architecture, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m sentiment.schemas --check
 	$(BIN)/python -m sentiment.reference --check
+	$(BIN)/python -m observability.grafana --check
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 	$(BIN)/ruff check --fix .
@@ -76,6 +77,7 @@ train: $(VENV)/.dev ## From texts to a registered model: make train DATA=FOLDER 
 docs: $(VENV)/.dev ## Write the generated documents anew
 	$(BIN)/python -m sentiment.schemas
 	$(BIN)/python -m sentiment.reference
+	$(BIN)/python -m observability.grafana
 
 lock: ## Resolve the dependencies anew, with hashes
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
