@@ -31,7 +31,7 @@ MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 
 def _stored() -> dict[str, Metric]:
     """The names under which Prometheus stores the samples of each metric."""
-    stored = {}
+    stored: dict[str, Metric] = {}
     for metric in TABLE:
         suffixes = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
         stored |= {metric.name + suffix: metric for suffix in suffixes}

@@ -17,6 +17,7 @@ from sentiment.settings import (
     ModelSettings,
     Section,
     TopicSettings,
+    TrendsSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -27,6 +28,7 @@ SECTIONS: tuple[type[Section], ...] = (
     TopicSettings,
     ModelSettings,
     WorkerSettings,
+    TrendsSettings,
     WebSettings,
     LocalSettings,
     LogSettings,

@@ -1,7 +1,8 @@
 """From records to the texts that a model is to score."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 
@@ -18,11 +19,13 @@ class Decoded:
         messages: The records; in order per partition.
         contents: For each record its event, why it is none, or None for a tombstone.
         texts: Those of the events, in their order.
+        read_ns: When that was, in nanoseconds since 1970.
     """
 
     messages: Sequence[Message]
     contents: list[TextEvent | EventError | None]
     texts: list[str]
+    read_ns: int = field(default_factory=time.time_ns)
 
     def keys(self) -> list[bytes]:
         """For each text what its record is known by: its key, or else the event's id or offset."""

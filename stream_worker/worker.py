@@ -11,10 +11,11 @@ Commits and scores have a thread each; everything else, the consumer above all, 
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from sentiment import kafka, logs, metrics, topics
+from sentiment import kafka, logs, metrics, topics, tracing
 from sentiment.errors import TransactionError
 from sentiment.settings import Settings
 from stream_worker.batch import Batch, Piece, assemble
@@ -25,6 +26,9 @@ from stream_worker.decoding import Decoded, decode
 from stream_worker.intake import Intake
 from stream_worker.scoring import Models, answer
 from stream_worker.transaction import AbortedError, Transactions
+
+if TYPE_CHECKING:
+    from stream_worker.traces import Traces
 
 log = logs.get(__name__)
 
@@ -76,6 +80,7 @@ class Worker:
         self._last_progress = time.monotonic()
         self._commit_began = 0.0
         self._stopping = threading.Event()
+        self._traces = _traces(settings)
 
     def run(self) -> None:
         """Work until `stop` is called or an error ends it.
@@ -170,6 +175,8 @@ class Worker:
         if self._must_rewind:
             # The batch before this one was aborted, so this one would leave a gap.
             return
+        if self._traces:
+            self._traces.begin(batch, self._pieces)
         self._pieces = []
         self._share.check(batch.events, batch.errors.total())
         with phase("produce"):
@@ -203,11 +210,15 @@ class Worker:
                 self._count_abort()
                 return
         self._aborts = 0
+        if self._traces:
+            self._traces.end()
         count(batch)
 
     def _count_abort(self) -> None:
         self._must_rewind = True
         self._aborts += 1
+        if self._traces:
+            self._traces.end("the transaction was aborted")
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
             raise TransactionError(
@@ -243,3 +254,13 @@ class Worker:
 def _score(decoded: Decoded, models: Models) -> Piece:
     with phase("score"):
         return Piece(decoded, answer(decoded, models))
+
+
+def _traces(settings: Settings) -> "Traces | None":
+    """What makes the spans, where traces are wanted."""
+    spans = tracing.of("sentiment-worker")
+    if spans is None:
+        return None
+    from stream_worker.traces import Traces
+
+    return Traces(spans, settings)

@@ -5,7 +5,7 @@ import re
 import msgspec
 from flask import Blueprint, Response, jsonify, request
 
-from sentiment import events
+from sentiment import events, tracing
 from sentiment.events import Headers
 from web import services
 from web.errors import ApiError
@@ -32,7 +32,9 @@ def send() -> tuple[Response, int]:
         shared.settings.worker.max_event_bytes,
     )
     _require_kafka()
-    failed = set(shared.outbox.send(batch, _trace()))
+    topic = shared.settings.topics.events
+    with tracing.sending("sentiment-web", topic, len(batch), _trace()) as headers:
+        failed = set(shared.outbox.send(batch, headers))
     if failed:
         raise ApiError(
             503,

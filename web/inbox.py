@@ -11,7 +11,7 @@ from collections import Counter, deque
 import msgspec
 from confluent_kafka import Message
 
-from sentiment import events, kafka, logs
+from sentiment import events, kafka, logs, tracing
 from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
 from sentiment.follower import Follower
@@ -75,6 +75,7 @@ class Inbox:
         )
         self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
         self._threads = [self._results, self._dead_letters, self._watch]
+        self._spans = tracing.of("sentiment-web")
 
     @property
     def trouble(self) -> str:
@@ -102,6 +103,8 @@ class Inbox:
             thread.join(JOIN_S)
 
     def _take_results(self, records: list[Message]) -> None:
+        if self._spans:
+            self._spans.received(records)
         results: list[SentimentResult] = []
         for record in records:
             try:

@@ -85,7 +85,7 @@ def _target(panel: Panel, letter: str, legend: str, query: str) -> dict[str, Any
 
 
 def _defaults(panel: Panel) -> dict[str, Any]:
-    steps = [{"color": "green", "value": None}]
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     for color, value in zip(("yellow", "red"), panel.limits, strict=False):
         steps.append({"color": color, "value": value})
     defaults: dict[str, Any] = {

@@ -48,10 +48,10 @@ class PageProcess:
                 env=self._environment,
             )
 
-    def ask(self, path: str, document: object = None) -> tuple[int, Any]:
+    def ask(self, path: str, document: object = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of an answer; a document is posted."""
         data = None if document is None else json.dumps(document).encode()
-        headers = {"Content-Type": "application/json"}
+        headers["Content-Type"] = "application/json"
         request = urllib.request.Request(f"{self.url}{path}", data, headers)  # noqa: S310 - ours
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
