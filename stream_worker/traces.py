@@ -57,7 +57,7 @@ class Traces:
                 batch.outputs[number] = structs.replace(output, headers=headers)
             else:
                 code = dict(output.headers)[ERROR_CODE]
-                span.set_attribute("error.type", bytes(code).decode())
+                span.set_attribute("error.type", code.decode() if isinstance(code, bytes) else "")
                 span.set_status(StatusCode.ERROR, "a dead letter")
 
     def end(self, error: str = "") -> None:

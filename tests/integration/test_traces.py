@@ -59,8 +59,9 @@ def chain(seen: list[Seen], last: Seen) -> list[str]:
     return services
 
 
-def chosen(parent: bytes) -> bool:
+def chosen(parent: str | bytes | None) -> bool:
     """Whether a `traceparent` says that its trace is sampled."""
+    assert parent
     return bool(int(parent[-2:], 16) & 1)
 
 
@@ -114,10 +115,7 @@ def test_only_what_its_sender_chose_is_traced(
     seen = traces.wait_for(lambda seen: len(seen) >= 3)
     assert len({one.trace for one in seen}) == 2
     came, went = (
-        [
-            bytes(dict(events.headers_of(record))["traceparent"])
-            for record in records(settings, topic)
-        ]
+        [dict(events.headers_of(record))["traceparent"] for record in records(settings, topic)]
         for topic in (settings.topics.events, settings.topics.results)
     )
     for parents in (came, went):
