@@ -53,6 +53,7 @@ lint: $(VENV)/.dev ## Style, types, architecture, generated files
 	$(BIN)/python -m sentiment.reference --check
 	$(BIN)/python -m web.openapi --check
 	$(BIN)/python -m sentiment.deploy --check
+	$(BIN)/python -m observability.grafana --check
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 	$(BIN)/ruff check --fix .
@@ -80,6 +81,7 @@ docs: $(VENV)/.dev ## Write the generated documents anew
 	$(BIN)/python -m sentiment.reference
 	$(BIN)/python -m web.openapi
 	$(BIN)/python -m sentiment.deploy
+	$(BIN)/python -m observability.grafana
 
 lock: ## Resolve the dependencies anew, with hashes
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,9 +9,9 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from producer.validation import checked, encode
-from sentiment import kafka, topics
+from sentiment import kafka, topics, tracing
 from sentiment.errors import BrokerError, InputError
-from sentiment.events import Headers, TextEvent
+from sentiment.events import NO_HEADERS, Headers, TextEvent
 from sentiment.kafka_access import forbidden
 from sentiment.settings import Settings
 
@@ -63,6 +63,7 @@ class EventProducer:
         self._max_event_bytes = settings.worker.max_event_bytes
         self._reason = ""
         self._told = 0
+        self._spans = tracing.of("sentiment-produce")
         topics.require(settings, self.topic)
         self._producer = kafka.new_producer(
             settings.kafka,
@@ -147,6 +148,8 @@ class EventProducer:
             InputError: The value is larger than Kafka takes.
             BrokerError: As for `send`.
         """
+        if self._spans:
+            headers = self._spans.create(self.topic, headers or NO_HEADERS)
         deadline = time.monotonic() + self._timeout_s
         while True:
             self._raise_failures()

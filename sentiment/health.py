@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import make_wsgi_app
 
 from sentiment.errors import SetupError
-from sentiment.metrics import REGISTRY
+from sentiment.metrics import EXPOSED
 
 # A check returns the reason why it fails, or an empty string.
 Check = Callable[[], str]
@@ -41,7 +41,7 @@ class HealthServer:
 
     def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
         self._checks = {"/livez": live, "/readyz": ready}
-        self._metrics = make_wsgi_app(REGISTRY)
+        self._metrics = make_wsgi_app(EXPOSED["worker"])
         try:
             self._server = make_server(host, port, self._app, _Server, _Quiet)
         except OSError as error:

@@ -5,14 +5,23 @@ can name a metric that doesn't exist.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 # The `_created` series doubles every counter, and no query of ours reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 
+App = Literal["worker", "trends", "web"]
+
 REGISTRY = CollectorRegistry(auto_describe=True)
+# What each app shows at `/metrics`. The worker's zeros in a page's answer would look to every rule
+# like a worker that stands still.
+EXPOSED: dict[App, CollectorRegistry] = {
+    "worker": CollectorRegistry(auto_describe=True),
+    "trends": CollectorRegistry(auto_describe=True),
+    "web": CollectorRegistry(auto_describe=True),
+}
 
 # From a millisecond (one event) to a minute (a broker's restart), a factor of about two apart.
 LATENCY_BUCKETS = (
@@ -24,8 +33,7 @@ BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 # Of two probabilities: from nothing worth a look to the opposite.
 DIFFERENCE_BUCKETS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
 
-
-App = Literal["worker", "trends", "web"]
+Collector = TypeVar("Collector", Counter, Gauge, Histogram)
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Metric:
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
-    app: App
+    app: App | Literal["all"]
     meaning: str
     labels: tuple[str, ...] = ()
     unit: str = "1"
@@ -44,20 +52,25 @@ class Metric:
 TABLE: list[Metric] = []
 
 
-def _register(metric: Metric) -> Metric:
+def _register(metric: Metric, collector: Collector) -> Collector:
     TABLE.append(metric)
-    return metric
+    for app, registry in EXPOSED.items():
+        if metric.app in {app, "all"}:
+            registry.register(collector)
+    return collector
 
 
-def _counter(name: str, app: App, meaning: str, *labels: str, unit: str = "1") -> Counter:
-    metric = _register(Metric(name, "counter", app, meaning, labels, unit))
+def _counter(
+    name: str, app: App | Literal["all"], meaning: str, *labels: str, unit: str = "1"
+) -> Counter:
     # The client library appends `_total`, and the table holds the stored name.
-    return Counter(metric.name.removesuffix("_total"), meaning, labels, registry=REGISTRY)
+    counter = Counter(name.removesuffix("_total"), meaning, labels, registry=REGISTRY)
+    return _register(Metric(name, "counter", app, meaning, labels, unit), counter)
 
 
 def _gauge(name: str, app: App, meaning: str, *labels: str, unit: str = "1") -> Gauge:
-    metric = _register(Metric(name, "gauge", app, meaning, labels, unit))
-    return Gauge(metric.name, meaning, labels, registry=REGISTRY)
+    gauge = Gauge(name, meaning, labels, registry=REGISTRY)
+    return _register(Metric(name, "gauge", app, meaning, labels, unit), gauge)
 
 
 def _histogram(
@@ -68,8 +81,8 @@ def _histogram(
     unit: str = "seconds",
     buckets: tuple[float, ...] = LATENCY_BUCKETS,
 ) -> Histogram:
-    metric = _register(Metric(name, "histogram", app, meaning, labels, unit, buckets))
-    return Histogram(metric.name, meaning, labels, buckets=buckets, registry=REGISTRY)
+    histogram = Histogram(name, meaning, labels, buckets=buckets, registry=REGISTRY)
+    return _register(Metric(name, "histogram", app, meaning, labels, unit, buckets), histogram)
 
 
 EVENTS = _counter(
@@ -194,7 +207,7 @@ REGISTRY_ERRORS = _counter(
     "sentiment_registry_errors_total", "worker", "Calls to the model registry that failed."
 )
 REFUSALS = _counter(
-    "sentiment_broker_refusals_total", "worker",
+    "sentiment_broker_refusals_total", "all",
     "Connections that the brokers refused, by reason: credentials, tls.", "reason",
 )  # fmt: skip
 LAST_PROGRESS = _gauge(
@@ -204,6 +217,10 @@ LAST_PROGRESS = _gauge(
 
 TREND_TALLIES = _counter(
     "sentiment_trend_tallies_total", "trends", "Tallies that are in the windows, or were before.",
+)  # fmt: skip
+TREND_MERGED = _gauge(
+    "sentiment_trend_merged_timestamp_seconds", "trends",
+    "When the latest tally in the windows was written.", unit="seconds since 1970",
 )  # fmt: skip
 TREND_TALLIES_REFUSED = _counter(
     "sentiment_trend_tallies_refused_total", "trends",
@@ -238,3 +255,13 @@ WEB_EVENTS = _counter(
     "sentiment_web_events_total", "web", "Events sent by the page, by outcome: delivered, failed.",
     "outcome",
 )  # fmt: skip
+
+# A series that begins with its first event has no increase that a rule could see.
+for counter, values in (
+    (TRANSACTIONS, ("committed", "aborted")),
+    (MODEL_SWAPS, ("swapped", "refused")),
+    (REFUSALS, ("credentials", "tls")),
+    (WEB_EVENTS, ("delivered", "failed")),
+):
+    for value in values:
+        counter.labels(value)

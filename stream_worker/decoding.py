@@ -1,7 +1,8 @@
 """From records to the texts that a model is to score."""
 
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from confluent_kafka import Message
@@ -23,12 +24,14 @@ class Decoded:
         contents: For each record its event, why it is none, or None for a tombstone.
         texts: Those of the events, in their order.
         asking: Numbers of the texts that get an explanation.
+        read_ns: When that was, in nanoseconds since 1970.
     """
 
     messages: Sequence[Message]
     contents: list[TextEvent | EventError | None]
     texts: list[str]
     asking: Collection[int] = ()
+    read_ns: int = field(default_factory=time.time_ns)
 
     def keys(self) -> list[bytes]:
         """For each text what its record is known by: its key, or else the event's id or offset."""

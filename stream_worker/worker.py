@@ -11,10 +11,11 @@ Commits and scores have a thread each; everything else, the consumer above all, 
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from sentiment import kafka, logs, metrics, topics
+from sentiment import kafka, logs, metrics, topics, tracing
 from sentiment.errors import TransactionError
 from sentiment.settings import Settings
 from stream_worker.batch import Batch, Piece, assemble
@@ -27,6 +28,9 @@ from stream_worker.drift.watch import Watch
 from stream_worker.intake import Intake
 from stream_worker.scoring import Models, answer
 from stream_worker.transaction import AbortedError, Transactions
+
+if TYPE_CHECKING:
+    from stream_worker.traces import Traces
 
 log = logs.get(__name__)
 
@@ -79,6 +83,7 @@ class Worker:
         self._last_progress = time.monotonic()
         self._commit_began = 0.0
         self._stopping = threading.Event()
+        self._traces = _traces(settings)
 
     def run(self) -> None:
         """Work until `stop` is called or an error ends it.
@@ -180,6 +185,8 @@ class Worker:
         if self._must_rewind:
             # The batch before this one was aborted, so this one would leave a gap.
             return
+        if self._traces:
+            self._traces.begin(batch, self._pieces)
         self._pieces = []
         self._share.check(batch.events, batch.errors.total())
         with phase("produce"):
@@ -213,6 +220,8 @@ class Worker:
                 self._count_abort()
                 return
         self._aborts = 0
+        if self._traces:
+            self._traces.end()
         count(batch)
         for answers in batch.answers:
             self._watch.add(answers.samples)
@@ -220,6 +229,8 @@ class Worker:
     def _count_abort(self) -> None:
         self._must_rewind = True
         self._aborts += 1
+        if self._traces:
+            self._traces.end("the transaction was aborted")
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
             raise TransactionError(
@@ -251,3 +262,13 @@ class Worker:
             self._lag_seen = self._last_progress
             self._intake.observe_lag()
             self._watch.tick(self._champion.models)
+
+
+def _traces(settings: Settings) -> "Traces | None":
+    """What makes the spans, where traces are wanted."""
+    spans = tracing.of("sentiment-worker")
+    if spans is None:
+        return None
+    from stream_worker.traces import Traces
+
+    return Traces(spans, settings)

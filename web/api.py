@@ -5,7 +5,7 @@ import re
 import msgspec
 from flask import Blueprint, Response, request
 
-from sentiment import events
+from sentiment import events, tracing
 from sentiment.events import Headers
 from web import services
 from web.answers import KafkaStatus, Named, Sent, Status, respond
@@ -31,7 +31,9 @@ def send() -> Response:
         shared.settings.worker.max_event_bytes,
     )
     require_kafka()
-    failed = set(shared.outbox.send(batch, trace()))
+    topic = shared.settings.topics.events
+    with tracing.sending("sentiment-web", topic, len(batch), trace()) as headers:
+        failed = set(shared.outbox.send(batch, headers))
     if failed:
         raise ApiError(
             503,

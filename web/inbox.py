@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from confluent_kafka import Message
 
-from sentiment import events, kafka, logs
+from sentiment import events, kafka, logs, tracing
 from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
 from sentiment.follower import Follower
@@ -83,6 +83,7 @@ class Inbox:
         )
         self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
         self._threads = [self._results, self._dead_letters, self._watch]
+        self._spans = tracing.of("sentiment-web")
 
     @property
     def trouble(self) -> str:
@@ -110,6 +111,8 @@ class Inbox:
             thread.join(JOIN_S)
 
     def _take_results(self, records: list[Message]) -> None:
+        if self._spans:
+            self._spans.received(records)
         results: list[SentimentResult] = []
         for record in records:
             try:

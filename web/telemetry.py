@@ -5,7 +5,7 @@ import time
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sentiment.metrics import REGISTRY, REQUEST_LATENCY, REQUESTS
+from sentiment.metrics import EXPOSED, REQUEST_LATENCY, REQUESTS
 from web import services
 
 probes = Blueprint("probes", __name__)
@@ -31,7 +31,7 @@ FEED = "/api/stream"
 @probes.get("/metrics")
 def metrics() -> Response:
     """Metrics for Prometheus."""
-    return Response(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(EXPOSED["web"]), content_type=CONTENT_TYPE_LATEST)
 
 
 @probes.get("/livez")

@@ -117,6 +117,7 @@ class Trends:
             for event in events:
                 event.ack()
             metrics.TREND_TALLIES.inc(len(events))
+            metrics.TREND_MERGED.set(max(event.message.timestamp for event in events))
             yield
 
     async def _publish(self) -> None:

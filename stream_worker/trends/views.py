@@ -48,7 +48,7 @@ def add_views(app: faust.App, book: Book, labels: Labels) -> None:
         del request
         for (version, sentiment, label), count in labels.counts().items():
             metrics.FEEDBACK_LABELS.labels(version, sentiment, label).set(count)
-        body = generate_latest(metrics.REGISTRY)
+        body = generate_latest(metrics.EXPOSED["trends"])
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
 
     @app.page("/livez")

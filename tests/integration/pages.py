@@ -48,10 +48,11 @@ class PageProcess:
                 env=self._environment,
             )
 
-    def ask(self, path: str, document: object = None) -> tuple[int, Any]:
+    def ask(self, path: str, document: object = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of an answer; a document is posted."""
         data = None if document is None else json.dumps(document).encode()
-        status, body = self.send(path, data, **{"Content-Type": "application/json"})
+        headers["Content-Type"] = "application/json"
+        status, body = self.send(path, data, **headers)
         return status, json.loads(body)
 
     def send(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:

@@ -1,9 +1,11 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
 from sentiment import metrics
-from sentiment.metrics import TABLE, Metric
+from sentiment.metrics import EXPOSED, TABLE, App, Metric
 
 ids = [metric.name for metric in TABLE]
 
@@ -57,3 +59,33 @@ def test_names_of_the_earlier_system_stay() -> None:
         "model_prediction_count_total",
     }
     assert names <= set(ids)
+
+
+@pytest.mark.parametrize("app", EXPOSED)
+def test_each_app_shows_its_own_metrics(app: App) -> None:
+    """No other app's zeros are among them, which rules would take for a process that hangs."""
+    shown = {(family.name, family.documentation) for family in EXPOSED[app].collect()}
+    assert shown == {
+        (metric.name.removesuffix("_total"), metric.meaning)
+        for metric in TABLE
+        if metric.app in {app, "all"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("sentiment_model_swaps_total", {"outcome": "refused"}),
+        ("sentiment_transactions_total", {"outcome": "aborted"}),
+        ("sentiment_broker_refusals_total", {"reason": "tls"}),
+        ("sentiment_web_events_total", {"outcome": "failed"}),
+    ],
+)
+def test_what_rules_count_is_there_before_it_happens(name: str, labels: dict[str, str]) -> None:
+    """The first refusal is an increase: its series is there from the start, at zero."""
+    code = (
+        "from sentiment.metrics import REGISTRY;"
+        f"print(REGISTRY.get_sample_value({name!r}, {labels!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.0\n"

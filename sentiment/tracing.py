@@ -1,0 +1,65 @@
+"""Traces, where somebody wants them: off, and not even imported, until an endpoint is given.
+
+One trace goes from the sending of an event through the worker to the page that reads its result, by
+the `traceparent` header. `sentiment.spans` makes the spans; this module says whether there are any.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sentiment import logs
+from sentiment.events import Headers
+
+if TYPE_CHECKING:
+    from sentiment.spans import Spans
+
+# OpenTelemetry's own variables, so that collectors and operators that set them need no others.
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+DISABLED = "OTEL_SDK_DISABLED"
+
+log = logs.get(__name__)
+
+
+@cache
+def of(service: str) -> "Spans | None":
+    """What makes the spans of this process; None where nobody asked for traces.
+
+    Call it after any fork: the thread that exports them does not survive one.
+
+    Args:
+        service: The name of this process in its traces, unless `OTEL_SERVICE_NAME` has another.
+    """
+    wanted = any(os.environ.get(name) for name in ENDPOINTS)
+    if not wanted or os.environ.get(DISABLED, "").lower() == "true":
+        return None
+    try:
+        from sentiment import spans
+    except ModuleNotFoundError as error:
+        # Some clusters set the variable for every pod, and a pod without traces should still run.
+        log.warning("no traces: install the extra 'tracing'", missing=error.name)
+        return None
+    return spans.exported(os.environ.get("OTEL_SERVICE_NAME") or service)
+
+
+@contextmanager
+def sending(service: str, topic: str, count: int, headers: Headers) -> Iterator[Headers]:
+    """A block that sends events and waits for the brokers, as a span where traces are wanted.
+
+    Args:
+        service: As for `of`.
+        topic: Where the events go.
+        count: How many there are.
+        headers: Those that the events would have; a `traceparent` among them is gone on with.
+
+    Yields:
+        The headers to send, with this span's own `traceparent`.
+    """
+    spans = of(service)
+    if spans is None:
+        yield headers
+        return
+    with spans.sending(topic, count, headers) as own:
+        yield own
