@@ -1,6 +1,7 @@
 """`python -m sentiment.healthcheck URL`: whether a probe is answered with 200.
 
-For images, which have no curl. Imports next to nothing: it runs every few seconds beside an app that has one processor.
+For images, which have no curl. Imports next to nothing: it runs every few seconds beside an app
+that has one processor.
 """
 
 import http.client
