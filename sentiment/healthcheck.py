@@ -25,7 +25,7 @@ def trouble(url: str) -> str:
         answer = connection.getresponse()
         text = answer.read(200).decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as error:
-        return f"{url}: {error or type(error).__name__}"
+        return f"{url}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
     return "" if answer.status == http.client.OK else f"{url}: {answer.status} {text}"

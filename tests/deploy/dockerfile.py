@@ -74,11 +74,8 @@ def environment(name: str) -> dict[str, str]:
 
 def requirements(name: str) -> list[str]:
     """The locked files that a target's dependencies come from."""
-    known = stages()
     return [
         file
-        for taken_from, _ in copies(known[name])
-        if taken_from == f"{name}-dependencies"
-        for rest in known[taken_from].all("RUN")
+        for rest in stages()[f"{name}-dependencies"].all("RUN")
         for file in re.findall(r"-r (\S+)", rest)
     ]

@@ -77,6 +77,7 @@ def test_base_and_index_are_arguments() -> None:
     assert image
     assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", image[1])
     assert stages()["dependencies"].all("ARG") == ["PIP_INDEX_URL"]
+    # Of what they install, only the environment is taken over.
     for target in TARGETS:
         assert "dependencies" not in [stage.name for stage in chain(target)]
 
