@@ -8,7 +8,7 @@ compile() {
     --no-header --no-emit-index-url --no-emit-find-links --no-emit-package sentiment-stream "$@"
 }
 compile --extra dev -o requirements/dev.txt pyproject.toml
-for name in demo msk tracing trainer trends worker; do
+for name in build demo mlflow msk tracing trainer trends worker; do
   compile --extra "$name" --constraint requirements/dev.txt -o "requirements/$name.txt" \
     pyproject.toml
 done

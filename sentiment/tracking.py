@@ -42,6 +42,9 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(timeout_s / 2))),
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # A server with an S3 store behind it offers addresses there, which we may not reach and
+        # would wait for; 5 MB come through the server as well.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
         # Standard output is our commands' own.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Its messages go through our handlers, which leave its small talk out.

@@ -68,7 +68,10 @@ def characters() -> Characters:
     numbers: dict[bytes, int] = {}
     contents = entries.reshape(-1, 1 << PAGE_BITS)
     pages = [numbers.setdefault(page.tobytes(), len(numbers)) for page in contents]
-    return Characters(np.array(pages, np.uint16), np.frombuffer(b"".join(numbers), np.uint32))
+    # A copy, which may be written to like what is read from disk: for what may not, native code is
+    # another, and a second start would compile all of it again.
+    distinct = np.frombuffer(b"".join(numbers), np.uint32).copy()
+    return Characters(np.array(pages, np.uint16), distinct)
 
 
 def _codes(text: str) -> NDArray[np.uint32]:

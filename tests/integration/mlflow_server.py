@@ -14,10 +14,16 @@ PATIENCE_S = 120.0
 
 
 class Server:
-    """An `mlflow server` of its own on a free port, which can be stopped and started again."""
+    """An `mlflow server` of its own on a free port, which can be stopped and started again.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where it keeps its database, its log, and the artifacts if nothing else is said.
+        artifacts: Where it keeps them.
+    """
+
+    def __init__(self, folder: Path, artifacts: str = "") -> None:
         self._folder = folder
+        self._artifacts = artifacts or str(folder / "artifacts")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
@@ -32,7 +38,7 @@ class Server:
                     sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
                     "--port", str(self._port), "--workers", "1",
                     "--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db",
-                    "--artifacts-destination", str(self._folder / "artifacts"),
+                    "--artifacts-destination", self._artifacts,
                 ],
                 stdout=log, stderr=log, start_new_session=True,
                 env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},

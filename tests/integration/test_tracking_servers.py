@@ -115,6 +115,17 @@ def test_standard_output_is_the_commands_own(
     assert json.loads(done.stdout) == {"name": "bundled", "version": "1", "alias": "champion"}
 
 
+def test_a_deployment_s_first_model(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--if-missing` publishes the bundled model once, however often a deployment says so."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    arguments = ["--bundled", "--if-missing", "--name", "first", "--json"]
+    for _ in range(2):
+        done = CliRunner().invoke(command, arguments)
+        assert json.loads(done.stdout) == {"name": "first", "version": "1", "alias": "champion"}
+    assert CliRunner().invoke(command, ["--if-missing"]).exit_code == 2
+    assert CliRunner().invoke(command, [*arguments, "--alias", ""]).exit_code == 2
+
+
 @pytest.mark.parametrize(
     "variables",
     [{"CAPSTONE_TEST": TOKEN}, {"DAGSHUB_USER_TOKEN": TOKEN, "DAGSHUB_USER": "ada"}],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import typeof
 
 from sentiment import artifact
 from sentiment.artifact import open_model
@@ -58,6 +59,14 @@ def test_second_start_needs_no_sklearn(tmp_path: Path) -> None:
     kind, score, loaded = opened(tmp_path)
     assert (kind, loaded) == ("compiled", "True")
     assert opened(tmp_path) == [kind, score, "False"]
+
+
+def test_second_start_needs_no_other_native_code(tmp_path: Path) -> None:
+    """What is read from disk is of the same types as what was made, for which code is compiled."""
+    made, read = (open_model(bundled_model(), tmp_path) for _ in range(2))
+    assert isinstance(made, CompiledScorer)
+    assert isinstance(read, CompiledScorer)
+    assert [*map(typeof, made.table)] == [*map(typeof, read.table)]
 
 
 def test_native_code_that_may_not_be_written_is_compiled_all_the_same(

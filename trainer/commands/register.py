@@ -17,6 +17,11 @@ from trainer.commands.options import say
     is_flag=True,
     help="Publish the model that comes with this package instead; as `champion`, without gates.",
 )
+@click.option(
+    "--if-missing",
+    is_flag=True,
+    help="With --bundled: only if the alias is missing or has an older bundled model.",
+)
 @options.name
 @click.option(
     "--alias",
@@ -30,6 +35,7 @@ def register(
     *,
     directory: Path | None,
     bundled: bool,
+    if_missing: bool,
     name: str,
     alias: str | None,
     output: Path | None,
@@ -48,22 +54,34 @@ def register(
     Examples:
       sentiment register
       sentiment register --bundled
+      sentiment register --bundled --if-missing      for a deployment's script
       sentiment register models/tickets --name tickets
       DAGSHUB_REPO=ada/reviews DAGSHUB_USER_TOKEN=… sentiment register
     """  # noqa: D301 - click wants the backslash
-    from trainer import writing
-    from trainer.register import CHALLENGER, register as run, register_bundled
+    from sentiment.publish import ALIAS, ensure_published
 
     if bundled and directory is not None:
         raise click.UsageError("--bundled publishes its own directory; give one or the other.")
-    if bundled:
-        alias = "champion" if alias is None else alias
+    if if_missing and (not bundled or alias == ""):
+        raise click.UsageError("--if-missing needs --bundled, and an alias to look at.")
+    if if_missing:
+        # Of what a worker's image has: no deployment needs the trainer's for its first model.
+        alias = alias or ALIAS
+        version = ensure_published(name=name, alias=alias)
+    elif bundled:
+        from trainer.register import register_bundled
+
+        alias = ALIAS if alias is None else alias
         version = register_bundled(name=name, alias=alias)
     else:
+        from trainer.register import CHALLENGER, register as run
+
         alias = CHALLENGER if alias is None else alias
         version = run(directory or layout.RELEASE, name=name, alias=alias, say=say)
     document = json.dumps({"name": name, "version": version, "alias": alias or None})
     if output:
+        from trainer import writing
+
         with writing.file(output) as part:
             part.write_text(document + "\n", encoding="utf-8")
     if as_json:
