@@ -44,9 +44,10 @@ class Champion:
         explains: bool = False,
     ) -> None:
         self._settings = settings
-        self._explains = explains
         self._champion = _Followed("champion", registry)
         self._champion.serve(registry.cached() or registry.load_champion())
+        if explains:
+            self._warm_up()
         self._challenger = _Followed("challenger", challenger) if challenger else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
@@ -74,8 +75,6 @@ class Champion:
         self._thread.join(STOP_TIMEOUT_S)
 
     def _follow(self) -> None:
-        if self._explains:
-            self._warm_up()
         while not self._stop.wait(self._settings.poll_interval_s):
             try:
                 self.look()
@@ -85,9 +84,10 @@ class Champion:
                 log.exception("looking for a new model failed")
 
     def _warm_up(self) -> None:
-        """Compile what explains before an event asks: where it is not on disk yet, it takes long.
+        """Have what explains compiled before an event asks: it takes long where it isn't on disk.
 
-        Here and not at the start, so that nobody waits for it.
+        Not on a thread of its own: a process that ends while native code is made on another thread
+        ends with a crash.
         """
         try:
             self.models.champion.scorer.explain(["An excellent film."])

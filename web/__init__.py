@@ -2,7 +2,7 @@
 
 - `outbox`: puts events on the topic and waits for the acknowledgement
 - `inbox`: follows results and dead letters, and watches whether Kafka answers
-- `pulse`, `lag`: counts, latency, models; events that wait for the workers
+- `pulse`: counts, latency, models
 - `outcomes`, `feeds`: what came of each event, by id; the open live feeds
 - `api`, `feedback`, `stream`, `trends`, `batches`, `telemetry`: the routes; `app` joins them
 - `keys`, `limits`, `request_ids`: who may send, how often, and what a request is called

@@ -17,9 +17,9 @@ from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
 from sentiment.follower import Follower
 from sentiment.kafka_access import Access
+from sentiment.lag import Lag
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
-from web import lag
 from web.feeds import Feeds
 from web.outcomes import DeadLetter, Outcome, Outcomes
 from web.pulse import Pulse
@@ -153,6 +153,7 @@ class Inbox:
     def _watch_cluster(self) -> None:
         access = Access(self._settings)
         admin = kafka.new_admin(self._settings, access)
+        lag = Lag(self._settings, self._group)
         counts = deque([(time.monotonic(), 0)], maxlen=RATE_WINDOW_S + 1)
         while not self._stopping.is_set():
             try:
@@ -163,11 +164,12 @@ class Inbox:
                 self._tell("")
                 if self._events in cluster.topics:
                     parts = cluster.topics[self._events].partitions
-                    self.pulse.lag = lag.of_group(admin, self._group, self._events, parts)
+                    self.pulse.lag = lag.of(self._events, parts, WATCH_TIMEOUT_S)
             counts.append((time.monotonic(), self._live_results))
             (since, first), (now, last) = counts[0], counts[-1]
             self.results_per_second = round((last - first) / (now - since), 1)
             self._stopping.wait(WATCH_INTERVAL_S)
+        lag.close()
 
     def _tell(self, unreachable: str) -> None:
         if bool(unreachable) != bool(self._unreachable):

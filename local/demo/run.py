@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 from rich.console import Console
 from rich.live import Live
 
@@ -17,6 +16,7 @@ from local.demo.traffic import Traffic
 from local.signals import Stopping
 from sentiment import kafka
 from sentiment.errors import SetupError
+from sentiment.lag import Lag
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 
@@ -29,6 +29,7 @@ DRAIN_AFTER_SIGNAL_S = 3.0
 # A panel that changes more often can't be read.
 REFRESH_S = 0.5
 LAG_S = 2.0
+LAG_TIMEOUT_S = 1.0
 READ_S = 0.02
 
 
@@ -183,12 +184,11 @@ class _Lag:
     """Events that the workers' group has not committed, asked for now and then."""
 
     def __init__(self, settings: Settings) -> None:
-        name = settings.topics.events
-        there = kafka.describe_cluster(settings.kafka).topics[name].partitions
-        self._parts = [TopicPartition(name, number) for number in there]
-        self._consumer: Consumer = kafka.new_consumer(
-            settings.kafka, group_id=settings.worker.group_id
+        self._topic = settings.topics.events
+        self._partitions = list(
+            kafka.describe_cluster(settings.kafka).topics[self._topic].partitions
         )
+        self._asker = Lag(settings.kafka, settings.worker.group_id)
         self._asked = 0.0
         self._lag: int | None = None
 
@@ -196,15 +196,9 @@ class _Lag:
         """The lag; None when the brokers don't tell it now."""
         if time.monotonic() - self._asked >= LAG_S:
             self._asked = time.monotonic()
-            try:
-                self._lag = sum(
-                    max(self._consumer.get_watermark_offsets(part, 1)[1] - max(part.offset, 0), 0)
-                    for part in self._consumer.committed(self._parts, 1)
-                )
-            except KafkaException:
-                self._lag = None
+            self._lag = self._asker.of(self._topic, self._partitions, LAG_TIMEOUT_S)
         return self._lag
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._consumer.close()
+        self._asker.close()
