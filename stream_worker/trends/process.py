@@ -1,6 +1,7 @@
 """The trends as a process: checks before the start, and Faust's worker around the app."""
 
 import logging
+import signal
 
 import faust
 
@@ -21,6 +22,11 @@ class _Worker(faust.Worker):
         for chatty in ("faust", "mode", "aiokafka"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        """A signal: Faust would go on with a start that waits for brokers, and end after it."""
+        end_in_time(STOP_S)
+        super()._schedule_shutdown(signal)
+
 
 def run(settings: Settings) -> None:
     """Run the app until SIGTERM or SIGINT.
@@ -33,11 +39,11 @@ def run(settings: Settings) -> None:
     trends = Trends(settings)
     app = trends.app
 
-    async def stopping(*arguments: object, **named: object) -> None:
+    async def crashing(*arguments: object, **named: object) -> None:
         del arguments, named
         end_in_time(STOP_S)
 
-    app.on_before_shutdown.connect(stopping, weak=False)
+    app.on_before_shutdown.connect(crashing, weak=False)
     trends.feedback.start()
     worker = _Worker(app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
