@@ -7,8 +7,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from sentiment.settings import Settings
 from tests.browser.conftest import WIDE
 from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.browser.traffic import steady
 from tests.integration.pages import PageProcess, publish, result
-from tests.integration.workers import send
 
 PHONE = ViewportSize(width=390, height=844)
 # Everything that Tab reaches, in the order that it is seen.
@@ -162,8 +162,8 @@ def test_screenshots(
     tab.goto(busy.url)
     expect(tab.locator("#readout")).to_contain_text("results in ten minutes")
     classify(tab, "Great cast, but I was bored after ten minutes.")
-    live = ["Honest and funny.", "What a waste of time.", "Wonderful!", "It was all right.", "Meh."]
-    send(settings, [b'{"text": "%b", "source": "reviews"}' % text.encode() for text in live])
+    # By then all that came before the page has left its rate and its latency.
+    steady(settings, seconds=14)
     classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
     expect(tab.locator("#why")).to_be_visible()
     for scheme in ("light", "dark"):

@@ -19,6 +19,18 @@ BAD = ("Boring from the first minute.", "What a waste of time.", "Awful service.
 BROKEN = {20, 21, 44}
 
 
+def steady(settings: Settings, seconds: int) -> None:
+    """Put events on their topic as a stream would, for some seconds."""
+    producer = kafka.new_producer(settings.kafka)
+    for number in range(seconds * MEAN_EVENTS // WINDOW_S):
+        texts = BAD if number % 3 == 0 else GOOD
+        event = {"text": texts[number % len(texts)], "source": SOURCES[number % 3]}
+        producer.produce(settings.topics.events, json.dumps(event))
+        producer.poll(0)
+        time.sleep(WINDOW_S / MEAN_EVENTS)
+    assert producer.flush(PATIENCE_S) == 0
+
+
 def ten_minutes(settings: Settings) -> int:
     """Put ten minutes of waves of events on their topic, and a few that are none.
 
