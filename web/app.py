@@ -38,7 +38,6 @@ def create_app(settings: Settings) -> Flask:
     """
     app = Flask("web")
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
-    app.config["BATCH_BYTES"] = settings.web.max_upload_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
     shared = Services.made_of(settings)
@@ -58,8 +57,9 @@ def create_app(settings: Settings) -> Flask:
 
     @app.get("/")
     def page() -> str:
-        parts = ["feedback", "batches", *(["trends"] if settings.web.trends_url else [])]
-        return render_template("index.html", examples=EXAMPLES, parts=parts)
+        return render_template(
+            "index.html", examples=EXAMPLES, web=settings.web, needs_key=shared.keys.needed
+        )
 
     shared.start()
     return app

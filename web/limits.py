@@ -48,7 +48,7 @@ def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
         return ApiError(
             429,
             "too_many_requests",
-            f"More than the {settings.rate_limit} that one caller may send.",
+            f"Too many requests: one caller may send {settings.rate_limit}.",
             retry_after_s=max(1, math.ceil(wait_s)),
         ).response()
 

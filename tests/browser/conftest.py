@@ -10,13 +10,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from sentiment.settings import Settings
-from tests.browser.stand_ins import StandIns
 from tests.browser.tabs import watched
-from tests.integration.conftest import registry_uri, start_worker
+from tests.browser.traffic import ten_minutes
+from tests.integration.conftest import challenged, registry_uri, start_trends, start_worker
 from tests.integration.pages import PATIENCE_S, PageProcess, page
-from tests.integration.workers import WorkerProcess
+from tests.integration.trends_process import StartTrends
+from tests.integration.workers import WorkerProcess, send
+from tests.unit.operators import TOKEN
 
-__all__ = ["registry_uri", "start_worker"]
+__all__ = ["challenged", "registry_uri", "start_trends", "start_worker"]
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -63,22 +65,43 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
-    """A page process on the test's own topics."""
+def site(
+    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[PageProcess]:
+    """A page process on the test's own topics; its parameter is an environment of its own."""
     del settings  # its fixture sets the environment
-    with page(tmp_path / "web.log") as process:
+    with page(tmp_path / "web.log", **getattr(request, "param", {})) as process:
         yield process
 
 
 @pytest.fixture
-def working(site: PageProcess, start_worker: Callable[..., WorkerProcess]) -> None:
+def working(
+    settings: Settings, site: PageProcess, start_worker: Callable[..., WorkerProcess]
+) -> None:
     """A worker that has answered once; its start takes longer than a person would wait."""
     start_worker()
-    event = {"id": "first", "text": "A quiet and honest film.", "source": "reviews"}
-    site.ask("/api/events", event)
+    send(settings, [b'{"id": "first", "text": "A quiet, honest film.", "source": "reviews"}'])
     deadline = time.monotonic() + PATIENCE_S
     while site.ask("/api/results/first?wait=5")[0] != 200:
         assert time.monotonic() < deadline
+
+
+@pytest.fixture
+def busy(
+    settings: Settings,
+    challenged: str,
+    start_worker: Callable[..., WorkerProcess],
+    start_trends: StartTrends,
+    tmp_path: Path,
+) -> Iterator[PageProcess]:
+    """A page over a stream that has been busy for ten minutes, with a challenger on trial."""
+    worker = start_worker(MLFLOW_TRACKING_URI=challenged, MODEL_CANARY_SHARE="0.1")
+    worker.wait_for_log("challenger")
+    trends = start_trends()
+    trends.wait_for(ten_minutes(settings))
+    parts = {"WEB_TRENDS_URL": f"http://127.0.0.1:{trends.port}", "OPERATORS_TOKEN": TOKEN}
+    with page(tmp_path / "web.log", **parts) as process:
+        yield process
 
 
 @pytest.fixture
@@ -101,9 +124,3 @@ def pictures(tmp_path: Path) -> Path:
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@pytest.fixture
-def stand_ins(context: BrowserContext) -> StandIns:
-    """Answers for routes that the server has no code for yet, in all tabs opened afterwards."""
-    return StandIns(context)

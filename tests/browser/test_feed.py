@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -103,8 +105,8 @@ def test_filter_works_while_paused(tab: Page, settings: Settings) -> None:
 
 def test_newest_is_first(tab: Page, settings: Settings) -> None:
     """Lines stand by time, whatever the order of partitions and filters that they came in."""
-    old = result(id="old")
     new = result(id="new")
+    old = result(id="old", processed_at=new.processed_at - timedelta(seconds=1))
     publish(settings, new, old)
     ids = tab.locator("#feed .item-id")
     expect(ids).to_have_text(["new", "old"])

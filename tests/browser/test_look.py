@@ -1,18 +1,16 @@
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from sentiment.settings import Settings
 from tests.browser.conftest import WIDE
-from tests.browser.stand_ins import StandIns
 from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.browser.traffic import steady
 from tests.integration.pages import PageProcess, publish, result
 
 PHONE = ViewportSize(width=390, height=844)
-SIZES = {"wide": WIDE, "phone": PHONE}
 # Everything that Tab reaches, in the order that it is seen.
 STOPS = [
     *("text", "send", "chip", "chip", "chip", "chip", "right", "wrong", "scrub"),
@@ -33,9 +31,11 @@ TARGETS = """() => [...document.querySelectorAll("a, button, input, select, text
   .map(([name, { width, height }]) => [name, Math.min(width, height)])"""
 
 
-@pytest.mark.usefixtures("working", "stand_ins")
+@pytest.mark.usefixtures("working")
 def test_page_is_used_by_keyboard_alone(tab: Page) -> None:
     """Tab reaches everything in the order that it is seen, with a ring, and it works by keys."""
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("link", name="API")).to_be_focused()
     tab.keyboard.press("Tab")
     tab.keyboard.type("What a waste of two hours.")
     tab.keyboard.press("Control+Enter")
@@ -69,7 +69,6 @@ def test_phone(browser: Browser, site: PageProcess) -> None:
         phone = browser.new_context(
             viewport={"width": width, "height": 740}, has_touch=True, is_mobile=True
         )
-        StandIns(phone)
         tab = watched(phone, [])
         tab.goto(site.url)
         classify(tab, "wonderful " + "dull" * 200)
@@ -103,21 +102,15 @@ def test_motion_is_reduced(tab: Page, settings: Settings) -> None:
     assert item.evaluate("item => getComputedStyle(item).animationName") == "none"
 
 
-@pytest.mark.usefixtures("working")
-@pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing(browser: Browser, site: PageProcess, size: str) -> None:
+def test_axe_finds_nothing(browser: Browser, busy: PageProcess) -> None:
     """The rules of axe hold: light and dark, empty and in use, wide and on a phone."""
-    for scheme in ("light", "dark"):
+    for size in (WIDE, PHONE):
         # Only so can axe be put into the page, whose policy allows no foreign script.
-        context = browser.new_context(viewport=SIZES[size], bypass_csp=True)
-        stand_ins = StandIns(context)
-        stand_ins.challenger = True
+        context = browser.new_context(viewport=size, bypass_csp=True)
         tab = context.new_page()
-        tab.emulate_media(
-            color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
-        )
-        tab.goto(site.url)
-        expect(tab.locator("#status")).to_contain_text("Kafka connected")
+        tab.emulate_media(reduced_motion="reduce")
+        tab.goto(busy.url)
+        expect(tab.locator("#readout")).to_contain_text("results in ten minutes")
         _check(tab)
         tab.get_by_role("button", name="Classify", exact=True).click()
         _check(tab)
@@ -125,46 +118,59 @@ def test_axe_finds_nothing(browser: Browser, site: PageProcess, size: str) -> No
             classify(tab, text)
             _check(tab)
         tab.get_by_role("button", name="Right").click()
+        expect(tab.locator("#thanks")).to_contain_text("Noted")
         tab.get_by_role("button", name="Pause").click()
-        tab.locator("#lines").fill("a\nb\nc")
+        tab.locator("#lines").fill('{"text": "a"}\n{"body": "b"}')
         tab.locator("#batch-send").click()
         tab.locator("#refused summary").click()
         expect(tab.locator("#downloads")).to_be_visible(timeout=PATIENCE_MS)
         _check(tab)
+        tab.goto(f"{busy.url}/api/docs")
+        _check(tab)
         context.close()
 
 
+@pytest.mark.parametrize("site", [{"WEB_API_KEYS": "key"}], indirect=True)
+def test_axe_finds_nothing_at_the_key(browser: Browser, site: PageProcess) -> None:
+    """The same where a key is asked for, and when it was wrong."""
+    context = browser.new_context(viewport=PHONE, bypass_csp=True)
+    tab = context.new_page()
+    tab.emulate_media(reduced_motion="reduce")
+    tab.goto(site.url)
+    tab.get_by_label("API key", exact=True).fill("another")
+    _check(tab)
+    box(tab).fill("Anybody?")
+    tab.get_by_role("button", name="Classify", exact=True).click()
+    expect(tab.locator("#key-note")).to_contain_text("none of those that may send")
+    _check(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+
+
 def _check(tab: Page) -> None:
-    found = Axe().run(tab)
-    assert found.violations_count == 0, found.generate_report()
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        found = Axe().run(tab)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
 
 
-@pytest.mark.usefixtures("working", "stand_ins")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(tab: Page, settings: Settings, pictures: Path, scheme: str) -> None:
+def test_screenshots(
+    context: BrowserContext, busy: PageProcess, settings: Settings, pictures: Path
+) -> None:
     """The page in use, light and dark, wide and on a phone, as the documentation shows it."""
-    tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    classify(tab, "Great cast, but I was bored after ten minutes.")
-    version = (tab.locator("#model").text_content() or "").rpartition("v")[2]
-    champion, challenger = (type(result().model)("sentiment", name) for name in (version, "2"))
-    shares = (0.94, 0.08, 0.88, 0.97, 0.21, 0.99, 0.03)
-    sources = ("reviews", "tickets", "reviews", "survey", "reviews", "tickets", "survey")
-    received = datetime.now(UTC) - timedelta(milliseconds=14)
-    others = [
-        result(source, score, model=champion, received_at=received)
-        for source, score in zip(sources, shares, strict=True)
-    ]
-    others[3] = result("reviews", 0.72, model=challenger, canary=True, received_at=received)
-    publish(settings, *others[:5])
-    expect(tab.locator("#feed .item")).to_have_count(7)
-    classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
-    publish(settings, *others[5:])
-    expect(tab.locator("#feed .item")).to_have_count(10)
-    expect(tab.locator("#models tbody tr")).to_have_count(2)
+    tab = watched(context, [])
+    tab.goto(busy.url)
     expect(tab.locator("#readout")).to_contain_text("results in ten minutes")
-    for name, size in (("page", {"width": 1280, "height": 900}), ("phone", PHONE)):
-        tab.set_viewport_size(ViewportSize(width=size["width"], height=size["height"]))
-        tab.wait_for_timeout(200)
-        picture = pictures / f"{name}-{scheme}.png"
-        tab.screenshot(path=picture, animations="disabled")
-        assert picture.stat().st_size > 20_000
+    classify(tab, "Great cast, but I was bored after ten minutes.")
+    # By then all that came before the page has left its rate and its latency.
+    steady(settings, seconds=14)
+    classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
+    expect(tab.locator("#why")).to_be_visible()
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        for name, size in (("page", {"width": 1280, "height": 900}), ("phone", PHONE)):
+            tab.set_viewport_size(ViewportSize(width=size["width"], height=size["height"]))
+            tab.wait_for_timeout(400)
+            picture = pictures / f"{name}-{scheme}.png"
+            tab.screenshot(path=picture, animations="disabled")
+            assert picture.stat().st_size > 20_000

@@ -11,12 +11,9 @@ from sentiment import events
 from sentiment.event_errors import ErrorCode
 from sentiment.settings import Settings
 from tests.browser.tabs import PATIENCE_MS, watched
-from tests.integration.conftest import challenged
 from tests.integration.dead_letters import bury, event
 from tests.integration.pages import PageProcess, page
 from tests.unit.operators import TOKEN
-
-__all__ = ["challenged"]
 
 HOSTILE = (
     b"<script>document.title = 'taken'; alert('run')</script>\n"

@@ -23,6 +23,25 @@ def test_chart_counts_what_comes(tab: Page, settings: Settings) -> None:
     expect(tab.locator("#models time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
 
 
+def test_trends_fill_the_chart(context: BrowserContext, busy: PageProcess) -> None:
+    """With trends the chart has what came before the page: bars, sums, dead letters, models."""
+    tab = watched(context, [])
+    tab.goto(busy.url)
+    expect(tab.locator("#readout")).to_have_text(re.compile(r"^[89],\d{3} results in ten minutes$"))
+    assert tab.locator("#bars .up").count() >= 58
+    assert tab.locator("#bars .down").count() >= 58
+    expect(tab.locator("#bars .dead")).to_have_count(3)
+    expect(tab.locator("#figure-dead")).to_have_text("3")
+    expect(tab.locator("#figure-positive")).to_have_text(re.compile(r"^\d\d %$"))
+    expect(tab.locator("#bars .axis").first).to_have_text(re.compile(r"^\d+/s$"))
+    rows = tab.locator("#models tbody tr")
+    expect(rows.first).to_contain_text("sentiment v1")
+    expect(rows.last).to_contain_text("sentiment v2 challenger")
+    for row in rows.all():
+        expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^[\d,]{3,}$"))
+        expect(row.locator("td").nth(2)).to_have_text(re.compile(r"^\d\d %$"))
+
+
 def test_lag_is_told(tab: Page, site: PageProcess) -> None:
     """Events that no worker has taken yet are counted."""
     expect(tab.locator("#figure-lag")).to_have_text("0 events")

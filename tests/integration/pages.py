@@ -38,8 +38,9 @@ class PageProcess:
         self._environment = {**os.environ, **environment}
         self.restart()
 
-    def restart(self) -> None:
-        """Start it, the first time or again, on the same port."""
+    def restart(self, **environment: str) -> None:
+        """Start it, the first time or again, on the same port; with more variables if need be."""
+        self._environment |= environment
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sentiment", "web", "--port", str(self.port)],

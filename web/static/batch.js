@@ -1,10 +1,9 @@
 // Many lines at once, pasted or from a file; their progress, and their results as a file.
 import { byId, counted, part, tell } from "./dom.js";
-import { call } from "./net.js";
+import { call, upload } from "./net.js";
 
 // As often as a person looks at a bar that grows.
 const LOOK_MS = 700;
-const MOST_REFUSED = 50;
 const TYPES = { csv: "text/csv", txt: "text/plain", jsonl: "application/jsonl", ndjson: "application/jsonl" };
 const STORE = "sentiment-batch";
 
@@ -29,26 +28,30 @@ function say(words, failed = false) {
   tell("batch-text", words);
 }
 
-function showRefused(refused) {
-  byId("refused").hidden = refused.length === 0;
-  byId("refused-count").textContent = `${counted(refused.length, "line")} refused`;
-  byId("refused-lines").replaceChildren(...refused.slice(0, MOST_REFUSED).map(({ line, reason }) => part("li", "foreign", `Line ${line}: ${reason}`)));
+// The first lines are listed; there may be more of them than that.
+function showRefused(count, first) {
+  byId("refused").hidden = count === 0;
+  byId("refused-count").textContent = `${counted(count, "line")} refused`;
+  const listed = first.map(({ line, message }) => part("li", "foreign", `Line ${line}: ${message}`));
+  const more = count - first.length;
+  byId("refused-lines").replaceChildren(...listed, ...(more ? [part("li", "fine", `And ${counted(more, "more", "more")}; the results name all.`)] : []));
 }
 
 function show(batch) {
-  const dead = batch.dead_letters ?? 0;
+  const { lines: all, answered, dead_letters: dead, refused } = batch;
+  const done = batch.state === "done";
   const bar = byId("batch-progress");
-  bar.max = Math.max(batch.lines, 1);
-  bar.value = batch.done ? bar.max : Math.min((batch.answered ?? 0) + dead + batch.refused.length, bar.max);
+  bar.max = all;
+  bar.value = answered + dead + refused;
   bar.hidden = false;
   say([
-    `${batch.done ? "Done: " : ""}${(batch.answered ?? 0).toLocaleString()} of ${counted(batch.lines, "line")} answered`,
-    `▲ ${(batch.positive ?? 0).toLocaleString()} positive`, `▼ ${(batch.negative ?? 0).toLocaleString()} negative`,
+    `${done ? "Done: " : ""}${answered.toLocaleString()} of ${counted(all, "line")} answered`,
+    `▲ ${batch.positive.toLocaleString()} positive`, `▼ ${batch.negative.toLocaleString()} negative`,
     ...(dead ? [counted(dead, "dead letter")] : []),
   ].join(" · "));
-  showRefused(batch.refused);
+  showRefused(refused, batch.refused_lines);
   for (const format of ["csv", "jsonl"]) byId(`download-${format}`).href = `api/batches/${encodeURIComponent(batch.id)}/results?format=${format}`;
-  byId("downloads").hidden = !batch.done;
+  byId("downloads").hidden = !done;
 }
 
 // Follows a batch to its end, over a server that is away for a while.
@@ -59,7 +62,7 @@ async function follow(id) {
       const batch = await call(`api/batches/${encodeURIComponent(id)}`);
       if (current !== id) return;
       show(batch);
-      if (batch.done) return;
+      if (batch.state === "done") return;
     } catch (error) {
       if (error.status === 404) {
         sessionStorage.removeItem(STORE);
@@ -77,7 +80,7 @@ async function send() {
   const most = Number(form.dataset.bytes);
   byId("downloads").hidden = true;
   byId("batch-progress").hidden = true;
-  showRefused([]);
+  showRefused(0, []);
   if (!file.files[0] && !lines.value.trim()) return say("Paste some lines or choose a file first.", true);
   if (given.size > most) return say(`Not sent: ${given.size.toLocaleString()} bytes, more than the ${most.toLocaleString()} that one batch may have. Send it in parts.`, true);
   byId("batch-progress").hidden = false;
@@ -86,12 +89,14 @@ async function send() {
   byId("batch-send").disabled = true;
   try {
     const type = typeOf(file.files[0]?.name ?? "", await given.slice(0, 4096).text());
-    const batch = await call("api/batches", { method: "POST", headers: { "Content-Type": type }, body: given });
+    const batch = await upload("api/batches", type, given);
     sessionStorage.setItem(STORE, batch.id);
     show(batch);
     follow(batch.id);
   } catch (error) {
     byId("batch-progress").hidden = true;
+    const refused = error.refused_lines ?? [];
+    showRefused(refused.length, refused);
     say(error instanceof TypeError ? "Not sent: the server can’t be reached. Try again in a moment." : `Not sent. ${error.message}`, true);
   } finally {
     byId("batch-send").disabled = false;
@@ -106,7 +111,6 @@ function choose() {
 }
 
 export function start() {
-  if (byId("batch").hidden) return;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     send();

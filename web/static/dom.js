@@ -36,9 +36,6 @@ export function percent(share) {
 
 export const clock = (time) => new Date(time).toLocaleTimeString();
 
-// The server names its optional parts: asking for what isn't there would only fail.
-export const offers = (name) => document.body.dataset.parts.split(" ").includes(name);
-
 export function counted(number, one, many = `${one}s`) {
   return `${number.toLocaleString()} ${number === 1 ? one : many}`;
 }

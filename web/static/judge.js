@@ -1,37 +1,34 @@
 // Right or wrong: a person's word on the answer that is shown.
-import { byId, offers, tell } from "./dom.js";
+import { byId, tell } from "./dom.js";
 import { post } from "./net.js";
 
 const buttons = [byId("right"), byId("wrong")];
-let available = offers("feedback");
-let judged = "";
+let judged = null;
 
 function press(chosen) {
   for (const button of buttons) button.setAttribute("aria-pressed", String(button === chosen));
 }
 
-// Offers the buttons for a result; empty: for none.
-export function ask(id) {
-  judged = id;
+// Offers the buttons for a result; null: for none.
+export function ask(result) {
+  judged = result;
   press(null);
   tell("thanks", "");
-  byId("judge").hidden = !available || !id;
+  byId("judge").hidden = !result;
 }
 
 async function send(button) {
-  const id = judged;
+  const result = judged;
+  // What it said too: the server may have forgotten the result by now, or be another replica.
+  const { id, sentiment, model } = result;
   press(button);
   try {
-    const { label, text_kept: kept } = await post("api/feedback", { id, verdict: button.value });
-    if (id === judged) tell("thanks", `Noted as ${label}. ${kept ? "Your text is kept with it." : "Your text is not kept."}`);
+    const { label, text_kept: kept } = await post("api/feedback", { id, verdict: button.value, sentiment, model });
+    if (result === judged) tell("thanks", `Noted as ${label}. ${kept ? "Your text is kept with it." : "Your text is not kept."}`);
   } catch (error) {
-    if (id !== judged) return;
+    if (result !== judged) return;
     press(null);
     tell("thanks", error instanceof TypeError ? "Not noted: the server can’t be reached." : `Not noted. ${error.message}`);
-    if (error.status === 404 && error.code === "not_found") {
-      available = false;
-      byId("judge").hidden = true;
-    }
   }
 }
 

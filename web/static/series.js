@@ -1,5 +1,4 @@
 // The last ten minutes in slots of ten seconds: from the trends, or counted here where there are none.
-import { offers } from "./dom.js";
 
 // The shortest window of the trends, and as many as their page keeps for a chart.
 export const SLOT_S = 10;
@@ -9,7 +8,8 @@ const GAP_S = 5;
 
 const slots = new Map();
 const models = new Map();
-let available = offers("trends");
+// The server says whether it has trends: asking for what isn't there would only fail.
+let available = "trends" in document.body.dataset;
 // The server's clock, by which its windows are, may differ from ours.
 let skewMs = 0;
 let last = null;

@@ -21,7 +21,7 @@ function note(state, words) {
   byId("note").hidden = false;
   tell("note", words);
   tell("said", words);
-  judge.ask("");
+  judge.ask(null);
 }
 
 function show(result, words, milliseconds) {
@@ -39,7 +39,7 @@ function show(result, words, milliseconds) {
     ...(milliseconds === undefined ? [] : [`${duration(milliseconds)} through Kafka and back`]),
     `${result.model.name} v${result.model.version}`,
   ].join(" · "), ...(result.canary ? [" ", feed.challenger()] : []));
-  judge.ask(result.id);
+  judge.ask(result);
   byId("note").hidden = true;
   byId("verdict").hidden = false;
   // A long text scrolls in its box, which the keyboard has to reach.
@@ -55,7 +55,8 @@ function apology(error, sent) {
   if (error.code === "kafka_unavailable") return "Not sent: Kafka is away. Your text stays in the box; try again when it is back.";
   // One text is no list, and its number says nothing.
   const reason = error.message.replace(/^Event 0: /, "");
-  if (error.status === 413) return `Not sent: the text is too long. It has ${reason.replace(/\.$/, "")}. Shorten it and try again.`;
+  if (error.code === "too_large") return `Not sent: the text is too long. It has ${reason.replace(/\.$/, "")}. Shorten it and try again.`;
+  if (error.status === 413) return `Not sent: the text is far too long. ${reason} Shorten it and try again.`;
   return `Not sent. ${reason}`;
 }
 
