@@ -31,6 +31,8 @@ WATCH_TIMEOUT_S = 2.0
 RATE_WINDOW_S = 5
 # Older results are history that is read back at a start, and no news for a live feed.
 NEWS_S = 60.0
+# For so long after a start what is read may be history of the last minute too.
+READING_BACK_S = 10.0
 # How long the threads may take to end; they see it within a fifth of a second.
 JOIN_S = 2.0
 
@@ -74,6 +76,7 @@ class Inbox:
         self._settings = settings.kafka.replace(
             connect_timeout_s=min(WATCH_TIMEOUT_S, settings.kafka.connect_timeout_s)
         )
+        self._began = time.time()
         self._stopping = threading.Event()
         back_s = web.recent_minutes * 60
         names = settings.topics
@@ -127,7 +130,7 @@ class Inbox:
         self.pulse.saw(results)
         for sentiment, count in Counter(result.sentiment for result in results).items():
             PREDICTIONS.labels(sentiment).inc(count)
-        if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
+        if self._is_news(records[-1]):
             self._live_results += len(results)
             self.pulse.count(results)
             self.feeds.publish(results)
@@ -135,7 +138,7 @@ class Inbox:
     def _take_dead_letters(self, records: list[Message]) -> None:
         letters = [_dead_letter(record) for record in records]
         self.dead_letters_seen += len(letters)
-        if records[-1].timestamp()[1] / 1000 > time.time() - NEWS_S:
+        if self._is_news(records[-1]):
             self.pulse.dead_letters += len(letters)
         # An event that was mended and sent again has its result, and that is the last word.
         self._keep(
@@ -145,6 +148,13 @@ class Inbox:
                 if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
             }
         )
+
+    def _is_news(self, record: Message) -> bool:
+        """Whether a record came while we were there, as far as clocks agree."""
+        now, written = time.time(), record.timestamp()[1] / 1000
+        if now < self._began + READING_BACK_S:
+            return written > self._began
+        return written > now - NEWS_S
 
     def _keep(self, outcomes: Mapping[str, Outcome]) -> None:
         self.outcomes.add(outcomes)

@@ -97,6 +97,24 @@ def test_results_from_before_the_start_are_found(settings: Settings, tmp_path: P
         assert (status["results_seen"], status["model"]["version"]) == (1, "7")
 
 
+def test_what_is_read_back_is_no_live_traffic(settings: Settings, tmp_path: Path) -> None:
+    """Results of the last minute that a start reads back are in no rate, and no live count."""
+    publish(settings, *(result() for _ in range(200)))
+    with page(tmp_path / "web.log") as site:
+        deadline = time.monotonic() + PATIENCE_S
+        while site.ask("/api/status")[1]["results_seen"] < 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # The rate is a mean over seconds, and told anew each second.
+        for _ in range(15):
+            assert site.ask("/api/status")[1]["results_per_second"] == 0
+            time.sleep(0.1)
+        publish(settings, result())
+        while site.ask("/api/status")[1]["results_per_second"] == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> None:
     """A feed shows the recent results first, then those that come, by sentiment and source."""
     before = result(source="shop", score=0.1)
