@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Test processes, each with a Kafka of its own, of half a gigabyte.
-JOBS ?= 2
+# Test processes, each with a Kafka of its own, of half a gigabyte. Half of their time is waiting.
+JOBS ?= 3
 DATA ?=
 FAULTS ?= 500
 EVENTS ?= 1000000

@@ -46,11 +46,11 @@ class Champion:
         self._settings = settings
         self._champion = _Followed("champion", registry)
         self._champion.serve(registry.cached() or registry.load_champion())
-        if explains:
-            self._warm_up()
         self._challenger = _Followed("challenger", challenger) if challenger else None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
+        if explains:
+            self._warm_up()
 
     @property
     def models(self) -> Models:

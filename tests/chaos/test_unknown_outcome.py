@@ -49,7 +49,7 @@ def test_a_commit_of_unknown_outcome_is_found_out(ground: Ground, tmp_path: Path
     outcome = Round(own, [], "consumer", print).run(meanwhile)
     assert not outcome.counts, report.as_text([outcome]) + "\n" + report.histories(own, outcome)
     assert outcome.seen["aborted"] > 0, "no request was lost before the brokers had it"
-    assert outcome.exits == {"stopped at the end: 0": 1}
+    assert outcome.exits == {"stopped at the end: 0": 1, "trends stopped at the end: 0": 1}
 
 
 def _resets(own: world.World) -> float:

@@ -147,7 +147,10 @@ def test_examples_of_the_document_work(project: Path, tmp_path: Path) -> None:
     (copy / "notebook.py").write_text(notebook)
     done = projects.run(copy, "notebook")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2].startswith("Interval(value=")
+    accuracy, score, explanation = done.stdout.splitlines()[-3:]
+    assert accuracy.startswith("Interval(value=")
+    assert score.startswith("[0.")
+    assert "log_odds" in explanation
     imports = (
         "from sklearn.feature_extraction.text import TfidfVectorizer\n"
         "from sklearn.linear_model import LogisticRegression\n"

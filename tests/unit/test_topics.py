@@ -35,8 +35,10 @@ def test_dead_letters_take_more_than_events(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """People's labels, and what was redriven, don't expire; everything else does."""
+    """What was redriven doesn't expire, nor the last label of an event; everything else does."""
     monkeypatch.setenv("TOPICS_FEEDBACK", "feedback")
     monkeypatch.setenv("TOPICS_DEAD_LETTERS", "dead")
     kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
-    assert kept == {"feedback", "dead.redriven"}
+    assert kept == {"dead.redriven"}
+    compacted = {t.name for t in topics.wanted(Settings()) if "cleanup.policy" in t.config}
+    assert compacted == {"feedback", Settings().trends.windows}
