@@ -41,7 +41,7 @@ def test_events_become_results_in_order(settings: Settings, start_worker: StartW
 
 def test_explanations_come_to_those_who_ask(settings: Settings, start_worker: StartWorker) -> None:
     """Through a real worker: the parts of an explanation add up to its result's own score."""
-    start_worker()
+    worker = start_worker()
     texts = ["I loved it \U0001f600, a wonderful film", "not good \u0130 dull", "wonderful " * 6000]
     values = [
         json.dumps({"id": str(i), "text": texts[i % 3], "explain": i % 2 == 0}).encode()
@@ -60,6 +60,7 @@ def test_explanations_come_to_those_who_ask(settings: Settings, start_worker: St
             assert total == pytest.approx(explanation.log_odds, abs=1e-6)
             assert 1 / (1 + math.exp(-total)) == pytest.approx(result.score, abs=1e-6)
             assert all(0 <= p.begin < p.end <= len(texts[number % 3]) for p in explanation.parts)
+    assert "can't explain" not in worker.log, "it was not made ready at the start"
 
 
 def test_a_worker_may_explain_all(settings: Settings, start_worker: StartWorker) -> None:
