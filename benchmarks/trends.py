@@ -14,7 +14,8 @@ from benchmarks.measure import START_S
 from benchmarks.progress import say
 from local.ports import HOST, free_ports
 from sentiment import kafka, topics
-from sentiment.events import Tally, decode_tally, encode
+from sentiment.counts import Tally, decode_tally
+from sentiment.events import encode
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 

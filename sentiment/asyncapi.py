@@ -5,8 +5,9 @@ from typing import Any, get_args
 import msgspec
 
 from sentiment import events, topics
+from sentiment.counts import Tally, Trend
 from sentiment.event_errors import ErrorCode
-from sentiment.events import Feedback, Redriven, SentimentResult, Tally, TextEvent, Trend
+from sentiment.events import Feedback, Redriven, SentimentResult, TextEvent
 from sentiment.settings import Settings, TopicSettings
 
 Json = dict[str, Any]

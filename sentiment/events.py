@@ -1,8 +1,8 @@
 """The wire: what each topic's records hold, as types that encode and decode them.
 
-`docs/asyncapi.yaml` and `docs/schemas/` are generated from this module (`make docs`), so a
-docstring here is what a consumer of the topic reads. Fields that a newer program added are
-ignored by an older one, never an error.
+`docs/asyncapi.yaml` and `docs/schemas/` are generated from this module and from `sentiment.counts`,
+which has what is counted (`make docs`), so a docstring here is what a consumer of the topic reads.
+Fields that a newer program added are ignored by an older one, never an error.
 """
 
 from datetime import datetime
@@ -17,6 +17,7 @@ from sentiment.event_errors import EventError, diagnose
 # An identifier travels in URLs, logs and headers: long enough for any UUID or URL, bounded.
 ShortText = Annotated[str, Meta(min_length=1, max_length=256)]
 Time = Annotated[datetime, Meta(tz=True)]
+Sentiment = Literal["positive", "negative"]
 
 
 class TextEvent(Struct, frozen=True, gc=False):
@@ -85,7 +86,7 @@ class SentimentResult(Struct, frozen=True, omit_defaults=True, gc=False):
     """What the model says of one event."""
 
     id: Annotated[str, Meta(description="The event's id, or `topic-partition-offset`.")]
-    sentiment: Literal["positive", "negative"]
+    sentiment: Sentiment
     score: Annotated[float, Meta(ge=0, le=1, description="Probability of positive.")]
     confidence: Annotated[
         float, Meta(ge=0.5, le=1, description="Probability of the sentiment named.")
@@ -105,66 +106,6 @@ class SentimentResult(Struct, frozen=True, omit_defaults=True, gc=False):
     ] = False
 
 
-class TallyCount(Struct, frozen=True, gc=False):
-    """What one source had in one interval of ten seconds, by the events' timestamps."""
-
-    source: Annotated[str, Meta(description="The events' source; empty where they have none.")]
-    interval: Annotated[int, Meta(description="Start, seconds since 1970; a multiple of 10.")]
-    positive: Annotated[int, Meta(ge=0)] = 0
-    negative: Annotated[int, Meta(ge=0)] = 0
-    dead_letters: Annotated[int, Meta(ge=0)] = 0
-    challenger: Annotated[
-        str | None, Meta(description="Version of the challenger, where that answered these.")
-    ] = None
-    score_sum: Annotated[float, Meta(description="Sum of the scores.")] = 0.0
-    latency_ms_sum: Annotated[
-        float, Meta(description="Sum of the times from event to classification, ms.")
-    ] = 0.0
-
-
-class Tally(Struct, frozen=True, gc=False):
-    """What one batch held of one input partition. The key is `topic-partition`."""
-
-    topic: str
-    partition: int
-    first_offset: Annotated[int, Meta(description="First input offset that is covered.")]
-    next_offset: Annotated[int, Meta(description="One after the last that is covered.")]
-    model: Model
-    tombstones: Annotated[int, Meta(ge=0, description="Records without a value: skipped.")]
-    counts: list[TallyCount]
-
-
-class TrendCounts(Struct, frozen=True, gc=False):
-    """What happened in a window."""
-
-    events: Annotated[int, Meta(ge=0, description="Results.")]
-    positive: Annotated[int, Meta(ge=0, description="Those that are positive.")]
-    dead_letters: Annotated[int, Meta(ge=0)]
-    positive_share: Annotated[float | None, Meta(description="Of the results; none without any.")]
-    mean_score: Annotated[float | None, Meta(description="Mean probability of positive.")]
-    mean_latency_ms: Annotated[
-        float | None, Meta(description="Mean time from event to classification, ms.")
-    ]
-
-
-class Trend(Struct, frozen=True, gc=False):
-    """A window of one source, or of all; a later record of the same window replaces this one.
-
-    The key is `window_s:start:source`, and `window_s:start` for all sources together.
-    """
-
-    window_s: Annotated[int, Meta(description="Its length in seconds: 10, 60 or 3600.")]
-    start: Annotated[int, Meta(description="Its start, seconds since 1970, by the events' times.")]
-    source: Annotated[
-        str | None,
-        Meta(description="The source, empty for events without one; null: all of them."),
-    ]
-    total: TrendCounts
-    models: Annotated[
-        dict[str, TrendCounts], Meta(description="The same by the version of the model.")
-    ]
-
-
 class Feedback(Struct, frozen=True, gc=False):
     """A person's word on a result; a later record of the same event replaces this one.
 
@@ -172,11 +113,9 @@ class Feedback(Struct, frozen=True, gc=False):
     """
 
     id: Annotated[ShortText, Meta(description="The result's id.")]
-    label: Annotated[Literal["positive", "negative"], Meta(description="What is right.")]
+    label: Annotated[Sentiment, Meta(description="What is right.")]
     model: Annotated[Model | None, Meta(description="The model that answered.")] = None
-    sentiment: Annotated[
-        Literal["positive", "negative"] | None, Meta(description="What the result said.")
-    ] = None
+    sentiment: Annotated[Sentiment | None, Meta(description="What the result said.")] = None
     text: Annotated[
         str | None, Meta(description="Only where the text's owner agreed to its use.")
     ] = None
@@ -295,7 +234,6 @@ def encode_long(records: list[SentimentResult]) -> list[bytes]:
 
 decode_explanation = msgspec.json.Decoder(Explanation).decode
 decode_result = msgspec.json.Decoder(SentimentResult).decode
-decode_tally = msgspec.json.Decoder(Tally).decode
 decode_feedback = msgspec.json.Decoder(Feedback).decode
 decode_redriven = msgspec.json.Decoder(Redriven).decode
 

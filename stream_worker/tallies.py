@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sentiment.events import Model, Tally, TallyCount
+from sentiment.counts import Tally, TallyCount
+from sentiment.events import Model
 
 # The shortest window of the trends; longer ones are sums of these.
 INTERVAL_S = 10

@@ -6,7 +6,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sentiment.events import Feedback, Model, SentimentResult, ShortText
+from sentiment.events import Feedback, Model, Sentiment, SentimentResult, ShortText
 from web import services
 from web.answers import FeedbackTaken, decode_error, respond
 from web.api import require_json, require_kafka
@@ -14,7 +14,6 @@ from web.errors import RETRY_AFTER_S, ApiError
 
 feedback = Blueprint("feedback", __name__, url_prefix="/api")
 
-Sentiment = Literal["positive", "negative"]
 OPPOSITE: dict[Sentiment, Sentiment] = {"positive": "negative", "negative": "positive"}
 
 

@@ -7,7 +7,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from msgspec import Meta, Struct
 
-from sentiment.events import Trend
+from sentiment.counts import Trend
 from web import services
 from web.errors import RETRY_AFTER_S, ApiError
 

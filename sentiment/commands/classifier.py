@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from sentiment import events
 from sentiment.event_errors import EventError
-from sentiment.events import Explanation, Model, TextEvent
+from sentiment.events import Explanation, Model, Sentiment, TextEvent
 
 if TYPE_CHECKING:
     from sentiment.registry import LoadedModel
@@ -28,7 +28,7 @@ class Row(Struct, omit_defaults=True):
     """What is written for a line or row that was classified."""
 
     line: int
-    sentiment: Literal["positive", "negative"]
+    sentiment: Sentiment
     score: float
     confidence: float
     model: Model

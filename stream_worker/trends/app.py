@@ -14,7 +14,8 @@ import msgspec
 from faust.types import EventT, StreamT
 
 from sentiment import logs, metrics
-from sentiment.events import Tally, Trend, decode_tally, encode
+from sentiment.counts import Tally, Trend, decode_tally
+from sentiment.events import encode
 from sentiment.feedback import Labels
 from sentiment.follower import Follower
 from sentiment.settings import Settings

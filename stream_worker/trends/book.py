@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, MutableMapping
 
-from sentiment.events import Tally, Trend, TrendCounts
+from sentiment.counts import Tally, Trend, TrendCounts
 from stream_worker.trends import windows
 from stream_worker.trends.windows import Key, Row, Window, is_kept, parts
 

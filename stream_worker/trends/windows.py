@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from sentiment.events import Tally, TallyCount
+from sentiment.counts import Tally, TallyCount
 from stream_worker.tallies import OTHER_SOURCE
 
 # Lengths of windows, in seconds: a look at the last minutes, at a day, at a month.

@@ -10,6 +10,7 @@ from typing import Self
 import pytest
 
 from sentiment import events, kafka
+from sentiment.counts import decode_tally
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read
@@ -85,7 +86,7 @@ def test_ten_kills_lose_and_double_nothing(
         offsets = [r.input.offset for r in results if r.input.partition == partition]
         assert offsets == sorted(offsets), "reordered"
     covered = [
-        events.decode_tally(record.value() or b"")
+        decode_tally(record.value() or b"")
         for record in read(settings, settings.topics.tallies, lambda seen: len(seen) > 0)
     ]
     assert sum(row.positive + row.negative for t in covered for row in t.counts) == load.sent

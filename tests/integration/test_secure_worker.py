@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sentiment import events, kafka, rights, topics
+from sentiment.counts import Tally, TallyCount
 from sentiment.errors import TopicError
-from sentiment.events import Feedback, Model, Tally, TallyCount, TextEvent, encode
+from sentiment.events import Feedback, Model, TextEvent, encode
 from sentiment.rights import Right
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, sentiment, values

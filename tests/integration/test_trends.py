@@ -9,7 +9,8 @@ import urllib.request
 import pytest
 
 from sentiment import events, kafka
-from sentiment.events import Feedback, Model, Tally, TallyCount
+from sentiment.counts import Tally, TallyCount
+from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends

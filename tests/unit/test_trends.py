@@ -3,7 +3,8 @@
 import random
 from collections import Counter
 
-from sentiment.events import Model, Tally, TallyCount
+from sentiment.counts import Tally, TallyCount
+from sentiment.events import Model
 from stream_worker.trends.book import Book
 from stream_worker.trends.windows import KEPT_S, MAX_ROWS, SIZES_S, Key
 

@@ -11,6 +11,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
 from sentiment import events
+from sentiment.counts import decode_tally
 from sentiment.registry import LoadedModel
 from sentiment.scoring import Explained
 from sentiment.settings import TopicSettings
@@ -163,7 +164,7 @@ def test_tombstones_are_skipped_and_counted() -> None:
     """A record without a value has no output but is covered by the tally."""
     batch = run(record(None, 4))
     [tally] = outputs(batch, TOPICS.tallies)
-    decoded = events.decode_tally(tally.value or b"")
+    decoded = decode_tally(tally.value or b"")
     assert [o.topic for o in batch.outputs] == [TOPICS.tallies]
     assert (decoded.tombstones, decoded.first_offset, decoded.next_offset) == (1, 4, 5)
 
@@ -185,7 +186,7 @@ def test_tallies_cover_each_partition_and_add_up() -> None:
         record(b"?", 13, 0),
         record(b'{"text":"x"}', 7, 1),
     )
-    first, second = (events.decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies))
+    first, second = (decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies))
     assert (first.partition, first.first_offset, first.next_offset) == (0, 10, 14)
     assert (second.partition, second.first_offset, second.next_offset) == (1, 7, 8)
     [by_source, unread] = first.counts
@@ -204,7 +205,7 @@ def test_a_tally_is_bounded_and_still_adds_up() -> None:
         *(record(json.dumps({"text": "x", "source": f"s{i}"}).encode(), i) for i in range(many))
     )
     [output] = outputs(batch, TOPICS.tallies)
-    counts = events.decode_tally(output.value or b"").counts
+    counts = decode_tally(output.value or b"").counts
     assert len(counts) == MAX_ROWS + 1
     assert sum(row.positive for row in counts) == many
     assert counts[-1].source == OTHER_SOURCE
@@ -218,7 +219,7 @@ def test_pieces_make_one_batch() -> None:
     batch = assemble(pieces, TOPICS)
     places = [events.decode_result(o.value or b"").input for o in outputs(batch, TOPICS.results)]
     assert [(place.partition, place.offset) for place in places] == [(0, 0), (1, 1), (0, 2), (1, 3)]
-    tallies = [events.decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies)]
+    tallies = [decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies)]
     assert [(t.partition, t.first_offset, t.next_offset) for t in tallies] == [(0, 0, 5), (1, 1, 4)]
     assert (batch.events, batch.errors) == (5, {"not_json": 1})
     assert sum(answers.texts["7"] for answers in batch.answers) == 4

@@ -8,6 +8,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
 from sentiment import events
+from sentiment.counts import decode_tally
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from stream_worker.batch import Batch, Piece, assemble
@@ -93,7 +94,7 @@ def test_counts_tell_the_canary_apart_and_add_up() -> None:
         row
         for output in batch.outputs
         if output.topic == TOPICS.tallies
-        for row in events.decode_tally(output.value or b"").counts
+        for row in decode_tally(output.value or b"").counts
     ]
     assert sum(row.negative for row in counts if row.challenger == "2") == canaries
     assert sum(row.positive for row in counts if row.challenger is None) == COUNT - canaries

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sentiment import events
-from sentiment.events import SentimentResult
+from sentiment.events import Sentiment, SentimentResult
 from web.batches.batch import Batch
 from web.outcomes import DeadLetter
 
@@ -30,7 +30,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
     ]
     id: str | None = None
     text: Annotated[str | None, Meta(description="Not there where the line was refused.")] = None
-    sentiment: Literal["positive", "negative"] | None = None
+    sentiment: Sentiment | None = None
     score: Annotated[float | None, Meta(description="Probability of positive.")] = None
     confidence: float | None = None
     model: Annotated[str | None, Meta(description="Its name.")] = None
