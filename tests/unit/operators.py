@@ -9,27 +9,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sentiment.settings import Settings
-from web import services
-from web.app import create_app
+from tests.unit import web_apps
 
-NOWHERE = "127.0.0.1:1"
 TOKEN = "a token of some length"  # noqa: S105 - of the tests alone
 SECRET = "what the proxy knows"  # noqa: S105 - same
 
 
 @contextmanager
 def app(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Flask]:
-    """The app with these settings, ended with the block."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
+    """The app with these settings of the operators' and no others, ended with the block."""
     for name in ("TOKEN", "USER_HEADER", "PROXY_SECRET", "HTTPS"):
         monkeypatch.delenv(f"OPERATORS_{name}", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    made = create_app(Settings())
-    yield made
-    services.of(made).close()
+    with web_apps.app(monkeypatch, **environment) as made:
+        yield made
 
 
 def form_token(page: TestResponse) -> str:

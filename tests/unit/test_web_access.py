@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from flask import g
@@ -8,9 +9,9 @@ from flask.testing import FlaskClient
 
 from sentiment import logs
 from sentiment.errors import SettingsError
-from sentiment.settings import Settings, WebSettings
+from sentiment.settings import WebSettings
+from tests.unit.web_apps import app
 from web import services
-from web.app import create_app
 from web.limits import network
 
 KEY = "first-key"
@@ -21,20 +22,12 @@ TEXT = {"text": "a"}
 @pytest.fixture
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Makes the app where no Kafka answers, with settings of the test's own."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
-    made = []
+    with ExitStack() as open_apps:
 
-    def make(**environment: str) -> FlaskClient:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        app = create_app(Settings())
-        made.append(app)
-        return app.test_client()
+        def make(**environment: str) -> FlaskClient:
+            return open_apps.enter_context(app(monkeypatch, **environment)).test_client()
 
-    yield make
-    for app in made:
-        services.of(app).close()
+        yield make
 
 
 def code(answer: object) -> object:

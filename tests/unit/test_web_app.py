@@ -4,22 +4,16 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from sentiment.settings import Settings
+from tests.unit.web_apps import app
 from web import services
-from web.app import EXAMPLES, create_app
-
-NOWHERE = "127.0.0.1:1"
+from web.app import EXAMPLES
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
-    monkeypatch.setenv("WEB_MAX_REQUEST_BYTES", "1000")
-    app = create_app(Settings())
-    yield app.test_client()
-    services.of(app).close()
+    with app(monkeypatch, WEB_MAX_REQUEST_BYTES="1000") as made:
+        yield made.test_client()
 
 
 def samples(client: FlaskClient, name: str) -> dict[tuple[str, ...], float]:

@@ -3,19 +3,14 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from sentiment.settings import Settings
-from web import services
-from web.app import create_app
+from tests.unit.web_apps import app
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
-    app = create_app(Settings())
-    yield app.test_client()
-    services.of(app).close()
+    with app(monkeypatch) as made:
+        yield made.test_client()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ import jsonschema
 import pytest
 from flask.testing import FlaskClient
 
-from sentiment.settings import Settings
-from web import services
-from web.app import create_app
+from tests.unit.web_apps import app
 from web.openapi.__main__ import main
 
 OWN = {"/api/openapi.json", "/api/docs"}
@@ -17,11 +15,8 @@ OWN = {"/api/openapi.json", "/api/docs"}
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
-    app = create_app(Settings())
-    yield app.test_client()
-    services.of(app).close()
+    with app(monkeypatch) as made:
+        yield made.test_client()
 
 
 def test_file_is_that_of_the_code(
@@ -58,10 +53,9 @@ def test_keys_are_in_the_document(client: FlaskClient, monkeypatch: pytest.Monke
     """Where keys are set the document asks for one; elsewhere it says that none is needed."""
     optional = client.get("/api/openapi.json").get_json()["paths"]["/api/events"]["post"]
     assert {} in optional["security"]
-    monkeypatch.setenv("WEB_API_KEYS", "a-key")
-    app = create_app(Settings())
-    needed = app.test_client().get("/api/openapi.json").get_json()["paths"]["/api/events"]["post"]
-    services.of(app).close()
+    with app(monkeypatch, WEB_API_KEYS="a-key") as made:
+        document = made.test_client().get("/api/openapi.json").get_json()
+    needed = document["paths"]["/api/events"]["post"]
     assert needed["security"] == [{"key": []}, {"bearer": []}]
 
 

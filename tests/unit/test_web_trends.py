@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from sentiment.settings import Settings
+from tests.unit.web_apps import app
 from web import services, trends_client
-from web.app import create_app
 
 WINDOWS: dict[str, Any] = {"window_s": 10, "source": None, "trends": []}
 
@@ -72,13 +71,9 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers, with these trends."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
-    monkeypatch.setenv("WEB_TRENDS_URL", server.url)
     monkeypatch.setattr(trends_client, "TIMEOUT_S", 0.5)
-    app = create_app(Settings())
-    yield app.test_client()
-    services.of(app).close()
+    with app(monkeypatch, WEB_TRENDS_URL=server.url) as made:
+        yield made.test_client()
 
 
 def test_only_known_parameters_are_passed_on(client: FlaskClient, server: Server) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
@@ -54,3 +55,16 @@ def chain(client: MlflowClient, registered: Callable[..., str], length: int) -> 
         version = registered()
         audit.move(client, "sentiment", before, version, "promote")
         before = version
+
+
+def params_file(folder: Path, promote: dict[str, float], **more: object) -> Path:
+    """A params.yaml with these gates, and whatever else it has to have."""
+    file = folder / "params.yaml"
+    document = {
+        "ingest": {"sources": [{"name": "made", "uri": "made.csv"}]},
+        "candidates": {"champion": {"kind": "a:B"}},
+        "release": "champion",
+        "promote": promote,
+    }
+    file.write_text(yaml.safe_dump({**document, **more}))
+    return file

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from msgspec import structs
 
 from sentiment import kafka
 from sentiment.events import Feedback, Model, encode
 from sentiment.settings import Settings
-from tests.integration.lifecycle.steps import champion, run
+from tests.integration.lifecycle.steps import champion, params_file, run
 from trainer.commands.feedback import feedback
 from trainer.commands.promote import promote
 from trainer.ingest import ingest
@@ -81,18 +80,8 @@ def test_promotion_can_ask_for_peoples_agreement(
 ) -> None:
     """Where the parameters ask for labels, a challenger without them is refused."""
     version = registered()
-    file = tmp_path / "params.yaml"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "ingest": {"sources": [{"name": "made", "uri": "made.csv"}]},
-                "candidates": {"champion": {"kind": "a:B"}},
-                "release": "champion",
-                "promote": {"min_feedback_accuracy": 0.5, "min_feedback_labels": 2},
-            }
-        )
-    )
-    arguments = ("--params", file, "--data", tmp_path)
+    gates = {"min_feedback_accuracy": 0.5, "min_feedback_labels": 2}
+    arguments = ("--params", params_file(tmp_path, gates), "--data", tmp_path)
     refused = run(promote, *arguments)
     assert refused.exit_code == 1
     assert "FAIL  feedback" in refused.stdout

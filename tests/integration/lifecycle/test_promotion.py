@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from mlflow import MlflowClient
 
 from sentiment.errors import ModelNotFoundError
@@ -17,6 +16,7 @@ from tests.integration.lifecycle.steps import (
     WORSE,
     champion,
     judged,
+    params_file,
     run,
     tags,
 )
@@ -95,18 +95,7 @@ def test_refusal_gives_every_reason_and_changes_nothing(
     tables_folder = tmp_path / "prepared"
     tables_folder.mkdir()
     TEST.to_parquet(tables_folder / "test.parquet")
-    file = tmp_path / "params.yaml"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "ingest": {"sources": [{"name": "made", "uri": "made.csv"}]},
-                "candidates": {"champion": {"kind": "a:B"}},
-                "release": "champion",
-                "evaluate": {"bootstrap": 200},
-                "promote": {"max_size_mb": 0.001},
-            }
-        )
-    )
+    file = params_file(tmp_path, {"max_size_mb": 0.001}, evaluate={"bootstrap": 200})
     arguments = ("--params", file, "--data", tables_folder)
     before = tags(client, worse)
     looked = run(promote_command, *arguments, "--dry-run")
