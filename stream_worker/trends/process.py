@@ -1,7 +1,6 @@
 """The trends as a process: checks before the start, and Faust's worker around the app."""
 
 import logging
-import signal
 
 import faust
 
@@ -22,10 +21,10 @@ class _Worker(faust.Worker):
         for chatty in ("faust", "mode", "aiokafka"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
 
-    def _schedule_shutdown(self, signal: signal.Signals) -> None:
-        """A signal: Faust would go on with a start that waits for brokers, and end after it."""
+    async def stop(self) -> None:
+        """End, whether by a signal or a crash, and in the middle of a start that waits as well."""
         end_in_time(STOP_S)
-        super()._schedule_shutdown(signal)
+        await super().stop()
 
 
 def run(settings: Settings) -> None:
@@ -37,13 +36,6 @@ def run(settings: Settings) -> None:
     names = settings.topics
     topics.require(settings, names.tallies, names.trends, names.feedback, settings.trends.windows)
     trends = Trends(settings)
-    app = trends.app
-
-    async def crashing(*arguments: object, **named: object) -> None:
-        del arguments, named
-        end_in_time(STOP_S)
-
-    app.on_before_shutdown.connect(crashing, weak=False)
     trends.feedback.start()
-    worker = _Worker(app, loglevel="INFO", redirect_stdouts=False, quiet=True)
+    worker = _Worker(trends.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     worker.execute_from_commandline()
