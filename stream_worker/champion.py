@@ -89,8 +89,9 @@ class Champion:
         Not on a thread of its own: a process that ends while native code is made on another thread
         ends with a crash.
         """
+        scorer = self.models.champion.scorer
         try:
-            self.models.champion.scorer.explain(["An excellent film."])
+            scorer.explain(["An excellent film."])
         except Exception as error:  # noqa: BLE001 - then its answers have none, and say so
             log.warning("the model can't explain", reason=f"{type(error).__name__}: {error}")
 
