@@ -5,34 +5,22 @@ the code that uses them, so that the document can't name what doesn't exist.
 """
 
 import sys
+from functools import cached_property
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
 from sentiment import metrics, rights
-from sentiment.settings import (
-    KafkaSettings,
-    LocalSettings,
-    LogSettings,
-    ModelSettings,
-    OperatorsSettings,
-    Section,
-    TopicSettings,
-    TrendsSettings,
-    WebSettings,
-    WorkerSettings,
-)
+from sentiment.settings import LogSettings, Section, Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
+# In the tree's order; logs are set up before there is a tree.
 SECTIONS: tuple[type[Section], ...] = (
-    KafkaSettings,
-    TopicSettings,
-    ModelSettings,
-    WorkerSettings,
-    TrendsSettings,
-    WebSettings,
-    OperatorsSettings,
-    LocalSettings,
+    *(
+        section.func.__annotations__["return"]
+        for section in vars(Settings).values()
+        if isinstance(section, cached_property)
+    ),
     LogSettings,
 )
 

@@ -53,6 +53,11 @@ class Settings:
         return WorkerSettings()
 
     @cached_property
+    def trends(self) -> TrendsSettings:
+        """The windowed aggregates' own settings."""
+        return TrendsSettings()
+
+    @cached_property
     def web(self) -> WebSettings:
         """The page's own settings."""
         return WebSettings()
@@ -61,11 +66,6 @@ class Settings:
     def operators(self) -> OperatorsSettings:
         """The page for operators."""
         return OperatorsSettings()
-
-    @cached_property
-    def trends(self) -> TrendsSettings:
-        """The windowed aggregates' own settings."""
-        return TrendsSettings()
 
     @cached_property
     def local(self) -> LocalSettings:
