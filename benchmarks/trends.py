@@ -3,7 +3,7 @@
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from itertools import cycle, islice
 from typing import TypedDict
 
 from msgspec import structs
@@ -102,19 +102,15 @@ def _fill(own: Settings, made: list[Tally]) -> int:
     """
     producer = kafka.new_producer(own.kafka)
     reached: dict[int, int] = {}
-    for tally in _cycle(made):
+    for tally in islice(cycle(made), TALLIES):
         begin = reached.get(tally.partition, 0)
         end = reached[tally.partition] = begin + tally.next_offset - tally.first_offset
         moved = structs.replace(tally, topic="events", first_offset=begin, next_offset=end)
-        producer.produce(own.topics.tallies, encode(moved), on_delivery=None)
+        producer.produce(own.topics.tallies, encode(moved))
         producer.poll(0)
     if producer.flush(FLUSH_S):
         raise TimeoutError("the brokers don't take the tallies")
     return sum(reached.values())
-
-
-def _cycle(made: list[Tally]) -> Iterator[Tally]:
-    return (made[number % len(made)] for number in range(TALLIES))
 
 
 def _done(port: int) -> int:
