@@ -74,12 +74,24 @@ def _event(number: int, value: bytes, max_event_bytes: int) -> TextEvent:
     event = msgspec.structs.replace(
         event, id=event.id or uuid.uuid4().hex, source=event.source or SOURCE
     )
-    # As it will stand on the topic, which is what the workers measure.
-    size = len(events.encode(event))
-    if size > max_event_bytes:
-        message = f"{size:,} bytes, more than the {max_event_bytes:,} that are allowed"
-        raise _refused(413, number, EventError("too_large", message))
+    try:
+        encode(event, max_event_bytes)
+    except EventError as error:
+        raise _refused(413, number, error) from None
     return event
+
+
+def encode(event: TextEvent, max_bytes: int) -> bytes:
+    """An event as it will stand on the topic, which is what the workers measure.
+
+    Raises:
+        EventError: It is too large.
+    """
+    value = events.encode(event)
+    if len(value) > max_bytes:
+        message = f"{len(value):,} bytes, more than the {max_bytes:,} that are allowed"
+        raise EventError("too_large", message)
+    return value
 
 
 def _refused(status: int, number: int, error: EventError) -> ApiError:

@@ -13,7 +13,7 @@ from sentiment.event_errors import EventError
 from sentiment.events import TextEvent
 from web.batches.upload import Format
 from web.errors import ApiError
-from web.parsing import SOURCE
+from web.parsing import SOURCE, encode
 
 COLUMN = "text"
 # Refused lines, or columns, that one answer names: who has more of them has one mistake many times.
@@ -164,10 +164,6 @@ def _encode(event: TextEvent | EventError, name: str, max_bytes: int) -> bytes:
         raise event
     named = msgspec.structs.replace(event, id=name, source=event.source or SOURCE)
     try:
-        value = events.encode(named)
+        return encode(named, max_bytes)
     except UnicodeEncodeError:
         raise EventError("invalid_utf8", "not UTF-8") from None
-    if len(value) > max_bytes:
-        message = f"{len(value):,} bytes, more than the {max_bytes:,} that are allowed"
-        raise EventError("too_large", message)
-    return value
