@@ -219,6 +219,10 @@ class Worker:
             except AbortedError:
                 self._count_abort()
                 return
+            finally:
+                # Else its error and this frame hold one another, and with them the producer that
+                # was replaced: it would go on trying to end its transaction.
+                del commit
         self._aborts = 0
         if self._traces:
             self._traces.end()

@@ -31,6 +31,7 @@ def test_a_commit_of_unknown_outcome_is_found_out(ground: Ground, tmp_path: Path
 
     def meanwhile() -> None:
         own.traffic.rate = 100
+        clients = own.fleet.clients(0)
         for kind in get_args(proxy.Kind):
             before = _resets(own)
             own.proxy.harm = proxy.Harm(
@@ -43,6 +44,10 @@ def test_a_commit_of_unknown_outcome_is_found_out(ground: Ground, tmp_path: Path
             if kind in UNKNOWN:
                 # What it committed is readable before it gives up waiting for the answer.
                 _wait_until(partial(_has_reset, own, before), f"no new producer after {kind}")
+                # It would try again to end its transaction, and be harmed in place of the new one.
+                _wait_until(
+                    lambda: own.fleet.clients(0) == clients, f"the producer stays after {kind}"
+                )
             done = own.done() or 0
             assert world.wait_for(own, done + 100, PATIENCE_S), f"nothing committed after {kind}"
 

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -174,6 +175,15 @@ class Fleet:
     def transactional_id(self, slot: int) -> str:
         """The stable name of a worker; empty where it has none."""
         return "" if slot % 2 else f"{self.group}-{slot}"
+
+    def clients(self, slot: int) -> int:
+        """How many clients of Kafka a worker has open; each has one such thread."""
+        clients = 0
+        for thread in Path(f"/proc/{self._running[slot].process.pid}/task").glob("*/comm"):
+            # A thread may end meanwhile.
+            with suppress(OSError):
+                clients += thread.read_text() == "rdk:main\n"
+        return clients
 
     def stop(self) -> bool:
         """Stop all of them cleanly; False when one had to be killed for it."""
