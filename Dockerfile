@@ -19,7 +19,7 @@ RUN apt-get update \
   && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin sentiment \
   && install --directory --owner=10001 --group=10001 /var/cache/sentiment /var/lib/sentiment
 # The root file system may be read-only. What is written goes to two places: /tmp, gone with the
-# container (small files of Faust, gunicorn and Numba), and MODEL_CACHE_DIR, which is worth a volume.
+# container (small files of Faust and gunicorn), and MODEL_CACHE_DIR, which is worth a volume.
 ENV PATH=/opt/sentiment/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/sentiment \
     PYTHONUNBUFFERED=1 \
@@ -83,19 +83,23 @@ FROM dependencies AS mlflow-dependencies
 COPY requirements/mlflow.txt requirements/
 RUN pip install --require-hashes -r requirements/mlflow.txt && pip inspect > /opt/venv/packages.json
 
-# The scorer's native code, and the byte code of what a worker imports: all of it would be 130 MB.
-# Native code is made for any processor of this kind, since what is made for the builder's own is
-# compiled again on each other model: ten seconds of a processor at every start of a container, for
-# scoring that is 7 % faster. docs/performance.md has the figures.
-FROM base AS native
-COPY --from=worker-dependencies /opt/venv /opt/venv
+# The scorer's native code, for any processor of this kind: made for the builder's own, it would not
+# run on each other model, and be 7 % faster. docs/performance.md has the figures. What makes it,
+# Numba with the whole of LLVM, stays here.
+FROM worker-dependencies AS native
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ \
+  && rm -rf /var/lib/apt/lists/*
+COPY requirements/aot.txt requirements/
+RUN pip install --no-compile --no-deps --require-hashes --target /opt/aot -r requirements/aot.txt
 COPY --from=package /opt/sentiment /opt/sentiment
-ENV NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/native PYTHONDONTWRITEBYTECODE=
+RUN PYTHONPATH=/opt/sentiment:/opt/aot python -m sentiment.compiled.aot /opt/native \
+  && strip --strip-unneeded /opt/native/*.so
+# The byte code of what a worker imports: all of it would be 130 MB. And a first answer.
+ENV PYTHONPATH=/opt/sentiment:/opt/native PYTHONDONTWRITEBYTECODE=
 RUN python -c 'import mlflow.artifacts, mlflow.tracking, stream_worker.process; \
       from sentiment.artifact import open_model; \
       from sentiment.publish import bundled_model; \
-      open_model(bundled_model()).explain("Not a bad word about it.")' \
-  && rm -rf /tmp/*
+      open_model(bundled_model()).explain(["Not a bad word about it."])'
 
 # From here on, what is shipped.
 FROM base AS app
@@ -114,7 +118,7 @@ FROM app AS worker
 COPY --from=native /opt/venv /opt/venv
 COPY --from=native /opt/native /opt/native
 COPY --from=package /opt/sentiment /opt/sentiment
-ENV NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/native \
+ENV PYTHONPATH=/opt/sentiment:/opt/native \
     WORKER_HTTP_HOST=0.0.0.0 WORKER_HTTP_PORT=9464
 EXPOSE 9464
 # The first start of all fetches a model and compiles it.

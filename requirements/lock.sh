@@ -8,10 +8,15 @@ compile() {
     --no-header --no-emit-index-url --no-emit-find-links --no-emit-package sentiment-stream "$@"
 }
 compile --extra dev -o requirements/dev.txt pyproject.toml
-for name in build demo mlflow msk tracing trainer trends worker; do
+for name in build demo mlflow msk tracing trainer trends; do
   compile --extra "$name" --constraint requirements/dev.txt -o "requirements/$name.txt" \
     pyproject.toml
 done
+# An image's worker brings native code that was compiled ahead of time: its compiler stays behind.
+compile --extra worker --constraint requirements/dev.txt -o requirements/worker.txt \
+  --no-emit-package llvmlite --no-emit-package numba pyproject.toml
+compile --extra aot --constraint requirements/dev.txt -o requirements/aot.txt \
+  --no-emit-package numpy pyproject.toml
 # With what its operators' page shows of the registry.
 compile --extra web --extra operators --constraint requirements/dev.txt -o requirements/web.txt \
   pyproject.toml

@@ -9,7 +9,8 @@
 - `room`: texts as bytes, and scratch
 - `scorer`: what the rest of the project calls
 - `kept`: compiled models on disk
-- `native`: compiling itself
+- `native`: native code, made by `jit` as it is needed or by `aot` before
+- `state`: which code a file was made by
 
 Nothing but `linear` and `build` imports scikit-learn, so that a worker starts without it.
 """

@@ -50,7 +50,7 @@ def build(linear: Linear) -> Table:
     weights = np.column_stack([linear.short, linear.long, linear.scale]).astype(np.float64)
     packed = _packed(weights)
     payloads = np.arange(len(keys), dtype=np.uint64) << np.uint64(1) if packed is None else packed
-    _fill(cells, columns, keys, payloads, _usual(linear), np.uint64(lines))
+    fill(cells, columns, keys, payloads, _usual(linear), np.uint64(lines))
     options = (
         linear.rules, np.uint64(seed).astype(np.int64), linear.scope, linear.fold, linear.longest,
         lines, packed is not None, linear.counting, linear.norm,
@@ -85,7 +85,7 @@ def _keys(linear: Linear, seed: np.uint64) -> NDArray[np.uint64]:
     for columns, grams in linear.grams:
         key = tokens[grams[:, 0]]
         for place in range(1, grams.shape[1]):
-            key = _extended(key, tokens[grams[:, place]])
+            key = extended(key, tokens[grams[:, place]])
         keys[columns] = key
     return keys
 
@@ -93,7 +93,7 @@ def _keys(linear: Linear, seed: np.uint64) -> NDArray[np.uint64]:
 def token_hashes(words: list[str], seed: np.uint64) -> NDArray[np.uint64]:
     """The hash of each token as the loop finds it; one that begins with `NEGATED` is marked."""
     marked = np.array([word.startswith(NEGATED) for word in words], bool)
-    hashes: NDArray[np.uint64] = _finished(_hashes(words, seed), marked)
+    hashes: NDArray[np.uint64] = finished(_hashes(words, seed), marked)
     return hashes
 
 
@@ -102,7 +102,7 @@ def _hashes(words: list[str], seed: np.uint64) -> NDArray[np.uint64]:
     plain = [word.removeprefix(NEGATED) for word in words]
     codes = np.frombuffer("".join(plain).encode("utf-32-le", "surrogatepass"), "<u4")
     ends = np.cumsum([len(word) for word in plain], dtype=np.int64)
-    hashes: NDArray[np.uint64] = _hashed(codes, ends, seed)
+    hashes: NDArray[np.uint64] = hashed(codes, ends, seed)
     return hashes
 
 
@@ -117,7 +117,8 @@ def _special_words(special: dict[str, int], seed: np.uint64) -> NDArray[np.uint6
 
 
 @jit
-def _hashed(codes: Any, ends: Any, seed: Any) -> Any:
+def hashed(codes: Any, ends: Any, seed: Any) -> Any:
+    """Words' hashes from their code points, one word after the other; see `words.push`."""
     hashes = np.empty(len(ends), np.uint64)
     begin = 0
     for number in range(len(ends)):
@@ -130,7 +131,7 @@ def _hashed(codes: Any, ends: Any, seed: Any) -> Any:
 
 
 @jit
-def _finished(hashes: Any, marked: Any) -> Any:
+def finished(hashes: Any, marked: Any) -> Any:
     """Words' hashes as the tokeniser leaves them, those marked as negated with their mark."""
     done = np.empty(len(hashes), np.uint64)
     for i in range(len(hashes)):
@@ -139,7 +140,8 @@ def _finished(hashes: Any, marked: Any) -> Any:
 
 
 @jit
-def _extended(grams: Any, tokens: Any) -> Any:
+def extended(grams: Any, tokens: Any) -> Any:
+    """Keys of n-grams that are one token longer; see `words.extend`."""
     longer = np.empty(len(grams), np.uint64)
     for i in range(len(grams)):
         longer[i] = extend(grams[i], tokens[i])
@@ -155,7 +157,7 @@ def _usual(linear: Linear) -> NDArray[np.int64]:
 
 
 @jit
-def _fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: Any) -> None:
+def fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: Any) -> None:
     """Give each key a place; `columns` gets the column of each place."""
     for column in usual:
         cell = np.int64(lookup.hot_cell(keys[column]))

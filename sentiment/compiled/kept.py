@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sentiment import logs
 from sentiment.compiled import table
-from sentiment.compiled.native import STATE
 from sentiment.compiled.scorer import CompiledScorer
+from sentiment.compiled.state import STATE
 from sentiment.compiled.table import Table
 from sentiment.scoring import agrees
 

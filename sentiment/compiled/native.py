@@ -1,125 +1,44 @@
-"""Compiling to native code: the decorators, where the code is kept, and four instructions.
+"""Native code: what `aot` made, where an image brings it, else what Numba makes as it is needed.
 
-Numba keeps compiled code beside the hash of the one file that a function stands in. Ours call each
-other across files, so each state of this package gets a directory of its own.
+What was made ahead of time is a module that needs neither Numba nor LLVM, a third of an image.
 """
 
-import atexit
-import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from importlib import import_module
+from typing import Any, TypeVar
 
-import numba as nb
-from llvmlite import ir
-from numba import types
-from numba.core import config
-from numba.extending import intrinsic
+from sentiment.compiled.state import STATE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# Found on the module path; what was made of another state of our code has another name.
+MODULE = f"sentiment_native_{STATE}"
 
-def _state() -> str:
-    """Names the code of this package and the rules that it follows."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    sources.append(Path(__file__).parent.parent / "text.py")
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+# Instructions, see `sentiment.compiled.jit`; called by native code alone.
+load8: Any = None
+store8: Any = None
+trailing_zeros: Any = None
+as_float: Any = None
 
+_made: Any = None
+_numba: Any = None
+try:
+    _made = import_module(MODULE)
+except ModuleNotFoundError:
+    from sentiment.compiled import jit as _numba
 
-STATE = _state()
-
-
-def _cache_directory() -> str:
-    """Where compiled code is kept: below `NUMBA_CACHE_DIR`, else in the user's own cache.
-
-    Numba wants to write there. Where that is not allowed, as in an image whose code was compiled
-    when it was built, a copy serves for as long as the process lives.
-    """
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    home = Path(given) if given else Path.home() / ".cache" / "sentiment-stream" / "native"
-    directory = home / STATE
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError:
-        copy = Path(tempfile.mkdtemp(prefix="sentiment-native-"))
-        atexit.register(shutil.rmtree, copy, ignore_errors=True)
-        if directory.is_dir():
-            shutil.copytree(directory, copy, dirs_exist_ok=True)
-        return str(copy)
-    return str(directory)
-
-
-config.CACHE_DIR = _cache_directory()  # type: ignore[attr-defined]  # made at run time
+    load8, store8 = _numba.load8, _numba.store8
+    trailing_zeros, as_float = _numba.trailing_zeros, _numba.as_float
 
 
 def jit(function: Function) -> Function:
     """Compile a function; other threads run while it does."""
-    compiled: Any = nb.njit(cache=True, nogil=True)(function)
-    return cast("Function", compiled)
+    if _made is None:
+        return _numba.jit(function)
+    # What Python calls is there by its name; the rest is inside of it.
+    return getattr(_made, function.__name__, function)
 
 
 def step(function: Function) -> Function:
     """The same for a small step of a loop, which LLVM copies in: a call costs as much as a word."""
-    compiled: Any = nb.njit(cache=True, nogil=True, forceinline=True)(function)
-    return cast("Function", compiled)
-
-
-def _load8(typing: Any, array: Any, index: Any) -> Any:
-    """Eight bytes of an array of bytes as one uint64, the first one lowest. Nothing is checked."""
-    del typing
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(view.data, [arguments[1]])
-        word = builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()))
-        word.align = 1
-        return word
-
-    return types.uint64(array, index), generate
-
-
-def _store8(typing: Any, array: Any, index: Any, word: Any) -> Any:
-    """Write a uint64 to an array of bytes as eight of them, lowest first. Nothing is checked."""
-    del typing
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(view.data, [arguments[1]])
-        written = builder.store(arguments[2], builder.bitcast(place, ir.IntType(64).as_pointer()))
-        written.align = 1
-        return context.get_dummy_value()
-
-    return types.none(array, index, word), generate
-
-
-def _trailing_zeros(typing: Any, number: Any) -> Any:
-    """How many of the lowest bits of a uint64 are 0; 64 for 0."""
-    del typing
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(number), generate
-
-
-def _as_float(typing: Any, bits: Any) -> Any:
-    """The number whose 64 bits are those of a uint64."""
-    del typing
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        del context, signature
-        return builder.bitcast(arguments[0], ir.DoubleType())
-
-    return types.float64(bits), generate
-
-
-# As native code calls them: without the first argument.
-load8: Any = intrinsic(_load8)
-store8: Any = intrinsic(_store8)
-trailing_zeros: Any = intrinsic(_trailing_zeros)
-as_float: Any = intrinsic(_as_float)
+    return _numba.step(function) if _made is None else function
