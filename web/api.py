@@ -1,6 +1,7 @@
 """The JSON API: send events, ask for a result, ask how things are."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -34,19 +35,24 @@ def send() -> Response:
     topic = shared.settings.topics.events
     with tracing.sending("sentiment-web", topic, len(batch), trace()) as headers:
         failed = set(shared.outbox.send(batch, headers))
-    if failed:
-        raise ApiError(
-            503,
-            "not_delivered",
-            f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them"
-            " again with the same ids, by which a late arrival can be told.",
-            details={
-                "failed": [event.id for event in batch if event.id in failed],
-                "delivered": [event.id for event in batch if event.id not in failed],
-            },
-            retry_after_s=RETRY_AFTER_S,
-        )
+        if failed:
+            # Here, so that the span has it too.
+            raise _not_delivered(batch, failed)
     return respond(Sent([Named(event.id or "") for event in batch]), 202)
+
+
+def _not_delivered(batch: Sequence[events.TextEvent], failed: set[str]) -> ApiError:
+    return ApiError(
+        503,
+        "not_delivered",
+        f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them again"
+        " with the same ids, by which a late arrival can be told.",
+        details={
+            "failed": [event.id for event in batch if event.id in failed],
+            "delivered": [event.id for event in batch if event.id not in failed],
+        },
+        retry_after_s=RETRY_AFTER_S,
+    )
 
 
 @api.get("/results/<path:name>")

@@ -90,6 +90,20 @@ def test_rules_and_dashboards_are_those_of_the_project(name: str) -> None:
     assert shown == there
 
 
+def test_alerts_lead_to_where_the_runbook_is_read() -> None:
+    """With the address of the documents each alert has a whole one."""
+    manifests = charts.render(*files("eks"), "--set=monitoring.docsUrl=https://example.org/docs/")
+    (rules,) = of_kind(manifests, "PrometheusRule")
+    found = [
+        rule["annotations"]["runbook_url"]
+        for group in rules["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    assert found
+    assert all(url.startswith("https://example.org/docs/operations.md#") for url in found)
+
+
 def test_an_archive_of_the_chart_has_the_rules_themselves(tmp_path: Path) -> None:
     """Links become files in a package, so that it is whole without the project around it."""
     done = helm("package", str(charts.CHART), "--destination", str(tmp_path))

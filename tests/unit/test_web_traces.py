@@ -1,0 +1,29 @@
+"""What the page tells of an event that the brokers don't take."""
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from sentiment import tracing
+from sentiment.spans import Spans
+from tests.unit.web_apps import app
+from web import api
+
+
+def test_the_span_of_what_was_not_delivered_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers that go away while an event is sent fail the answer, and the span as well."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "of", lambda _: Spans(provider))
+    # None ever answers here, and what was never there can't go away.
+    monkeypatch.setattr(api, "require_kafka", lambda: None)
+    with app(monkeypatch) as page:
+        answer = page.test_client().post("/api/events", json={"text": "a", "id": "one"})
+    assert answer.status_code == 503
+    assert answer.get_json()["error"]["code"] == "not_delivered"
+    (span,) = exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert "did not acknowledge 1 of 1" in str(span.status.description)
