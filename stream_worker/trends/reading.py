@@ -1,11 +1,13 @@
-"""Faust on our Kafka: the settings in its words, and committed records only."""
+"""Faust on our Kafka: the settings in its words, and committed records only, and all of them."""
 
 import ssl
+from collections.abc import Coroutine
 from typing import Any
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, Message
 from faust.types.auth import CredentialsT
 from yarl import URL
 
@@ -26,6 +28,33 @@ class _CommittedThread(driver.AIOKafkaConsumerThread):
 
 
 class _CommittedConsumer(driver.Consumer):
+    """Also hands over every record: Faust forgets the one that waits when its flow is stopped.
+
+    It gives up handing it over then, but counts it as read; where the flow goes on at once, as at
+    the end of a recovery, the next one follows.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Faust's
+        super().__init__(*arguments, **named)
+        self._hand_over = self.callback
+        self.callback = self._take
+        # By partition, what is being handed over.
+        self._waiting: dict[TP, list[Message]] = {}
+
+    def _take(self, message: Message) -> Coroutine[None, None, None]:
+        """Note a record at once, for what this returns may be given up before its first step."""
+        left = self._waiting.get(message.tp, [])
+        # Those from here on come again: the consumer went back.
+        waiting = [one for one in left if one.offset < message.offset]
+        waiting.append(message)
+        self._waiting[message.tp] = waiting
+        return self._hand_all_over(waiting)
+
+    async def _hand_all_over(self, waiting: list[Message]) -> None:
+        while waiting:
+            await self._hand_over(waiting[0])
+            waiting.pop(0)
+
     def _new_consumer_thread(self) -> Any:  # noqa: ANN401 - Faust's
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 

@@ -1,7 +1,7 @@
 """A worker, and the registry that it takes its model from."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,9 +61,9 @@ def start_trends(
     monkeypatch.setenv("TRENDS_SESSION_TIMEOUT_S", "6")
     started: list[TrendsProcess] = []
 
-    def start(**environment: str) -> TrendsProcess:
+    def start(program: Sequence[str] = ("-m", "sentiment"), **environment: str) -> TrendsProcess:
         log = tmp_path / f"trends-{len(started)}.log"
-        started.append(TrendsProcess(log, environment))
+        started.append(TrendsProcess(log, environment, program))
         return started[-1]
 
     yield start

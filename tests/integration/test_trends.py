@@ -76,6 +76,37 @@ def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: S
     trends.wait_for(sum(offsets))
 
 
+# Faust stops the flow of records at each rebalance and each recovery, and lets it go on again.
+# A record that waits just then, as for a full buffer of what is to be sent, is what this is about.
+INTERRUPTED = """
+import asyncio
+from sentiment.cli import main
+from stream_worker.trends import process
+class Interrupted(process.Trends):
+    def __init__(self, settings):
+        super().__init__(settings)
+        self.app.timer(0.05)(self.interrupt)
+        self.app.flow_control.acquire = lambda: asyncio.sleep(0.001)
+    async def interrupt(self):
+        self.app.consumer.stop_flow()
+        self.app.consumer.resume_flow()
+process.Trends = Interrupted
+main()
+"""
+
+
+def test_no_tally_is_skipped_where_the_flow_was_interrupted(
+    settings: Settings, start_trends: StartTrends
+) -> None:
+    """The record that Faust was handing over when the flow stopped is handed over all the same."""
+    producer = kafka.new_producer(settings.kafka)
+    for number in range(9000):
+        producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
+    assert producer.flush(PATIENCE_S) == 0
+    trends = start_trends(program=("-c", INTERRUPTED))
+    trends.wait_for(27000)
+
+
 def test_aborted_tallies_do_not_count(settings: Settings, start_trends: StartTrends) -> None:
     """What a worker wrote in a transaction that was aborted is in no window."""
     producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.tallies)

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,19 @@ class TrendsProcess:
     Args:
         log: Where its log goes.
         environment: What it has beside the test's own.
+        program: What Python runs.
     """
 
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str], program: Sequence[str]) -> None:
         self._log = log
         self._environment = environment
+        self._program = program
         self.start()
 
     def start(self) -> None:
         """Start it, the first time or again."""
         [self.port] = free_ports(1)
-        command = [sys.executable, "-m", "sentiment", "trends", "--http-port", str(self.port)]
+        command = [sys.executable, *self._program, "trends", "--http-port", str(self.port)]
         with self._log.open("ab") as log:
             environment = {**os.environ, **self._environment}
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
