@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.records import Record
-from tests.chaos.traffic import HEADER, SHIFT, UNKNOWN
+from tests.chaos.traffic import HEADER, SHIFT, SOMEWHERE, UNKNOWN
 
 # What has to become of an event, as a byte.
 POSITIVE, NEGATIVE, LETTER, TOMBSTONE = range(4)
@@ -100,7 +100,8 @@ class Checker:
                 return
             expected, number = self._expected(record)
             if number != UNKNOWN:
-                found[number] |= places[number] == record.partition << SHIFT | record.offset
+                here = record.partition << SHIFT | record.offset
+                found[number] |= places[number] in {here, SOMEWHERE}
                 times[number] += 1
                 if times[number] > 1:
                     self.sent_twice.append(f"event {number}: {record.partition}:{record.offset}")
@@ -110,8 +111,9 @@ class Checker:
             part.outcomes = bytearray(len(part.expected))
         for number, place in enumerate(places):
             if place != UNKNOWN and not found[number]:
-                where = divmod(place, 1 << SHIFT)
-                self._tell("input lost", f"event {number} was acknowledged there", *where)
+                where = divmod(max(place, 0), 1 << SHIFT)
+                there = "somewhere" if place == SOMEWHERE else "there"
+                self._tell("input lost", f"event {number} was acknowledged {there}", *where)
 
     def check_results(self, records: Iterable[Record]) -> None:
         """Take in the committed results."""

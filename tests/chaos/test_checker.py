@@ -9,7 +9,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.made_run import EVENTS, Topics, good_run
 from tests.chaos.records import Record
 from tests.chaos.schedule import plan
-from tests.chaos.traffic import INVALID
+from tests.chaos.traffic import INVALID, SOMEWHERE
 
 Spoil = Callable[[Topics], object]
 
@@ -55,6 +55,12 @@ def _result_of(topics: Topics, event: Record) -> None:
 def _strip(topics: Topics) -> None:
     number = next(n for n, record in enumerate(topics.results) if record.headers)
     topics.results[number] = topics.results[number]._replace(headers=())
+
+
+def _lost_somewhere(topics: Topics) -> None:
+    """Loses the last event, which was acknowledged without its place."""
+    topics.places[-1] = SOMEWHERE
+    topics.events.pop()
 
 
 def _add_header(record: Record) -> Record:
@@ -118,6 +124,7 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     ),
     "Kafka lost an event": ("input gap", lambda t: t.events.pop(9)),
     "Kafka lost the last event": ("input lost", lambda t: t.events.pop()),
+    "Kafka lost what it had somewhere": ("input lost", _lost_somewhere),
 }
 
 
@@ -147,6 +154,13 @@ def test_what_a_producer_sends_twice_is_two_events() -> None:
     checker = topics.check()
     assert len(checker.sent_twice) == 1
     assert checker.counts == {"lost": 1, "tally gap": 1}
+
+
+def test_an_event_that_is_somewhere_is_not_lost() -> None:
+    """An event whose place the client was not told is looked for by its number."""
+    topics = good_run()
+    topics.places[-1] = SOMEWHERE
+    assert topics.check().violations == []
 
 
 def test_thousands_of_violations_are_counted_and_not_told() -> None:

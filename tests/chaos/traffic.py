@@ -37,6 +37,8 @@ TOMBSTONES, BAD, BAD_IN_A_STORM = 10, 20, 800
 # Partition and offset of an acknowledged event in one number.
 SHIFT = 40
 UNKNOWN = -1
+# Kafka has it, and doesn't say where: the answer to an earlier try was lost.
+SOMEWHERE = -2
 # How many may wait for their acknowledgement: bounds memory while the brokers are away.
 MOST_UNACKNOWLEDGED = 20_000
 # A broker that restarts and an election after it take seconds; all of them together minutes.
@@ -98,7 +100,7 @@ class Traffic:
         rate: Events a second at present.
         invalid: Whether invalid events are among them.
         sent: How many were handed to the client.
-        places: By number, partition and offset as acknowledged, or `UNKNOWN`.
+        places: By number, partition and offset as acknowledged, `SOMEWHERE` or `UNKNOWN`.
         failed: Reasons of those that the client gave up on.
         storm: Whether most of them are invalid at present.
     """
@@ -198,7 +200,11 @@ class Traffic:
                 self.failed.append(f"event {number}: {error.str()}")
                 return
             self.acknowledged += 1
-            self.places[number] = (message.partition() or 0) << SHIFT | (message.offset() or 0)
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None or offset < 0:
+                self.places[number] = SOMEWHERE
+            else:
+                self.places[number] = partition << SHIFT | offset
 
         try:
             producer.produce(
