@@ -90,6 +90,11 @@ def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noq
         # Waiting this long fills batches under load and can't be seen by a person.
         "linger.ms": 5,
     }
+    if "transactional_id" not in properties:
+        # Of a partition that a broker has nothing of yet, it takes a second batch before the first
+        # one that it refused while it was becoming the leader, and that one, sent again, for a
+        # double of what it has: lost, and told as delivered. In a transaction it knows better.
+        config["max.in.flight.requests.per.connection"] = 1
     return _made(Producer, settings, None, config | _dotted(properties))
 
 

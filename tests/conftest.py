@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 from confluent_kafka import KafkaException
 
@@ -18,6 +19,10 @@ from sentiment.settings import LocalSettings, Settings
 
 # The version that the local Kafka runs too, so that a test means the same on both.
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+# A machine that is busy, or compiles native code first, makes no claim wrong.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 TOPICS = ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK")
 
 
