@@ -8,9 +8,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba as nb
 from llvmlite import ir
@@ -19,8 +18,6 @@ from numba.core import config
 from numba.extending import intrinsic
 
 from sentiment.compiled.state import STATE
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _cache_directory() -> str:
@@ -45,16 +42,14 @@ def _cache_directory() -> str:
 config.CACHE_DIR = _cache_directory()
 
 
-def jit(function: Function) -> Function:
-    """Compile a function; other threads run while it does."""
-    compiled: Any = nb.njit(cache=True, nogil=True)(function)
-    return cast("Function", compiled)
+def jit(function: Any) -> Any:
+    """See `native.jit`."""
+    return nb.njit(cache=True, nogil=True)(function)
 
 
-def step(function: Function) -> Function:
-    """The same for a small step of a loop, which LLVM copies in: a call costs as much as a word."""
-    compiled: Any = nb.njit(cache=True, nogil=True, forceinline=True)(function)
-    return cast("Function", compiled)
+def step(function: Any) -> Any:
+    """See `native.step`."""
+    return nb.njit(cache=True, nogil=True, forceinline=True)(function)
 
 
 def _load8(typing: Any, array: Any, index: Any) -> Any:
