@@ -96,7 +96,7 @@ def compiled(pipeline: Pipeline) -> CompiledScorer:
     return CompiledScorer(compile_table(read(pipeline)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(KNOWN, TEXTS), min_size=1, max_size=6))
 def test_answers_as_sklearn(pair: tuple[Pipeline, CompiledScorer], texts: list[str]) -> None:
     """Within 1e-9 of `predict_proba` and never another decision, in batches and one by one."""

@@ -77,7 +77,7 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(TEXTS)
 def test_finds_the_tokens_of_the_rules(text: str) -> None:
     """Whatever the text, the loop's tokens are those of `sentiment.text`, in their order."""
@@ -98,7 +98,7 @@ def test_every_character_counts_as_the_rules_say(before: str) -> None:
             assert native(utf8(text))[0] == hashed(tokens(text)), hex(code)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 @given(TEXTS, st.booleans())
 def test_finds_the_tokens_of_sklearn(text: str, lowers: bool) -> None:  # noqa: FBT001 - drawn
     """With scikit-learn's rules the tokens are its own, lower-cased or not, less stop words."""
@@ -124,7 +124,6 @@ def test_bad_bytes_are_what_python_replaces_them_by(encoded: bytes) -> None:
         assert "".join(map(chr, codes)).replace("\ufffd", "") == text.replace("\ufffd", "")
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_spans_hold_the_tokens(text: str) -> None:
     """A token's span, read by the rules alone, is that token."""

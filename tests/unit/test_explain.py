@@ -41,7 +41,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Pipeline, CompiledScorer]:
     return pipeline, compiled(pipeline)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(KNOWN, TEXTS), min_size=1, max_size=6))
 def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], texts: list[str]) -> None:
     """Intercept and parts are scikit-learn's log-odds, and the score is their sigmoid."""
@@ -57,7 +57,7 @@ def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], texts: list[
         assert found.rest == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.one_of(KNOWN, TEXTS))
 def test_spans_begin_and_end_with_tokens(pair: tuple[Pipeline, CompiledScorer], text: str) -> None:
     """Spans lie in the text, in its order, and neither end is white space or of no token."""
@@ -71,7 +71,7 @@ def test_spans_begin_and_end_with_tokens(pair: tuple[Pipeline, CompiledScorer], 
             assert end_of_span in "'’‘ʼ＇`´" or tokens(end_of_span) or end_of_span.isalnum()  # noqa: RUF001 - apostrophes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(KNOWN)
 def test_contributions_are_the_pipelines_own(text: str) -> None:
     """Contributions of each n-gram add up to its coefficient times its feature in the pipeline."""

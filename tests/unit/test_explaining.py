@@ -33,7 +33,7 @@ def pipeline(request: pytest.FixtureRequest) -> Pipeline:
     return fitted(*EXPLAINED[request.param], logistic())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.one_of(KNOWN, TEXTS))
 def test_explanations_add_up(pipeline: Pipeline, text: str) -> None:
     """Intercept and parts are the log-odds, of which the score is the sigmoid; spans are tokens."""

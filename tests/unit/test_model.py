@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -41,7 +41,6 @@ def reference(min_df: int, texts: list[str]) -> CountVectorizer:
     ).fit(texts)  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, min_size=3, max_size=8), st.lists(WORDS, max_size=8), st.integers(1, 3))
 def test_marks_the_ngrams_that_sklearn_marks(
     training: list[str], texts: list[str], min_df: int

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from sentiment.errors import InputError, SentimentError
 from trainer import layout, preprocess as stage, tables
@@ -109,7 +109,6 @@ def test_same_rows_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
 groups = st.integers(0, 30).map(lambda n: f"g{n}")
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(groups, st.sampled_from(["auto", "train", "test"]), st.integers(0, 1))),
     st.floats(0, 1),

@@ -31,7 +31,7 @@ values = st.text(
 @pytest.mark.parametrize(
     ("section", "name"), FIELDS, ids=lambda item: getattr(item, "__name__", item)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(value=values)
 def test_any_value_of_a_variable_is_a_setting_or_a_sentence(
     section: type[Section], name: str, value: str
