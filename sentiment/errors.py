@@ -9,7 +9,9 @@ SentimentError                 1
 ├── SettingsError              2   a setting is missing or wrong
 ├── InputError                 2   a file, argument or stream that the user gave is unusable
 ├── SetupError                 1   this machine lacks something: a port, disk space, the network
-├── BrokerError                1   Kafka can't be reached, or refuses us
+├── BrokerError                1   Kafka doesn't do what we need of it
+│   ├── UnreachableError       1   it doesn't answer now; what can wait waits
+│   │   └── RefusedError       1   it closes our connections: credentials, or TLS
 │   └── TopicError             1   a topic is missing or differs from what the code needs
 ├── ModelError                 1
 │   ├── ModelNotFoundError     1   the registry has no such model, alias or version
@@ -18,7 +20,8 @@ SentimentError                 1
 └── WorkerError                1
     ├── FencedError            3   another worker took over our transactional id
     ├── TransactionError       4   transactions keep failing; the batch was not committed
-    └── TooManyDeadLettersError 5  too large a share of the input is bad
+    ├── TooManyDeadLettersError 5  too large a share of the input is bad
+    └── ExpiredError           6   events were deleted before they were read
 ```
 
 A bad event on the topic is no `SentimentError`: it is data, described by
@@ -59,7 +62,15 @@ class SetupError(SentimentError):
 
 
 class BrokerError(SentimentError):
-    """Kafka can't be reached, or refuses us."""
+    """Kafka doesn't do what we need of it."""
+
+
+class UnreachableError(BrokerError):
+    """Kafka doesn't answer now."""
+
+
+class RefusedError(UnreachableError):
+    """Kafka closes our connections: credentials, or TLS."""
 
 
 class TopicError(BrokerError):
@@ -102,3 +113,9 @@ class TooManyDeadLettersError(WorkerError):
     """Too large a share of the input is bad: stop rather than drain the topic."""
 
     exit_code = 5
+
+
+class ExpiredError(WorkerError):
+    """Events were deleted before they were read: stop rather than go on without them."""
+
+    exit_code = 6

@@ -34,9 +34,6 @@ def client_config(settings: KafkaSettings) -> Config:
         "client.id": "sentiment-stream",
         # A broker that restarts is back in seconds; the default waits up to ten between tries.
         "reconnect.backoff.max.ms": 2000,
-        # Where the only broker was away for seconds, beginning anew from the addresses above left a
-        # transactional call that never came back, whatever its time limit (librdkafka 2.16).
-        "metadata.recovery.strategy": "none",
         **security_config(settings),
     }
 
@@ -73,11 +70,16 @@ def new_consumer(
     return _made(Consumer, settings, access, config | _dotted(properties))
 
 
-def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noqa: ANN401 - librdkafka's types
+def new_producer(
+    settings: KafkaSettings,
+    access: Access | None = None,
+    **properties: Any,  # noqa: ANN401 - librdkafka's types
+) -> Producer:
     """A producer that neither loses nor doubles what it was given.
 
     Args:
         settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
         properties: Further librdkafka properties, with `_` for `.`.
     """
     config = client_config(settings) | {
@@ -95,7 +97,7 @@ def new_producer(settings: KafkaSettings, **properties: Any) -> Producer:  # noq
         # one that it refused while it was becoming the leader, and that one, sent again, for a
         # double of what it has: lost, and told as delivered. In a transaction it knows better.
         config["max.in.flight.requests.per.connection"] = 1
-    return _made(Producer, settings, None, config | _dotted(properties))
+    return _made(Producer, settings, access, config | _dotted(properties))
 
 
 def describe_cluster(settings: KafkaSettings) -> ClusterMetadata:

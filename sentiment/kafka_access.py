@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from sentiment import logs, metrics
-from sentiment.errors import BrokerError
+from sentiment.errors import BrokerError, RefusedError, UnreachableError
 from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
@@ -29,9 +29,39 @@ LOOK_S = 0.5
 # Between two questions that fail at once.
 PAUSE_S = 0.1
 
-# A broker that is stopping closes connections too, so that none of these ends a wait.
-CLOSED = ("in state APIVERSION_QUERY", "in state SSL_HANDSHAKE", "SSL connection closed by peer")
+# What a listener that speaks something else does to a connection before it has carried anything. A
+# broker that is stopping does it too, so that it ends no wait; one that hangs lets them time out.
+CLOSED = re.compile(
+    r"(?=.*(isconnected|onnection reset|closed by peer))"
+    r".*(in state APIVERSION_QUERY|in state SSL_HANDSHAKE|SSL connection closed by peer)"
+)
 
+# Waiting mends these: a broker is away, hangs, restarts, or hands over to another one.
+PASSING = frozenset({
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the only names of librdkafka's own errors
+    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001 - same
+    KafkaError._RESOLVE,  # noqa: SLF001 - same
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - same
+    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001 - same
+    KafkaError._TRANSPORT,  # noqa: SLF001 - same
+    KafkaError._WAIT_COORD,  # noqa: SLF001 - same
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.CONCURRENT_TRANSACTIONS,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+})  # fmt: skip
 # Waiting mends none of these.
 FORBIDDEN = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -64,7 +94,7 @@ class Access:
         self._servers = settings.bootstrap_servers
         self._said_at = -QUIET_S
         self._closed = ""
-        self.refusal: BrokerError | None = None
+        self.refusal: RefusedError | None = None
 
     def log(self, level: int, line: str, *parts: object) -> None:
         """Pass a line of librdkafka on.
@@ -73,9 +103,10 @@ class Access:
         in no other way.
         """
         _librdkafka.log(level, line, *parts)
-        said = str(parts[-1])
-        if any(words in said for words in CLOSED):
-            self._closed = _reason(said)
+        # What happened last is what it is now: a broker that only restarted is refused next.
+        if parts[0] == "FAIL":
+            said = str(parts[-1])
+            self._closed = _reason(said) if CLOSED.search(said) else ""
 
     def told(self, error: KafkaError) -> None:
         """Take an error in that concerns the whole client."""
@@ -87,7 +118,8 @@ class Access:
         else:
             return
         what = "refuse our credentials" if kind == "credentials" else "and we don't agree on TLS"
-        self.refusal = BrokerError(f"The brokers at {self._servers} {what}: {_reason(said)}.", hint)
+        sentence = f"The brokers at {self._servers} {what}: {_reason(said)}."
+        self.refusal = RefusedError(sentence, hint)
         metrics.REFUSALS.labels(kind).inc()
         if time.monotonic() - self._said_at > QUIET_S:
             # A worker goes on: brokers that restart, or a password that is being changed.
@@ -95,19 +127,26 @@ class Access:
             log.error("brokers refuse us", kind=kind, reason=self.refusal.message, hint=hint)
 
     def unreachable(self, error: KafkaException) -> BrokerError:
-        """The sentence for a Kafka that doesn't answer."""
+        """The error for a Kafka that doesn't answer, or for a right that we lack."""
         cause = error.args[0]
         if isinstance(cause, KafkaError) and (denied := forbidden(cause)):
             return denied
         if self.refusal:
             return self.refusal
         if self._closed:
-            return BrokerError(
+            return UnreachableError(
                 f"The brokers at {self._servers} close each connection at once: {self._closed}.",
-                f"One of us speaks TLS or SASL and the other doesn't. {TLS}",
+                "They are on their way up or down; or else one of us speaks TLS or SASL and the"
+                f" other doesn't. {TLS}",
             )
         reason = cause.str() if isinstance(cause, KafkaError) else str(cause)
-        return BrokerError(
+        if isinstance(cause, KafkaError) and cause.code() > 0:
+            # Kafka's own codes are above 0, those of its client below.
+            return UnreachableError(
+                f"The brokers at {self._servers} can't do it now: {reason}.",
+                "They may be starting, or electing leaders; see whether all of them are up.",
+            )
+        return UnreachableError(
             f"No Kafka broker answers at {self._servers}: {reason}.",
             "Start one with `sentiment kafka`, or set KAFKA_BOOTSTRAP_SERVERS to a running one.",
         )
@@ -150,6 +189,11 @@ class Access:
 def _reason(said: str) -> str:
     """What librdkafka says, without the addresses before it and the times behind it."""
     return re.sub(r"^(\S+/(bootstrap|\d+)\]?: )+| \(after .*$", "", said)
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether an error is about brokers that are away, so that waiting may mend it."""
+    return error.code() in PASSING
 
 
 def forbidden(error: KafkaError) -> BrokerError | None:

@@ -7,6 +7,48 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from sentiment import kafka
 from sentiment.settings import KafkaSettings
 
+# In place of a time: where a partition begins now, and where the next record goes.
+EARLIEST, LATEST = -2, -1
+
+
+def offsets_at(
+    consumer: Consumer, topic: str, partitions: Iterable[int], when: int, timeout_s: float
+) -> dict[int, int]:
+    """Ask the brokers for an offset of each partition; one request for each leader.
+
+    Args:
+        consumer: Asks; `LATEST` is the end of what it may read.
+        topic: The topic.
+        partitions: Of the topic.
+        when: `EARLIEST` or `LATEST`.
+        timeout_s: How long they may take, in seconds.
+
+    Raises:
+        KafkaException: They don't tell it now.
+    """
+    parts = [TopicPartition(topic, number, when) for number in partitions]
+    return _offsets(consumer.offsets_for_times(parts, timeout=timeout_s) if parts else [])
+
+
+def committed_offsets(
+    consumer: Consumer, topic: str, partitions: Iterable[int], timeout_s: float
+) -> dict[int, int]:
+    """The offset that the consumer's group goes on from in each partition; 0 where it has none.
+
+    Raises:
+        KafkaException: The brokers don't tell it now.
+    """
+    parts = [TopicPartition(topic, number) for number in partitions]
+    offsets = _offsets(consumer.committed(parts, timeout_s) if parts else [])
+    return {number: max(offset, 0) for number, offset in offsets.items()}
+
+
+def _offsets(parts: list[TopicPartition]) -> dict[int, int]:
+    for part in parts:
+        if part.error is not None:
+            raise KafkaException(part.error)
+    return {part.partition: part.offset for part in parts}
+
 
 class Lag:
     """Asks for it, again and again; it is no member of the group.
@@ -20,7 +62,9 @@ class Lag:
     """
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
-        self._consumer: Consumer = kafka.new_consumer(settings, group_id=group)
+        self._settings = settings
+        self._group = group
+        self._consumer: Consumer | None = None
 
     def of(self, topic: str, partitions: Iterable[int], timeout_s: float) -> int | None:
         """Events on a topic that the group has not committed.
@@ -33,18 +77,20 @@ class Lag:
         Returns:
             The sum over all partitions; None where the brokers don't tell it now.
         """
-        behind = 0
+        numbers = list(partitions)
+        if self._consumer is None:
+            self._consumer = kafka.new_consumer(self._settings, group_id=self._group)
         try:
-            parts = [TopicPartition(topic, number) for number in partitions]
-            for part in self._consumer.committed(parts, timeout_s):
-                if part.error is not None:
-                    return None
-                _, end = self._consumer.get_watermark_offsets(part, timeout_s)
-                behind += max(end - max(part.offset, 0), 0)
+            done = committed_offsets(self._consumer, topic, numbers, timeout_s)
+            ends = offsets_at(self._consumer, topic, numbers, LATEST, timeout_s)
         except KafkaException:
+            # The next one knows nothing of a cluster that isn't there any more.
+            self.close()
             return None
-        return behind
+        return sum(max(ends[number] - done[number], 0) for number in numbers)
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None

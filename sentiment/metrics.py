@@ -103,6 +103,10 @@ DEAD_LETTER_SHARE = _gauge(
 TOMBSTONES = _counter(
     "sentiment_tombstones_total", "worker", "Records without a value, skipped and counted."
 )
+EXPIRED = _counter(
+    "sentiment_expired_events_total", "worker",
+    "Offsets that the topic's retention deleted before they were read.", "topic", "partition",
+)  # fmt: skip
 BATCH_EVENTS = _histogram(
     "sentiment_batch_events", "worker", "Events in one transaction.",
     unit="events", buckets=BATCH_BUCKETS,
@@ -123,11 +127,19 @@ TRANSACTIONS = _counter(
 )  # fmt: skip
 TRANSACTION_RESETS = _counter(
     "sentiment_transaction_resets_total", "worker",
-    "Producers replaced since the outcome of a commit was unknown or the old one was unusable.",
+    "Producers replaced, by why: connection (one broke, and what it carried may arrive late),"
+    " unknown_outcome (of a commit), unusable.",
+    "reason",
 )  # fmt: skip
 LAG = _gauge(
-    "sentiment_consumer_lag", "worker", "Events behind the end of the partition.",
+    "sentiment_consumer_lag", "worker",
+    "Events behind the end of the partition, by the brokers' own numbers.",
     "topic", "partition", unit="events",
+)  # fmt: skip
+HANGING_TRANSACTIONS = _gauge(
+    "sentiment_hanging_transactions", "worker",
+    "Partitions whose readers a transaction holds back for longer than it may last.",
+    unit="partitions",
 )  # fmt: skip
 ASSIGNED = _gauge(
     "sentiment_assigned_partitions", "worker", "Partitions that this worker has.",
@@ -261,6 +273,7 @@ for counter, values in (
     (TRANSACTIONS, ("committed", "aborted")),
     (MODEL_SWAPS, ("swapped", "refused")),
     (REFUSALS, ("credentials", "tls")),
+    (TRANSACTION_RESETS, ("connection", "unknown_outcome", "unusable")),
     (WEB_EVENTS, ("delivered", "failed")),
 ):
     for value in values:

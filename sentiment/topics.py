@@ -3,14 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.cimpl import NewTopic
 
 from sentiment import kafka
 from sentiment.errors import TopicError
-from sentiment.kafka_access import Access
-from sentiment.settings import Settings
+from sentiment.kafka_access import Access, is_passing
+from sentiment.settings import KafkaSettings, Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
 # A new topic reaches every broker in well under a second; ten are room for a loaded cluster.
@@ -207,21 +208,38 @@ def _hidden(settings: Settings, names: list[str]) -> list[str]:
     ]
 
 
-def topic_id(settings: Settings, name: str) -> str:
-    """Kafka's id of a topic, which another topic of the same name doesn't have.
+class Identity(NamedTuple):
+    """What a topic is at this moment.
+
+    Attributes:
+        id: Kafka's id of it, which another topic of the same name doesn't have.
+        partitions: How many it has.
+    """
+
+    id: str
+    partitions: int
+
+
+def identity(settings: KafkaSettings, name: str) -> Identity:
+    """Ask the brokers what a topic is.
 
     Raises:
+        UnreachableError: They don't answer now.
         TopicError: It doesn't exist, or can't be asked about.
     """
-    timeout = settings.kafka.connect_timeout_s
+    timeout = settings.connect_timeout_s
+    access = Access(settings)
     # Held until it has answered: it takes its questions back when it goes.
-    admin = kafka.new_admin(settings.kafka)
+    admin = kafka.new_admin(settings, access)
     asked = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)
     try:
         # The request's own limit comes first, and with a reason.
-        return str(asked[name].result(timeout=2 * timeout).topic_id)
+        found = asked[name].result(timeout=2 * timeout)
     except KafkaException as error:
+        if is_passing(error.args[0]):
+            raise access.unreachable(error) from None
         raise TopicError(
             f"Topic {name!r} can't be described: {error.args[0].str()}.",
             "Create all topics with `sentiment topics`; grant DESCRIBE on them.",
         ) from None
+    return Identity(str(found.topic_id), len(found.partitions))

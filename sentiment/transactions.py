@@ -1,6 +1,37 @@
-"""What every transactional producer of ours has in common."""
+"""Transactions, whatever breaks in the middle of one: the worker's, a replay's, a redrive's.
 
-from confluent_kafka import KafkaError
+Rules, each learnt by others the hard way:
+
+- Retriable error: the same call again, until the deadline, which is one for the whole transaction.
+- Error that requires an abort: abort, and tell the caller to go back to what is committed.
+- Any other error, an abort that fails, or a commit whose outcome is unknown because the deadline
+  passed: a new producer with the same transactional id. Its `init_transactions()` makes the brokers
+  finish or abort what the old one left, so that the committed offsets tell the truth.
+- A connection that broke: a new producer before the next transaction. What was under way on that
+  connection may reach the brokers at any later time, and librdkafka speaks version 1 of the
+  transaction protocol (its issue 5423): to the brokers, an EndTxn that arrives late ends whatever
+  transaction of this producer is open by then, with half of its records. A new producer has a new
+  epoch, and what carries an older one is refused. (Version 2, KIP-890, has an epoch for each
+  transaction.) Late requests to add offsets or to commit them are refused by the same rule.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from msgspec import Struct
+
+from sentiment import kafka, logs, metrics
+from sentiment.errors import BrokerError, FencedError
+from sentiment.events import Headers
+from sentiment.kafka_access import Access, forbidden, is_passing
+from sentiment.settings import KafkaSettings, Settings
+
+log = logs.get(__name__)
 
 # With librdkafka's 100 ms, a transaction that follows another at once waits out the brokers'
 # CONCURRENT_TRANSACTIONS for that long; these made the median latency five times smaller.
@@ -8,9 +39,311 @@ RETRY_BACKOFF_MS = 2
 RETRY_BACKOFF_MAX_MS = 20
 # A start may meet brokers that are still electing the coordinator's leader.
 INIT_TIMEOUT_S = 30.0
+# Between two tries of a call that the library itself has already retried.
+PAUSE_S = 0.05
+# In place of a partition: the client's partitioner chooses one by the key.
+BY_KEY = -1
+
 # Another producer has begun with our transactional id.
 FENCED_CODES = frozenset({
     KafkaError._FENCED,  # noqa: SLF001 - librdkafka's public name of a local error
     KafkaError.PRODUCER_FENCED,
     KafkaError.INVALID_PRODUCER_EPOCH,
 })  # fmt: skip
+# The brokers have forgotten the producer, as after `transactional.id.expiration.ms` without a
+# transaction: they know nothing that could be aborted, and a new one is all that helps.
+FORGOTTEN_CODES = frozenset({
+    KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    KafkaError.UNKNOWN_PRODUCER_ID,
+})  # fmt: skip
+
+# How librdkafka tells that a connection ended: as "FAIL", with the state that it was in. Before
+# "UP" it carries no requests of ours. The addresses that a client begins with ("/bootstrap") are
+# asked for metadata alone, and let go of as soon as the brokers are known.
+_IDLE_STATE = re.compile(r"\(after \d+ms in state (?!UP\b|REAUTH\b)|/bootstrap\]?: ")
+
+
+class Output(Struct, frozen=True, gc=False):
+    """A record to publish.
+
+    `partition` is the input's, so that its results keep its order; or `BY_KEY`.
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class AbortedError(Exception):
+    """Nothing of the transaction was committed: go back to what is.
+
+    Args:
+        reason: What the brokers or the client say.
+        passing: Whether the brokers were away, or had to be told anew who we are, so that nothing
+            is wrong with the transaction itself.
+    """
+
+    def __init__(self, reason: str, *, passing: bool) -> None:
+        super().__init__(reason)
+        self.passing = passing
+
+
+class Deadline:
+    """One limit for the whole of an operation, however many calls it makes.
+
+    Args:
+        seconds: From now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that are left, never below 0."""
+        return max(self._at - time.monotonic(), 0.0)
+
+
+class _Connections(Access):
+    """Also notes when a connection breaks that may have carried a request.
+
+    librdkafka tells nobody else. Its ordinary log leaves out what it has said within 30 s, so that
+    these producers have its lines about brokers in full (`debug=broker`), some three for each
+    transaction. A line about a connection stands in the queue before the call that was retried over
+    the next connection returns, so that none is missed by who polls after the call.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        super().__init__(settings)
+        self.broken = False
+
+    def log(self, level: int, line: str, *parts: object) -> None:
+        """Pass a line on."""
+        super().log(level, line, *parts)
+        if parts[0] == "FAIL" and not _IDLE_STATE.search(str(parts[-1])):
+            self.broken = True
+
+
+class Transactions:
+    """Publishes batches of records, each in one transaction, with its input offsets.
+
+    One thread at a time may call it. Nothing is asked of the brokers before `prepare`.
+
+    Args:
+        settings: Where Kafka is, and how long transactions may take.
+        partitions: Number of partitions by output topic.
+        transactional_id: Fences others that have the same; empty: one is made up, which nobody has.
+    """
+
+    def __init__(
+        self, settings: Settings, partitions: Mapping[str, int], transactional_id: str = ""
+    ) -> None:
+        self._settings = settings
+        self._partitions = partitions
+        self._is_made_up = not transactional_id
+        self.transactional_id = transactional_id or f"{settings.worker.group_id}-{uuid.uuid4()}"
+        self._connections = _Connections(settings.kafka)
+        self._producer: Producer | None = None
+        self._deadline = Deadline(0)
+
+    def prepare(self, timeout_s: float = INIT_TIMEOUT_S) -> bool:
+        """Have a producer that no late request of an earlier transaction can hurt.
+
+        To be called before each transaction; costs a round trip only where a new one is needed.
+
+        Args:
+            timeout_s: How long the brokers may take to let a new one begin, in seconds.
+
+        Returns:
+            Whether it is a new one. Others with this transactional id are fenced from now on, and
+            what they have committed meanwhile has to be read before anything is published.
+
+        Raises:
+            UnreachableError: The brokers don't answer now; try again.
+            BrokerError: They don't allow it.
+            FencedError: Another process begins at the same moment.
+        """
+        if self._producer is not None:
+            try:
+                # The library's log lines arrive by polls alone.
+                self._producer.poll(0)
+            except KafkaException as error:
+                self._let_go(error.args[0].str(), "unusable")
+            else:
+                if not self._connections.broken:
+                    return False
+                self._let_go("a connection broke", "connection")
+        self._producer = self._new_producer(timeout_s)
+        return True
+
+    def _new_producer(self, timeout_s: float) -> Producer:
+        worker, access = self._settings.worker, self._settings.kafka
+        # Beside what a user wants to see of them.
+        told = f"{access.config.get('debug', '')},broker".lstrip(",")
+        self._connections = _Connections(access)
+        producer = kafka.new_producer(
+            access.replace(config=access.config | {"debug": told}),
+            self._connections,
+            transactional_id=self.transactional_id,
+            transaction_timeout_ms=int(worker.transaction_timeout_s * 1000),
+            # A record that can't be delivered fails its transaction before the brokers do.
+            message_timeout_ms=int(worker.commit_timeout_s * 1000),
+            # A batch is handed over as a whole: there is nothing to wait for.
+            linger_ms=0,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            retry_backoff_max_ms=RETRY_BACKOFF_MAX_MS,
+            # Two of the largest batches; a full queue makes `publish` wait, not grow.
+            queue_buffering_max_messages=max(100_000, 3 * worker.max_batch),
+            queue_buffering_max_kbytes=3 * worker.prefetch_kib,
+        )
+        try:
+            _until(Deadline(timeout_s), producer.init_transactions)
+            producer.poll(0)
+        except KafkaException as error:
+            with suppress(KafkaException):
+                # For what the brokers said to the client as a whole, such as that they refuse it.
+                producer.poll(0)
+            self._raise_if_fenced(error)
+            cause: KafkaError = error.args[0]
+            if is_passing(cause) or cause.retriable():
+                raise self._connections.unreachable(error) from None
+            raise forbidden(cause) or BrokerError(
+                f"Transactions can't be begun as {self.transactional_id!r}: {cause.str()}.",
+                "Check WORKER_TRANSACTION_TIMEOUT_S, and the brokers' version and limits.",
+            ) from None
+        # What broke up to here carried no transaction of this epoch.
+        self._connections.broken = False
+        return producer
+
+    def publish(self, outputs: Iterable[Output]) -> None:
+        """Begin a transaction and hand its records over. Returns before they are delivered.
+
+        Raises:
+            AbortedError: Go back to what is committed.
+        """
+        # It was prepared.
+        assert self._producer is not None  # noqa: S101
+        self._deadline = Deadline(self._settings.worker.commit_timeout_s)
+        try:
+            self._producer.begin_transaction()
+            for output in outputs:
+                try:
+                    self._produce(self._producer, output)
+                except BufferError:
+                    self._wait_and_produce(self._producer, output)
+        except KafkaException as error:
+            self._recover(error)
+
+    def _produce(self, producer: Producer, output: Output) -> None:
+        partition = output.partition
+        if partition != BY_KEY:
+            # Results of one input partition stay in one output partition, in order.
+            partition %= self._partitions[output.topic]
+        if output.headers:
+            producer.produce(
+                output.topic, output.value, output.key, partition, headers=output.headers
+            )
+        else:
+            # Even an empty list of headers costs as much as half of the call.
+            producer.produce(output.topic, output.value, output.key, partition)
+
+    def _wait_and_produce(self, producer: Producer, output: Output) -> None:
+        """The queue is full: go on as it empties."""
+        while self._deadline.left():
+            producer.poll(PAUSE_S)
+            with suppress(BufferError):
+                self._produce(producer, output)
+                return
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, "the queue stays full")  # noqa: SLF001
+        )
+
+    def commit(self, offsets: list[TopicPartition] | None = None, group: Any = None) -> None:  # noqa: ANN401 - opaque
+        """Commit the open transaction, together with its input offsets if there are any.
+
+        Args:
+            offsets: The next offset to read, by input partition.
+            group: The consumer's group metadata, fetched just now: it fences zombies (KIP-447).
+
+        Raises:
+            AbortedError: Go back to what is committed.
+            FencedError: Another process has our transactional id.
+        """
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - a transaction is open
+        try:
+            if offsets:
+                _until(
+                    self._deadline,
+                    lambda left: producer.send_offsets_to_transaction(offsets, group, left),
+                )
+            _until(self._deadline, producer.commit_transaction)
+        except KafkaException as error:
+            self._recover(error)
+        metrics.TRANSACTIONS.labels("committed").inc()
+
+    def abort(self) -> None:
+        """Abort what is open; where that fails, `prepare` makes the brokers do it.
+
+        Raises:
+            FencedError: Another process has our transactional id.
+        """
+        if self._producer is None:
+            return
+        try:
+            _until(self._deadline, self._producer.abort_transaction)
+        except KafkaException as error:
+            self._raise_if_fenced(error)
+            self._let_go(error.args[0].str(), "unusable")
+
+    def _recover(self, error: KafkaException) -> None:
+        """End a failed transaction: by an abort if possible, else with its producer.
+
+        Raises:
+            AbortedError: Always, unless something worse is raised.
+        """
+        cause: KafkaError = error.args[0]
+        log.warning("transaction failed", code=cause.name(), reason=cause.str())
+        metrics.TRANSACTIONS.labels("aborted").inc()
+        forgotten = cause.code() in FORGOTTEN_CODES
+        if cause.txn_requires_abort() and not forgotten:
+            self.abort()
+        else:
+            self._raise_if_fenced(error)
+            self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
+        if denied := forbidden(cause):
+            raise denied from None
+        passing = is_passing(cause) or cause.retriable() or forgotten
+        raise AbortedError(cause.str(), passing=passing) from error
+
+    def _raise_if_fenced(self, error: KafkaException) -> None:
+        """A name that we made up can't be taken over: its fencing means we were too slow."""
+        if error.args[0].code() in FENCED_CODES and not self._is_made_up:
+            raise FencedError(
+                f"Another process has the transactional id {self.transactional_id!r}, or this one"
+                " was stopped for longer than its transaction may last.",
+                "Give each running worker a name of its own, then start this one again.",
+            ) from None
+
+    def _let_go(self, reason: str, kind: str) -> None:
+        """Have `prepare` make a new producer with the same transactional id."""
+        log.info("a new producer takes over", reason=reason)
+        metrics.TRANSACTION_RESETS.labels(kind).inc()
+        if self._producer is not None:
+            # What the old one still holds must not be sent any more.
+            self._producer.purge()
+        self._producer = None
+
+
+def _until(deadline: Deadline, call: Callable[[float], object]) -> None:
+    """Make a call, again while its error is retriable and time is left."""
+    while True:
+        try:
+            call(max(deadline.left(), PAUSE_S))
+        except KafkaException as error:
+            if not error.args[0].retriable() or deadline.left() < PAUSE_S:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            return

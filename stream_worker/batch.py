@@ -7,30 +7,20 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
-from msgspec import Struct
 
 from sentiment import events
 from sentiment.event_errors import EventError
 from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
+from sentiment.transactions import Output
 from stream_worker.dead_letters import error_headers
 from stream_worker.decoding import Decoded, Explain, decode
 from stream_worker.scoring import Answers, Models, answer
-from stream_worker.tallies import INTERVAL_MS, PartitionTally, Row
+from stream_worker.tallies import INTERVAL_MS, Gap, PartitionTally, Row
 
 # The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
 LATEST_MS = 253_402_300_799_999
-
-
-class Output(Struct, frozen=True, gc=False):
-    """A record to publish. `partition` is the input's: its results keep its order."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 @dataclass
@@ -135,8 +125,8 @@ class _Assembly:
             # A consumed record has all three; the types allow for records that are yet to be sent.
             assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018
             tally = tallies.get(partition)
-            if tally is None:
-                tally = tallies[partition] = PartitionTally(topic, partition, offset, offset)
+            if tally is None or tally.next_offset != offset:
+                tally = self._tally(topic, partition, offset)
             tally.next_offset = offset + 1
             tally.events += 1
             kind, timestamp_ms = message.timestamp()
@@ -184,6 +174,15 @@ class _Assembly:
             headers: Any = message.headers()
             own = events.passed_on(headers) if headers else NO_HEADERS
             records.append((partition, message.key(), own))
+
+    def _tally(self, topic: str, partition: int, offset: int) -> PartitionTally:
+        """The tally of a partition whose next record is not the one that was to be expected."""
+        tally = self._tallies.get(partition)
+        if tally is None:
+            tally = self._tallies[partition] = PartitionTally(topic, partition, offset, offset)
+        else:
+            tally.gaps.append(Gap(tally.next_offset, offset))
+        return tally
 
     def _add_dead_letter(
         self, message: Message, partition: int, error: EventError, row: Row

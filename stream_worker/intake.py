@@ -1,4 +1,4 @@
-"""The consumer side: assignment, batches, rewinding, lag.
+"""The consumer side: assignment, batches, rewinding, and events that expired before they were read.
 
 An abort doesn't move a consumer back, and a rebalance in the middle of a batch makes its records
 somebody else's. Both have one answer here: drop what is in hand and `rewind` to the offsets that
@@ -6,7 +6,7 @@ the group has committed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from confluent_kafka import (
@@ -18,17 +18,27 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sentiment import kafka, logs, metrics
-from sentiment.errors import BrokerError, SettingsError, TopicError, WorkerError
+from sentiment import kafka, logs, metrics, topics
+from sentiment.errors import (
+    BrokerError,
+    ExpiredError,
+    SettingsError,
+    UnreachableError,
+    WorkerError,
+)
+from sentiment.lag import EARLIEST, offsets_at
 from sentiment.settings import Settings, WorkerSettings
+from sentiment.transactions import Deadline
+from stream_worker.tallies import Gap, PartitionTally
 
 log = logs.get(__name__)
 
-# How long the brokers have to tell the committed offsets.
-COMMITTED_TIMEOUT_S = 5.0
-# A seek is refused while its partition's fetcher starts, which takes milliseconds.
-SEEK_TIMEOUT_S = 5.0
+# How long a rewind may take: the brokers tell the committed offsets in milliseconds, and a seek is
+# refused for as long while its partition's fetcher starts.
+REWIND_S = 5.0
 SEEK_PAUSE_S = 0.02
+# How long the brokers have to tell where a partition begins now.
+ASK_S = 5.0
 
 
 def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
@@ -46,6 +56,9 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         "fetch_max_bytes": worker.prefetch_kib * 1024,
         # A full queue is looked at again this soon; librdkafka's own second would be a pause.
         "fetch_queue_backoff_ms": 5,
+        # Tells how far a partition has been read: marks of transactions take offsets, and are never
+        # returned, so that an offset alone doesn't tell whether there is more.
+        "enable_partition_eof": True,
     }
     if worker.group_protocol == "classic":
         # Only the partitions that move stop; the consumer protocol does this by itself.
@@ -64,10 +77,16 @@ class Intake:
     """
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
+        self._settings = settings
         self._topic = settings.topics.events
         self._before_revoke = before_revoke
         self._disturbed = False
         self._assigned = 0
+        # By partition, an offset before which nothing is left to be returned, as of the last time
+        # that its end was reached.
+        self._read_up_to: dict[int, int] = {}
+        # By partition, the offset that comes next if nothing is missing.
+        self._next: dict[int, int] = {}
         self._consumer: Consumer = kafka.new_consumer(
             settings.kafka, **consumer_properties(settings.worker)
         )
@@ -98,20 +117,39 @@ class Intake:
             records += self._consumer.consume(most - 1, 0)
         for record in records:
             if record.error() is not None:
-                self._check(record.error())
+                self._check(record)
         if self._disturbed:
             return None
         return [record for record in records if record.error() is None]
 
-    def _check(self, error: KafkaError | None) -> None:
+    def idle(self, wait_s: float) -> None:
+        """Take nothing for a time, and stay a member of the group; then `rewind`.
+
+        Raises:
+            BrokerError, SettingsError, WorkerError: As `take` does.
+        """
+        self._consumer.pause(self._consumer.assignment())
+        record = self._consumer.poll(wait_s)
+        if record is not None and record.error() is not None:
+            self._check(record)
+
+    def _check(self, record: Message) -> None:
         """Raise for errors that stay; librdkafka mends the others by itself."""
+        error, partition, offset = record.error(), record.partition(), record.offset()
         if error is None:
             return
         code = error.code()
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
+            if partition is not None and offset is not None:
+                self._read_up_to[partition] = offset
+            return
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise TopicError(
-                f"Topic {self._topic!r} is gone: {error.str()}.", "Create it: `sentiment topics`."
-            )
+            try:
+                # A broker that has just started may not know yet what there is.
+                topics.require(self._settings, self._topic)
+            except UnreachableError as away:
+                log.warning("topic not found", reason=away.message)
+            return
         if code in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}:
             raise BrokerError(
                 f"We may not read {self._topic!r} in this group: {error.str()}.",
@@ -142,33 +180,112 @@ class Intake:
         parts = self._consumer.assignment()
         if not parts:
             return
-        deadline = time.monotonic() + SEEK_TIMEOUT_S
-        for part in self._consumer.committed(parts, COMMITTED_TIMEOUT_S):
+        deadline = Deadline(REWIND_S)
+        for part in self._consumer.committed(parts, deadline.left()):
             if part.error is not None:
                 raise KafkaException(part.error)
+            self._read_up_to.pop(part.partition, None)
+            self._next.pop(part.partition, None)
             if part.offset < 0:
                 part.offset = OFFSET_BEGINNING
+            else:
+                self._next[part.partition] = part.offset
             self._seek(part, deadline)
+        self._consumer.resume(parts)
 
-    def _seek(self, part: TopicPartition, deadline: float) -> None:
+    def _seek(self, part: TopicPartition, deadline: Deadline) -> None:
         while True:
             try:
                 self._consumer.seek(part)
             except KafkaException:
-                if time.monotonic() > deadline:
+                if not deadline.left():
                     raise
                 time.sleep(SEEK_PAUSE_S)
             else:
                 return
 
-    def observe_lag(self) -> None:
-        """Set the lag metric from what the fetchers know already; asks no broker."""
-        for part in self._consumer.position(self._consumer.assignment()):
-            _, high = self._consumer.get_watermark_offsets(part, cached=True)
-            if part.offset >= 0 and high >= 0:
-                # Markers of transactions count as offsets, so an idle topic rests above zero.
-                lag = max(high - part.offset, 0)
-                metrics.LAG.labels(self._topic, str(part.partition)).set(lag)
+    def read(self, tallies: Iterable[PartitionTally]) -> None:
+        """Take note of a batch, and tell of events that were deleted before anybody read them.
+
+        To be called before the batch is committed.
+
+        Raises:
+            ExpiredError: There are some, and `WORKER_EXPIRED` says `stop`.
+            KafkaException: The brokers don't tell now where the partitions begin.
+        """
+        gaps: list[tuple[int, Gap]] = []
+        unknown: list[PartitionTally] = []
+        for tally in tallies:
+            partition, first = tally.partition, tally.first_offset
+            gaps += [(partition, gap) for gap in tally.gaps]
+            expected = self._next.get(partition)
+            if expected is None:
+                unknown.append(tally)
+            elif expected != first:
+                gaps.append((partition, Gap(expected, first)))
+            self._next[partition] = tally.next_offset
+        if unknown:
+            # Theirs are the first records since the partition came here.
+            parts = [TopicPartition(self._topic, tally.partition) for tally in unknown]
+            committed = {p.partition: p.offset for p in self._consumer.committed(parts, ASK_S)}
+            gaps += [(t.partition, Gap(committed[t.partition], t.first_offset)) for t in unknown]
+        # A group that begins has no offset, and one that begins anew has one that is further on.
+        gaps = [(partition, gap) for partition, gap in gaps if 0 <= gap.expected < gap.found]
+        if gaps:
+            self._look_for_expired(gaps)
+
+    def _look_for_expired(self, gaps: list[tuple[int, Gap]]) -> None:
+        numbers = {partition for partition, _ in gaps}
+        begins = offsets_at(self._consumer, self._topic, numbers, EARLIEST, ASK_S)
+        for partition, gap in gaps:
+            # From there on, what is missing are marks of transactions.
+            expired = min(begins[partition], gap.found) - gap.expected
+            if expired > 0:
+                self._tell_expired(partition, gap.expected, expired)
+
+    def _tell_expired(self, partition: int, first: int, expired: int) -> None:
+        metrics.EXPIRED.labels(self._topic, str(partition)).inc(expired)
+        log.error(
+            "events expired before they were read", topic=self._topic, partition=partition,
+            first_offset=first, events=expired,
+        )  # fmt: skip
+        if self._settings.worker.expired == "stop":
+            raise ExpiredError(
+                f"{expired:,} events of {self._topic!r}, partition {partition}, from offset"
+                f" {first:,} on, were deleted by the topic's retention before they were read.",
+                "Nothing behind them was committed. To go on without them, start with"
+                " WORKER_EXPIRED=go_on; give the topic a longer retention.ms.",
+            )
+
+    def assigned(self) -> list[int]:
+        """The partitions that this member has. From any thread."""
+        return [part.partition for part in self._consumer.assignment()]
+
+    def reached(self, partition: int) -> tuple[int, int]:
+        """How far a partition has been read: to which offset there is nothing left to be returned,
+        and the offset after the last record. From any thread.
+        """  # noqa: D205 - one sentence
+        return self._read_up_to.get(partition, 0), self._next.get(partition, 0)
+
+    def hears(self, timeout_s: float) -> bool:
+        """Whether a broker answers this very consumer. From any thread."""
+        try:
+            self._consumer.list_topics(self._topic, timeout=timeout_s)
+        except KafkaException:
+            return False
+        return True
+
+    def committed(self) -> list[TopicPartition]:
+        """The offsets that the group has committed of the partitions that this member has.
+
+        Raises:
+            KafkaException: The brokers don't tell them now.
+        """
+        parts = self._consumer.committed(self._consumer.assignment(), ASK_S)
+        for part in parts:
+            if part.error is not None:
+                raise KafkaException(part.error)
+        return [part for part in parts if part.offset >= 0]
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
@@ -195,6 +312,7 @@ class Intake:
         self._assigned += change
         metrics.ASSIGNED.set(self._assigned)
         metrics.REBALANCES.labels(kind).inc()
-        for part in parts if change < 0 else []:
-            metrics.LAG.remove(self._topic, str(part.partition))
+        for part in parts:
+            self._read_up_to.pop(part.partition, None)
+            self._next.pop(part.partition, None)
         log.info("partitions moved", kind=kind, partitions=sorted(part.partition for part in parts))

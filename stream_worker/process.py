@@ -3,9 +3,14 @@
 import gc
 import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 from sentiment import logs
+from sentiment.errors import RefusedError, RegistryUnavailableError, UnreachableError
 from sentiment.health import HealthServer
 from sentiment.registry import Registry
 from sentiment.settings import Settings
@@ -20,6 +25,38 @@ log = logs.get(__name__)
 GC_THRESHOLD = 200_000
 # A tenth of Python's own: a batch changes threads six times, and takes 30 ms.
 SWITCH_INTERVAL_S = 0.0005
+# Between two tries for what a start needs.
+RETRY_S = 1.0
+
+Made = TypeVar("Made")
+
+
+class _Start:
+    """Waits for what a worker can't begin without: a model, and Kafka.
+
+    Attributes:
+        waits_for: Why this worker isn't ready yet.
+    """
+
+    def __init__(self) -> None:
+        self.waits_for = "starting"
+
+    def made(self, make: Callable[[], Made]) -> Made:
+        """What `make` makes, as soon as what it needs answers.
+
+        Raises:
+            SentimentError: An error that waiting doesn't mend.
+        """
+        while True:
+            try:
+                return make()
+            except RefusedError:
+                raise
+            except (RegistryUnavailableError, UnreachableError) as error:
+                if error.message != self.waits_for:
+                    log.warning("waiting", reason=error.message, hint=error.hint)
+                self.waits_for = error.message
+                time.sleep(RETRY_S)
 
 
 def run(settings: Settings) -> None:
@@ -28,39 +65,47 @@ def run(settings: Settings) -> None:
     Raises:
         SentimentError: Why it can't go on.
     """
-    model = settings.model
-    on_trial = model.canary_share or model.shadow_share
-    challenger = Registry(model.replace(uri=model.challenger_uri)) if on_trial else None
-    explains = settings.worker.explain != "never"
-    champion = Champion(model, Registry(model), challenger, explains=explains)
-    worker = Worker(settings, champion)
+    stopping = threading.Event()
+    start = _Start()
+    worker: Worker | None = None
+    health = HealthServer(
+        settings.worker.http_host,
+        settings.worker.http_port,
+        live=lambda: worker.stuck() if worker else "",
+        ready=lambda: worker.not_ready() if worker else start.waits_for,
+    )
+    health.start()
+    log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
         log.info("stopping", signal=signal.Signals(number).name)
-        worker.stop()
+        stopping.set()
         end_in_time(settings.worker.shutdown_timeout_s)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    health = HealthServer(
-        settings.worker.http_host,
-        settings.worker.http_port,
-        live=worker.stuck,
-        ready=worker.not_ready,
-    )
-    health.start()
-    log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
-    champion.start()
-    watchdog = Watchdog(worker.stuck, settings.worker.stuck_timeout_s)
-    watchdog.start()
-    _tune_python()
     try:
-        worker.run()
+        champion = start.made(lambda: _champion(settings))
+        worker = start.made(lambda: Worker(settings, champion, stopping))
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        champion.start()
+        watchdog = Watchdog(worker.stuck, settings.worker.stuck_timeout_s)
+        watchdog.start()
+        _tune_python()
+        try:
+            worker.run()
+        finally:
+            watchdog.stop()
+            champion.stop()
     finally:
-        watchdog.stop()
-        champion.stop()
         health.stop()
+
+
+def _champion(settings: Settings) -> Champion:
+    model = settings.model
+    on_trial = model.canary_share or model.shadow_share
+    challenger = Registry(model.replace(uri=model.challenger_uri)) if on_trial else None
+    return Champion(model, Registry(model), challenger, explains=settings.worker.explain != "never")
 
 
 def _tune_python() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sentiment.counts import Tally, TallyCount
 from sentiment.events import Model
@@ -37,6 +38,18 @@ class Row:
         return False
 
 
+class Gap(NamedTuple):
+    """Offsets without a record: marks of transactions, or records that have expired.
+
+    Attributes:
+        expected: The offset after the record before.
+        found: The offset of the record after.
+    """
+
+    expected: int
+    found: int
+
+
 @dataclass
 class PartitionTally:
     """What one batch held of one input partition.
@@ -48,6 +61,7 @@ class PartitionTally:
         next_offset: One after the last that is covered.
         events: Records, tombstones among them.
         tombstones: Records without a value.
+        gaps: Offsets that had no record.
     """
 
     topic: str
@@ -56,6 +70,7 @@ class PartitionTally:
     next_offset: int
     events: int = 0
     tombstones: int = 0
+    gaps: list[Gap] = field(default_factory=list)
     _rows: dict[tuple[str, int, str | None], Row] = field(default_factory=dict)
 
     def row(self, source: str | None, timestamp_ms: int, challenger: str | None = None) -> Row:

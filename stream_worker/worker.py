@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException, TopicPartition
 
 from sentiment import kafka, logs, metrics, topics, tracing
-from sentiment.errors import TransactionError
+from sentiment.errors import TransactionError, UnreachableError
 from sentiment.settings import Settings
+from sentiment.transactions import AbortedError, Transactions
 from stream_worker.batch import Batch, Piece, assemble
 from stream_worker.champion import Champion
 from stream_worker.counting import count, phase
@@ -26,8 +27,8 @@ from stream_worker.decoding import Decoded, decode
 from stream_worker.drift.sampling import Sampler
 from stream_worker.drift.watch import Watch
 from stream_worker.intake import Intake
+from stream_worker.monitor import Monitor
 from stream_worker.scoring import Models, answer
-from stream_worker.transaction import AbortedError, Transactions
 
 if TYPE_CHECKING:
     from stream_worker.traces import Traces
@@ -41,8 +42,14 @@ ABORT_PAUSE_MAX_S = 5.0
 POLL_S = 0.1
 # The same while a commit is under way, which takes a few milliseconds and lets the next batch go.
 COMMIT_POLL_S = 0.001
-# Scrapes come every 15 s or so; looking at the lag more often only costs time.
-LAG_INTERVAL_S = 2.0
+# How often what hardly changes is looked at; more often only costs time.
+LOOK_S = 2.0
+# How long the brokers may take, in one try, to let a new producer begin: enough for a coordinator
+# that is being elected, and far below the time after which the group counts us as dead.
+PREPARE_S = 10.0
+# Longest time without a transaction: soon enough that a member that the group has lost is noticed
+# within a minute, and rare enough to cost nothing.
+CHECK_IN_S = 15.0
 
 
 class Worker:
@@ -51,22 +58,29 @@ class Worker:
     Args:
         settings: The settings tree.
         champion: The model, followed.
+        stopping: Ends the loop after its present turn.
 
     Raises:
+        UnreachableError: Kafka doesn't answer now.
         BrokerError, FencedError, TopicError: Kafka isn't ready for us.
     """
 
-    def __init__(self, settings: Settings, champion: Champion) -> None:
+    def __init__(self, settings: Settings, champion: Champion, stopping: threading.Event) -> None:
         self._settings = settings
         self._champion = champion
+        self._stopping = stopping
         names = settings.topics
         topics.require(settings, names.events, names.results, names.dead_letters, names.tallies)
         present = kafka.describe_cluster(settings.kafka).topics
         outputs = (names.results, names.dead_letters, names.tallies)
         self._transactions = Transactions(
-            settings, {name: len(present[name].partitions) for name in outputs}
+            settings,
+            {name: len(present[name].partitions) for name in outputs},
+            settings.worker.transactional_id,
         )
+        self._transactions.prepare(PREPARE_S)
         self._intake = Intake(settings, before_revoke=self._settle)
+        self._monitor = Monitor(settings, self._intake)
         self._share = ShareLimit(
             settings.worker.dead_letter_max_share, settings.worker.dead_letter_window
         )
@@ -78,36 +92,37 @@ class Worker:
         self._pieces: list[Piece] = []
         self._in_flight: tuple[Batch, Future[None]] | None = None
         self._must_rewind = False
-        self._aborts = 0
-        self._lag_seen = 0.0
-        self._last_progress = time.monotonic()
+        # In a row: of transactions, and of tries to go on after one.
+        self._aborts = self._tries = 0
+        self._trouble = ""
+        self._looked = 0.0
+        self._last_progress = self._last_commit = time.monotonic()
         self._commit_began = 0.0
-        self._stopping = threading.Event()
         self._traces = _traces(settings)
 
     def run(self) -> None:
-        """Work until `stop` is called or an error ends it.
+        """Work until `stopping` is set or an error ends it.
 
         Raises:
             SentimentError: Why it can't go on. Nothing uncommitted is lost.
         """
         log.info("worker starts", group=self._settings.worker.group_id)
+        self._monitor.start()
         try:
             while not self._stopping.is_set():
                 self._turn()
             self._settle()
         finally:
+            self._monitor.stop()
             self._intake.close()
             self._committer.shutdown()
             self._scorer.shutdown()
         log.info("worker has left the group")
 
-    def stop(self) -> None:
-        """End the loop after its present turn. Callable from a signal handler."""
-        self._stopping.set()
-
     def stuck(self) -> str:
-        """Why the loop counts as stuck; empty when it doesn't."""
+        """Why only a new start helps; empty where none is needed."""
+        if self._monitor.ended:
+            return self._monitor.ended.message
         limit_s = self._settings.worker.stuck_timeout_s
         idle_s = time.monotonic() - self._last_progress
         if idle_s > limit_s:
@@ -121,14 +136,16 @@ class Worker:
         """Why this worker should get no work; empty when it should."""
         if self._stopping.is_set():
             return "stopping"
-        return self.stuck() or ("" if self._aborts == 0 else "transactions fail")
+        return self.stuck() or self._trouble or self._monitor.trouble
 
     def _turn(self) -> None:
         self._progress()
         if self._is_committed():
             self._settle()
-        if self._must_rewind and not self._rewind():
+        if self._must_rewind and not self._go_back():
             return
+        if time.monotonic() - self._last_commit > CHECK_IN_S and self._is_idle():
+            self._check_in()
         most = self._settings.worker.max_batch
         if self._scoring is None:
             most -= sum(len(piece.decoded.messages) for piece in self._pieces)
@@ -137,6 +154,9 @@ class Worker:
         if messages is None:
             self._must_rewind = True
             return
+        if not messages and self._is_idle():
+            # Nothing waits to be done again, here or with another worker.
+            self._trouble = ""
         with phase("decode"):
             worker = self._settings.worker
             decoded = decode(messages, worker.max_event_bytes, worker.explain)
@@ -177,6 +197,10 @@ class Worker:
         """Whether the brokers are free for the next transaction."""
         return self._in_flight is None or self._in_flight[1].done()
 
+    def _is_idle(self) -> bool:
+        """Whether there is nothing under way and nothing in hand."""
+        return not (self._in_flight or self._pieces or self._scoring or self._must_rewind)
+
     def _publish(self) -> None:
         """Publish what is gathered, as soon as the transaction before it is committed."""
         with phase("encode"):
@@ -185,15 +209,20 @@ class Worker:
         if self._must_rewind:
             # The batch before this one was aborted, so this one would leave a gap.
             return
-        if self._traces:
-            self._traces.begin(batch, self._pieces)
-        self._pieces = []
         self._share.check(batch.events, batch.errors.total())
         with phase("produce"):
             try:
+                self._intake.read(batch.tallies.values())
+                self._transactions.prepare(PREPARE_S)
+                if self._traces:
+                    self._traces.begin(batch, self._pieces)
+                self._pieces = []
                 self._transactions.publish(batch.outputs)
-            except AbortedError:
-                self._count_abort()
+            except AbortedError as error:
+                self._note_abort(error)
+                return
+            except (KafkaException, UnreachableError) as error:
+                self._wait_for_brokers(error)
                 return
         offsets = [
             TopicPartition(tally.topic, tally.partition, tally.next_offset)
@@ -216,25 +245,39 @@ class Worker:
         with phase("wait_commit"):
             try:
                 commit.result()
-            except AbortedError:
-                self._count_abort()
+            except AbortedError as error:
+                self._note_abort(error)
                 return
             finally:
                 # Else its error and this frame hold one another, and with them the producer that
                 # was replaced: it would go on trying to end its transaction.
                 del commit
-        self._aborts = 0
+        self._committed()
         if self._traces:
             self._traces.end()
         count(batch)
         for answers in batch.answers:
             self._watch.add(answers.samples)
 
-    def _count_abort(self) -> None:
+    def _committed(self) -> None:
+        """The brokers have taken a transaction of ours: all is well with them and the group."""
+        self._aborts = self._tries = 0
+        self._trouble = ""
+        self._last_commit = time.monotonic()
+
+    def _note_abort(self, error: AbortedError) -> None:
+        """Go back before anything else is done.
+
+        Raises:
+            TransactionError: Too often in a row, and not since brokers are away.
+        """
         self._must_rewind = True
-        self._aborts += 1
+        self._trouble = f"transactions fail: {error}"
+        # Soon, where nothing else tells whether the brokers still know us.
+        self._last_commit = 0.0
         if self._traces:
             self._traces.end("the transaction was aborted")
+        self._aborts += not error.passing
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
             raise TransactionError(
@@ -242,30 +285,66 @@ class Worker:
                 "Nothing of the last batch was committed. Look at the brokers, then start again.",
             )
 
-    def _rewind(self) -> bool:
-        """Go back to the committed offsets; False when that has to be tried again."""
+    def _wait_for_brokers(self, error: KafkaException | UnreachableError) -> None:
+        """They don't answer: try again, and say so, until they do."""
+        self._must_rewind = True
+        trouble = (
+            error.message
+            if isinstance(error, UnreachableError)
+            else f"The brokers don't tell: {error.args[0].str()}."
+        )
+        if trouble != self._trouble:
+            log.warning("waiting for Kafka", reason=trouble)
+        self._trouble = trouble
+
+    def _go_back(self) -> bool:
+        """Have a producer, and go back to the committed offsets; False: try again."""
         # It is read again.
         self._scoring = None
         self._pieces = []
-        pause_s = min(ABORT_PAUSE_S * 2**self._aborts, ABORT_PAUSE_MAX_S)
-        if self._aborts and self._stopping.wait(pause_s):
-            return False
+        self._tries += 1
+        # Not at the first: a producer that the brokers have forgotten is replaced at once.
+        pause_s = min(ABORT_PAUSE_S * 2**self._tries, ABORT_PAUSE_MAX_S) if self._trouble else 0
         try:
+            # The group has to hear from us meanwhile.
+            self._intake.idle(pause_s)
+            self._transactions.prepare(PREPARE_S)
             self._intake.rewind()
-        except KafkaException as error:
-            log.warning("rewind failed", reason=error.args[0].str())
-            self._count_abort()
+        except (KafkaException, UnreachableError) as error:
+            self._wait_for_brokers(error)
             return False
         self._must_rewind = False
         return True
 
+    def _check_in(self) -> None:
+        """Commit the committed offsets again: the group's answer tells whether it still has us.
+
+        A consumer whose client has lost the brokers can't tell. It also keeps the offsets and the
+        transactional id of a worker without events from expiring.
+        """
+        self._last_commit = time.monotonic()
+        try:
+            offsets = self._intake.committed()
+            if not offsets:
+                return
+            self._transactions.prepare(PREPARE_S)
+            self._transactions.publish([])
+            self._transactions.commit(offsets, self._intake.group())
+        except AbortedError as error:
+            self._note_abort(error)
+        except (KafkaException, UnreachableError) as error:
+            self._wait_for_brokers(error)
+        else:
+            self._committed()
+
     def _progress(self) -> None:
         self._last_progress = time.monotonic()
         metrics.LAST_PROGRESS.set_to_current_time()
-        if self._last_progress - self._lag_seen > LAG_INTERVAL_S:
-            self._lag_seen = self._last_progress
-            self._intake.observe_lag()
+        if self._last_progress - self._looked > LOOK_S:
+            self._looked = self._last_progress
             self._watch.tick(self._champion.models)
+            if self._monitor.ended:
+                raise self._monitor.ended
 
 
 def _traces(settings: Settings) -> "Traces | None":

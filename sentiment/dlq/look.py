@@ -47,7 +47,7 @@ def look(settings: Settings, partition: int, offset: int) -> Found | None:
     letter = _read(settings, partition, offset)
     if letter is None:
         return None
-    topic_id = topics.topic_id(settings, name)
+    topic_id = topics.identity(settings.kafka, name).id
     place = partition, offset
     known = marks.read(settings, topic_id)
     return Found(letter, [mark for mark in known if (mark.partition, mark.offset) == place])

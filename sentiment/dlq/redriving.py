@@ -70,8 +70,7 @@ class Redrive:
         batch: list[Ready] = []
         size = 0
         for letter in self.scan.letters():
-            if letter in self.scan.redriven and not self.again:
-                self._settle(Fate(letter, "redriven_before"))
+            if self._is_done(letter):
                 continue
             try:
                 batch.append(prepare(self.settings, letter, self.mend))
@@ -86,9 +85,20 @@ class Redrive:
 
     def _send(self, batch: list[Ready]) -> None:
         if self.sender and batch:
-            self.sender.send(batch, self.scan.topic_id)
+            if self.sender.prepare():
+                self.scan.read_marks()
+                batch = [ready for ready in batch if not self._is_done(ready.letter)]
+            if batch:
+                self.sender.send(batch, self.scan.topic_id)
         for ready in batch:
             self._settle(Fate(ready.letter, "redriven", ready=ready))
+
+    def _is_done(self, letter: DeadLetter) -> bool:
+        """Whether a dead letter went back before, and isn't to go again; then that is told."""
+        if letter not in self.scan.redriven or self.again:
+            return False
+        self._settle(Fate(letter, "redriven_before"))
+        return True
 
     def _settle(self, fate: Fate) -> None:
         self.counts[fate.outcome] += 1

@@ -40,6 +40,7 @@ class Scan:
         *,
         latest: int | None = None,
     ) -> None:
+        self._settings = settings
         self._selection = selection
         self._tell = tell
         self.passed_over = 0
@@ -51,12 +52,16 @@ class Scan:
                 self._skip(settings, latest)
             self._starts, self._ends = self._reader.positions(), self._reader.ends()
             self.redriven = Marks(self._starts, self._ends)
-            self.topic_id = topics.topic_id(settings, settings.topics.dead_letters)
-            for mark in marks.read(settings, self.topic_id):
-                self.redriven.add(mark)
+            self.topic_id = topics.identity(settings.kafka, settings.topics.dead_letters).id
+            self.read_marks()
         except BaseException:
             self._reader.close()
             raise
+
+    def read_marks(self) -> None:
+        """Have `redriven` be all that have been redriven by now."""
+        for mark in marks.read(self._settings, self.topic_id):
+            self.redriven.add(mark)
 
     def letters(self) -> Iterator[DeadLetter]:
         """The selected dead letters, in order per partition; ends early when all ids are found."""

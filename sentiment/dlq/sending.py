@@ -6,27 +6,16 @@ off, before it reads the marks: so the marks that it reads are all there are, an
 any while it goes on.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from confluent_kafka import KafkaException, Producer
-
 from sentiment import events, kafka
 from sentiment.dlq.letters import DeadLetter
-from sentiment.errors import BrokerError, FencedError, SentimentError, TransactionError
-from sentiment.events import Redriven
+from sentiment.errors import FencedError, TransactionError
+from sentiment.events import NO_HEADERS, Redriven
 from sentiment.settings import Settings
-from sentiment.transactions import (
-    FENCED_CODES,
-    INIT_TIMEOUT_S,
-    RETRY_BACKOFF_MAX_MS,
-    RETRY_BACKOFF_MS,
-)
-
-# Lets the client's partitioner choose by the key.
-BY_KEY = -1
+from sentiment.transactions import BY_KEY, AbortedError, Output, Transactions
 
 
 @dataclass(frozen=True)
@@ -53,27 +42,26 @@ class Sender:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        topics = kafka.describe_cluster(settings.kafka).topics
-        self._partitions = len(topics[settings.topics.events].partitions)
-        self._producer: Producer = kafka.new_producer(
-            settings.kafka,
+        self._topics = settings.topics
+        present = kafka.describe_cluster(settings.kafka).topics
+        self._partitions = len(present[settings.topics.events].partitions)
+        self._transactions = Transactions(
+            settings,
+            {settings.topics.events: self._partitions},
             transactional_id=settings.topics.redriven,
-            # An open transaction hides what comes after it from the workers: a killed command may
-            # do so for no longer than a killed worker may hide results.
-            transaction_timeout_ms=int(settings.worker.transaction_timeout_s * 1000),
-            message_timeout_ms=int(settings.worker.commit_timeout_s * 1000),
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            retry_backoff_max_ms=RETRY_BACKOFF_MAX_MS,
         )
-        try:
-            self._producer.init_transactions(INIT_TIMEOUT_S)
-        except KafkaException as error:
-            raise BrokerError(
-                f"Transactions can't be begun as {settings.topics.redriven!r}:"
-                f" {error.args[0].str()}.",
-                "Check that the brokers are up and that we may use this transactional id.",
-            ) from None
+        self._transactions.prepare()
+
+    def prepare(self) -> bool:
+        """Be ready for a batch; True where another run may have added marks since the last one.
+
+        None can add any from now on.
+
+        Raises:
+            BrokerError: Kafka doesn't let us go on.
+            FencedError: See `send`.
+        """
+        return self._transactions.prepare()
 
     def partition(self, letter: DeadLetter) -> int:
         """Where a dead letter goes: the partition that it came from, so that it stays behind the
@@ -93,31 +81,40 @@ class Sender:
             FencedError: Another run has begun; nothing of the batch was sent.
             TransactionError: The transaction failed, or its outcome isn't known.
         """
-        producer, now = self._producer, datetime.now(UTC)
+        now = datetime.now(UTC)
         try:
-            producer.begin_transaction()
-            for ready in batch:
-                self._produce(ready, topic_id, now)
-            producer.commit_transaction(self._settings.worker.commit_timeout_s)
-        except BaseException as error:
-            with suppress(KafkaException):
-                # Best effort, for the sake of the workers that wait behind it: the next run ends
-                # it for sure, and the brokers after its time.
-                producer.abort_transaction(self._settings.worker.commit_timeout_s)
-            if isinstance(error, KafkaException):
-                raise _told(error) from None
+            self._transactions.publish(
+                output for ready in batch for output in self._outputs(ready, topic_id, now)
+            )
+            self._transactions.commit()
+        except AbortedError as error:
+            raise TransactionError(
+                f"A transaction failed: {error}.",
+                "Look at the brokers, then begin again: it goes on with what is left, and sends"
+                " nothing twice.",
+            ) from None
+        except FencedError:
+            raise FencedError(
+                "Another redrive has begun and takes over from here, or this one was stopped for"
+                " longer than a transaction may last.",
+                "Nothing was sent twice. Begin this one again when the other has ended: it goes on"
+                " with what is left.",
+            ) from None
+        except BaseException:
+            # For the sake of the workers that wait behind it: the brokers would end it later.
+            self._transactions.abort()
             raise
 
-    def _produce(self, ready: Ready, topic_id: str, now: datetime) -> None:
-        letter, names = ready.letter, self._settings.topics
-        # The time is now, as the events topic may keep nothing as old as the event's own.
-        self._producer.produce(
-            names.events,
-            ready.value,
-            letter.key,
+    def _outputs(self, ready: Ready, topic_id: str, now: datetime) -> Iterator[Output]:
+        letter = ready.letter
+        # The worker goes on counting from here.
+        attempt = events.ERROR_ATTEMPT, str(letter.attempt).encode()
+        yield Output(
+            self._topics.events,
             self.partition(letter),
-            # The worker goes on counting from here.
-            headers=[*letter.headers, (events.ERROR_ATTEMPT, str(letter.attempt).encode())],
+            letter.key,
+            ready.value,
+            [*letter.headers, attempt],
         )
         mark = Redriven(
             topic_id=topic_id,
@@ -127,20 +124,6 @@ class Sender:
             mended=ready.value != letter.value,
             redriven_at=now,
         )
-        self._producer.produce(names.redriven, events.encode(mark), letter.id.encode())
-
-
-def _told(error: KafkaException) -> SentimentError:
-    cause = error.args[0]
-    if cause.code() in FENCED_CODES:
-        return FencedError(
-            "Another redrive has begun and takes over from here, or this one was stopped for longer"
-            " than a transaction may last.",
-            "Nothing was sent twice. Begin this one again when the other has ended: it goes on with"
-            " what is left.",
+        yield Output(
+            self._topics.redriven, BY_KEY, letter.id.encode(), events.encode(mark), NO_HEADERS
         )
-    return TransactionError(
-        f"A transaction failed: {cause.str()}.",
-        "Look at the brokers, then begin again: it goes on with what is left, and sends nothing"
-        " twice.",
-    )

@@ -91,7 +91,9 @@ class WorkerSettings(Section):
     )
     # Below the transaction's timeout, so that we give up before the brokers do it for us.
     commit_timeout_s: PositiveFloat = Field(
-        8.0, description="How long one step of a commit may take, in seconds."
+        8.0,
+        description="How long a transaction may take, from its first record to the end of its"
+        " commit or abort, in seconds.",
     )
     # Kubernetes gives 30 s between SIGTERM and SIGKILL; 20 leaves room for the rest of the pod.
     shutdown_timeout_s: PositiveFloat = Field(
@@ -99,7 +101,9 @@ class WorkerSettings(Section):
     )
     # Ten aborts with back-off take about half a minute: longer than a broker's restart.
     max_consecutive_aborts: PositiveInt = Field(
-        10, description="Aborted transactions in a row after which the worker exits."
+        10,
+        description="Transactions in a row that were aborted, although the brokers answered, after"
+        " which the worker exits.",
     )
     # Nine of ten: one bad producer among many passes, a wrong format of all of them does not.
     dead_letter_max_share: Share = Field(
@@ -109,6 +113,13 @@ class WorkerSettings(Section):
     # Ten thousand: a burst of garbage ends before it, a topic that is all garbage does not.
     dead_letter_window: PositiveInt = Field(
         10_000, description="Number of latest events that the share is taken over."
+    )
+    # A stream that goes on is worth more than events that nobody can bring back.
+    expired: Literal["go_on", "stop"] = Field(
+        "go_on",
+        description="What happens when the topic's retention deleted events before they were read:"
+        " `go_on` counts and logs them, `stop` ends the worker before it commits anything behind"
+        " them.",
     )
     # Ten minutes: far above the slowest honest batch, far below a night without results.
     stuck_timeout_s: PositiveFloat = Field(

@@ -18,10 +18,10 @@ from sentiment.events import Model
 from sentiment.reader import TopicReader
 from sentiment.registry import LoadedModel, Registry
 from sentiment.settings import Settings
+from sentiment.transactions import AbortedError, Transactions
 from stream_worker.replay import output
 from stream_worker.replay.offsets import PREFIX, Offsets
 from stream_worker.replay.plan import Mark, Order, Plan, plan_of, require_same
-from stream_worker.transaction import AbortedError, Transactions
 
 log = logs.get(__name__)
 
@@ -47,7 +47,10 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> Begun:
     model = (registry.cached() if found else None) or registry.load(plan.model.version)
     partitions = output.create(settings, order.output)
     with fencing_told(order.output):
-        transactions = Transactions(_as_worker(settings, order), {order.output: partitions})
+        transactions = Transactions(
+            settings, {order.output: partitions}, transactional_id=PREFIX + order.output
+        )
+        transactions.prepare()
         now = _known(settings, order, offsets)
         if bool(now) != bool(found):
             raise WorkerError(
@@ -79,16 +82,6 @@ def fencing_told(topic: str) -> Iterator[None]:
             " a transaction may last.",
             "Nothing is lost or doubled: the other one goes on, or else the same command does.",
         ) from None
-
-
-def _as_worker(settings: Settings, order: Order) -> Settings:
-    """One transactional id per output topic: two replays into it fence each other."""
-    changed = Settings()
-    changed.kafka = settings.kafka
-    changed.worker = settings.worker.replace(
-        group_id=order.group_id, transactional_id=PREFIX + order.output
-    )
-    return changed
 
 
 def _check_names(settings: Settings, order: Order) -> None:
@@ -156,8 +149,8 @@ def _remember(
         transactions.commit(
             [mark.committed(topic, p) for p, mark in marks.items()], offsets.group()
         )
-    except AbortedError:
+    except AbortedError as error:
         raise TransactionError(
-            "The replay could not be begun: its first transaction was aborted; the log says why.",
+            f"The replay could not be begun: its first transaction was aborted: {error}.",
             "Give the same command again.",
         ) from None

@@ -23,7 +23,7 @@ def topic_id(settings: Settings, name: str) -> str:
     """Kafka's id of a topic; empty where there is none of that name."""
     if name not in kafka.describe_cluster(settings.kafka).topics:
         return ""
-    return topics.topic_id(settings, name)
+    return topics.identity(settings.kafka, name).id
 
 
 def check_content(settings: Settings, output: str, marks: dict[int, Mark]) -> None:

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaException, Message
 
 from sentiment import logs
-from sentiment.errors import BrokerError, TransactionError, WorkerError
+from sentiment.errors import TransactionError, UnreachableError, WorkerError
 from sentiment.progress import Progress
 from sentiment.reader import TopicReader
 from sentiment.registry import LoadedModel
 from sentiment.settings import Settings
+from sentiment.transactions import AbortedError, Transactions
 from stream_worker.batch import classify
 from stream_worker.replay.begin import fencing_told
 from stream_worker.replay.offsets import Offsets
 from stream_worker.replay.plan import Mark, Order
-from stream_worker.transaction import AbortedError, Transactions
 
 log = logs.get(__name__)
 
 # How long a wait for records lasts before Ctrl-C is seen.
 POLL_S = 0.2
-# Several times what a broker needs to restart; after that, somebody should look.
-STALLED_S = 60.0
+# Without a record for so long, the brokers are asked whether they are there.
+STALLED_S = 10.0
 # First and longest pause after an abort, as the worker's.
 ABORT_PAUSE_S = 0.1
 ABORT_PAUSE_MAX_S = 5.0
@@ -86,46 +86,57 @@ class Replay:
             self._progress.clear()
 
     def _attempt(self, partition: int) -> None:
-        """One partition, to its end or to an abort."""
+        """One partition, to its end or until something is in the way."""
         try:
             self._read(partition)
-        except AbortedError:
-            self._rewind()
+        except AbortedError as error:
+            self._aborts += not error.passing
+            self._rewind(str(error))
+        except UnreachableError as error:
+            self._rewind(error.message)
 
-    def _rewind(self) -> None:
-        """After an abort, or a commit of which nobody knows: the committed offsets tell the truth.
+    def _rewind(self, trouble: str) -> None:
+        """Wait until the brokers tell the committed offsets, which tell the truth, and go on there.
 
         Raises:
-            TransactionError: Too many in a row.
+            TransactionError: Too many aborts in a row, although the brokers answered.
         """
         limit = self._settings.worker.max_consecutive_aborts
-        while (aborts := self._aborts + 1) < limit:
-            self._aborts = aborts
-            if self.stop.wait(min(ABORT_PAUSE_S * 2**aborts, ABORT_PAUSE_MAX_S)):
-                return
+        if self._aborts >= limit:
+            raise TransactionError(
+                f"{limit} transactions in a row were aborted; the log has each reason.",
+                "What is committed stays. Look at the brokers, then give the same command again.",
+            )
+        tries, told = 0, ""
+        while not self.stop.wait(min(ABORT_PAUSE_S * 2**tries, ABORT_PAUSE_MAX_S)):
+            tries += 1
+            if trouble != told:
+                log.warning("waiting for Kafka", reason=trouble)
+                told = trouble
             try:
+                self._transactions.prepare()
                 marks = self._offsets.load()
+            except UnreachableError as error:
+                trouble = error.message
             except KafkaException as error:
-                log.warning("offsets can't be read", reason=error.args[0].str())
-                continue
-            if marks.keys() != self.marks.keys():
-                raise WorkerError(
-                    f"Somebody deleted offsets of group {self._order.group_id!r}.",
-                    "Delete the output topic and begin again.",
-                )
-            self.marks = marks
+                trouble = f"The offsets can't be read: {error.args[0].str()}."
+            else:
+                break
+        else:
             return
-        raise TransactionError(
-            f"{limit} transactions in a row were aborted; the log has each reason.",
-            "What is committed stays. Look at the brokers, then give the same command again.",
-        )
+        if marks.keys() != self.marks.keys():
+            raise WorkerError(
+                f"Somebody deleted offsets of group {self._order.group_id!r}.",
+                "Delete the output topic and begin again.",
+            )
+        self.marks = marks
 
     def _read(self, partition: int) -> None:
         """Replay one partition from its mark on.
 
         Raises:
             AbortedError: Rewind.
-            BrokerError: Nothing comes any more.
+            UnreachableError: The same, once they answer.
             TopicError: Events of the range have been deleted meanwhile.
         """
         mark = self.marks[partition]
@@ -143,17 +154,23 @@ class Replay:
                     mark = self._commit(partition, records, reached)
                     progress_at = time.monotonic()
                 elif time.monotonic() - progress_at > STALLED_S:
-                    raise BrokerError(
-                        f"Reading {topic!r} stopped: no broker sent anything for {STALLED_S:g} s.",
-                        "See whether the brokers are up, then give the same command again.",
-                    )
+                    # They answer, or raise what is waited for.
+                    reader.ends()
+                    progress_at = time.monotonic()
                 self._progress.update(_done(self.marks))
                 if rate:
                     # A batch may not take less time than its events have at this rate.
                     self.stop.wait(max(0.0, began + len(records) / rate - time.monotonic()))
 
     def _commit(self, partition: int, records: Sequence[Message], reached: int) -> Mark:
-        """Publish a batch's results, and commit them with the new mark."""
+        """Publish a batch's results, and commit them with the new mark.
+
+        Raises:
+            AbortedError: Rewind.
+        """
+        if self._transactions.prepare():
+            # Another replay may have had our transactional id meanwhile.
+            raise AbortedError("a new producer begins", passing=True)
         results, codes, tombstones = [], Counter[str](), 0
         if records:
             worker = self._settings.worker

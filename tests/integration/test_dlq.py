@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sentiment import events, kafka
+from sentiment import events, kafka, topics
 from sentiment.dlq.scan import Scan
 from sentiment.errors import FencedError
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
-from sentiment.topics import topic_id
 from stream_worker.dlq.command import dlq
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
 from tests.integration.conftest import StartWorker
@@ -120,7 +119,7 @@ def test_an_open_transaction_of_a_dead_run_is_decided_first(
     left = kafka.new_producer(settings.kafka, transactional_id=settings.topics.redriven)
     left.init_transactions(30)
     left.begin_transaction()
-    topic = topic_id(settings, settings.topics.dead_letters)
+    topic = topics.identity(settings.kafka, settings.topics.dead_letters).id
     for offset, value in enumerate(values):
         left.produce(settings.topics.events, value, partition=0)
         left.produce(settings.topics.redriven, _mark(topic, offset))

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+import urllib.error
 from collections import Counter
 from pathlib import Path
 
@@ -207,10 +208,16 @@ def test_probes_and_metrics(settings: Settings, start_worker: StartWorker) -> No
     assert "good" not in worker.log, "a message text was logged"
 
 
-def test_no_broker_is_a_sentence(start_worker: StartWorker) -> None:
-    """Without a broker the worker ends in bounded time and says what to do, with no traceback."""
+def test_a_worker_waits_for_its_first_broker(start_worker: StartWorker) -> None:
+    """Without a broker it stays up, not ready, and says what it waits for and what to do."""
     worker = start_worker(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", KAFKA_CONNECT_TIMEOUT_S="2")
-    assert worker.wait() == 1
-    assert "No Kafka broker answers at 127.0.0.1:1" in worker.log
+    worker.wait_for_log("No Kafka broker answers at 127.0.0.1:1")
+    assert worker.get("/livez") == "ok"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        worker.get("/readyz")
+    with caught.value as answer:
+        assert b"No Kafka broker answers at 127.0.0.1:1" in answer.read()
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
     assert "sentiment kafka" in worker.log
     assert "Traceback" not in worker.log

@@ -15,7 +15,8 @@ from sentiment.counts import decode_tally
 from sentiment.registry import LoadedModel
 from sentiment.scoring import Explained
 from sentiment.settings import TopicSettings
-from stream_worker.batch import Batch, Output, Piece, assemble, classify
+from sentiment.transactions import Output
+from stream_worker.batch import Batch, Piece, assemble, classify
 from stream_worker.decoding import decode
 from stream_worker.scoring import Models, answer
 from stream_worker.tallies import MAX_ROWS, OTHER_SOURCE
