@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from confluent_kafka import Message
 
-from sentiment import logs
-from sentiment.errors import SentimentError
+from sentiment import logs, topics
+from sentiment.errors import SentimentError, TopicError, UnreachableError
 from sentiment.reader import Start, TopicReader
 from sentiment.settings import KafkaSettings
 
@@ -17,6 +17,9 @@ POLL_S = 0.2
 RETRY_S = 1.0
 # About a megabyte of results in hand at a time, and tens of thousands a second.
 BATCH = 2000
+# How often the brokers are asked whether the topic is still what is being read: a person who waits
+# for a result asks again after as long.
+LOOK_S = 10.0
 
 log = logs.get(__name__)
 
@@ -24,8 +27,9 @@ log = logs.get(__name__)
 class Follower(threading.Thread):
     """Reads a topic from a point on, over every loss of Kafka.
 
-    While brokers are away librdkafka reconnects by itself; where that can't help, as with a topic
-    that is not there yet, a new reader is made until one works.
+    While brokers are away librdkafka reconnects by itself. Where that can't help, a new reader is
+    made until one works: the topic is not there yet, is another one than at the start, as after the
+    whole cluster was made anew, has more partitions, or has records that don't come.
 
     Args:
         settings: How to reach Kafka.
@@ -50,6 +54,8 @@ class Follower(threading.Thread):
         self._back_s = back_s
         self._take = take
         self._stopping = threading.Event()
+        # Where the next reader begins; None: as the first one did.
+        self._start: Start | None = None
         self.trouble = "Not connected to Kafka yet."
 
     def run(self) -> None:
@@ -58,6 +64,9 @@ class Follower(threading.Thread):
             try:
                 self._follow()
             except SentimentError as error:
+                if isinstance(error, TopicError):
+                    # Where it was read up to means nothing any more.
+                    self._start = None
                 self._tell(error.message)
             except Exception:
                 # Nobody else would notice a dead thread: log what it was, and read on.
@@ -66,14 +75,43 @@ class Follower(threading.Thread):
             self._stopping.wait(RETRY_S)
 
     def _follow(self) -> None:
-        start: Start = "beginning" if self._back_s is None else time.time() - self._back_s
+        start = self._start
+        if start is None:
+            start = "beginning" if self._back_s is None else time.time() - self._back_s
+        known = topics.identity(self._settings, self._topic)
         with TopicReader(self._settings, self._topic, start) as reader:
             self.trouble = ""
             log.info("following", topic=self._topic)
+            looked, silent = time.monotonic(), True
             while not self._stopping.is_set():
                 records = reader.poll(POLL_S, BATCH)
                 if records:
                     self._take(records)
+                    silent = False
+                elif time.monotonic() - looked > LOOK_S:
+                    if not self._is_current(reader, known, silent=silent):
+                        return
+                    looked, silent = time.monotonic(), True
+
+    def _is_current(self, reader: TopicReader, known: topics.Identity, *, silent: bool) -> bool:
+        """Whether the reader reads all there is; if not, where the next one begins is settled."""
+        try:
+            # By a client of its own: the reader's may have lost the brokers for good.
+            found = topics.identity(self._settings, self._topic)
+        except UnreachableError as error:
+            # It goes on by itself when they are back.
+            self._tell(error.message)
+            return True
+        self.trouble = ""
+        positions = reader.positions()
+        if found.id != known.id:
+            log.warning("the topic was made anew", topic=self._topic)
+            self._start = None
+            return False
+        self._start = positions | dict.fromkeys(range(len(positions), found.partitions), 0)
+        if found.partitions != known.partitions:
+            return False
+        return not silent or reader.ends() == positions
 
     def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:

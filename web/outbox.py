@@ -21,6 +21,9 @@ GRACE_S = 1.5
 POLL_S = 0.1
 # A few requests of the largest size allowed; more than that means that Kafka isn't taking them.
 MAX_QUEUED_KIB = 16_384
+# Nothing was acknowledged for so long, though it was tried: the client may have lost the brokers
+# for good, as when the whole cluster was made anew.
+LOST_S = 20.0
 # How long the end of the process waits for events in flight; their requests wait no longer.
 FLUSH_S = 2.0
 
@@ -40,6 +43,8 @@ class Outbox:
         self._settings = settings
         self._topics = settings.topics
         self._producer = self._new_producer()
+        # Since when nothing was acknowledged that was sent; None: the last of it was.
+        self._failing_since: float | None = None
         self._renewing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliver", daemon=True)
@@ -101,14 +106,27 @@ class Outbox:
                 queued += 1
         except (BufferError, KafkaException) as error:
             log.warning("not queued", records=len(records) - queued, reason=str(error))
-            self._renew(producer, error)
-        return _acknowledged(outcomes, queued)
+            self._renew_if_fatal(producer, error)
+        began = time.monotonic()
+        delivered = _acknowledged(outcomes, queued)
+        if delivered:
+            self._failing_since = None
+        elif queued:
+            self._failing_since = self._failing_since or began
+            if time.monotonic() - self._failing_since > LOST_S:
+                log.warning("producer replaced", reason="nothing is acknowledged")
+                self._renew(producer)
+        return delivered
 
-    def _renew(self, producer: Producer, error: Exception) -> None:
+    def _renew_if_fatal(self, producer: Producer, error: Exception) -> None:
         """Replace a producer that is unusable for good."""
         cause = error.args[0] if error.args else None
-        if not isinstance(cause, KafkaError) or not cause.fatal():
-            return
+        if isinstance(cause, KafkaError) and cause.fatal():
+            self._renew(producer)
+
+    def _renew(self, producer: Producer) -> None:
+        """Replace a producer, once."""
+        self._failing_since = None
         with self._renewing:
             if self._producer is producer:
                 self._producer = self._new_producer()
@@ -121,7 +139,7 @@ class Outbox:
             except KafkaException as error:
                 # A right that we lack, or have lost: the next one may have it again.
                 log.warning("producer replaced", reason=str(error))
-                self._renew(producer, error)
+                self._renew_if_fatal(producer, error)
                 self._stopping.wait(POLL_S)
 
 
