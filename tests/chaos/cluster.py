@@ -1,4 +1,4 @@
-"""Three brokers on this machine, each one behind the proxy and open to every harm."""
+"""Brokers on this machine, each one behind the proxy and open to every harm."""
 
 import signal
 import time
@@ -9,7 +9,8 @@ from typing import Literal
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from local.broker import LocalKafka
+from local import process
+from local.broker import STOP_S, LocalKafka
 from local.ports import HOST, free_ports
 from sentiment import kafka
 from sentiment.settings import KafkaSettings, LocalSettings
@@ -44,12 +45,13 @@ class Cluster(LocalKafka):
 
     Args:
         folder: Where its data and logs are kept.
-        proxy: Stands in front of the brokers; listens already.
+        proxy: Stands in front of the brokers; listens already, once for each.
     """
 
     def __init__(self, folder: Path, proxy: Proxy) -> None:
-        super().__init__(folder, LocalSettings().cache_dir, _quiet, BROKERS)
-        self._behind = free_ports(BROKERS)
+        count = len(proxy.ports)
+        super().__init__(folder, LocalSettings().cache_dir, _quiet, count)
+        self._behind = free_ports(count)
         self._proxied = proxy.serve(self._behind).ports
         self._paused: set[int] = set()
         self.admin: AdminClient = kafka.new_admin(self.settings)
@@ -79,6 +81,11 @@ class Cluster(LocalKafka):
         self._paused.discard(number)
         self._signal(number, signal.SIGCONT)
 
+    def end_all(self) -> None:
+        """Stop every broker as an administrator would."""
+        process.stop([broker for broker in self.processes if broker is not None], STOP_S)
+        self.processes = [None] * len(self.processes)
+
     def heal(self) -> None:
         """Bring every broker back."""
         for number in list(self._paused):
@@ -102,7 +109,7 @@ class Cluster(LocalKafka):
         except KafkaException:
             return False
         return all(
-            len(part.isrs) == BROKERS and part.leader >= 0
+            len(part.isrs) == len(self.ports) and part.leader >= 0
             for topic in topics
             for part in topic.partitions.values()
         )

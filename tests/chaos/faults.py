@@ -33,6 +33,14 @@ ADMIN_S = 60.0
 ANSWER_S = 5.0
 # The brokers did it the last time that they were asked, and their answer was lost.
 DONE = {KafkaError.INVALID_PARTITIONS}
+# What Kafka's protocol calls the requests of a transaction.
+NAMES = {
+    proxy.PRODUCE: "Produce",
+    proxy.ADD_PARTITIONS: "AddPartitionsToTxn",
+    proxy.ADD_OFFSETS: "AddOffsetsToTxn",
+    proxy.TXN_OFFSET_COMMIT: "TxnOffsetCommit",
+    proxy.END_TXN: "EndTxn",
+}
 HURT_PEERS = {"workers", "brokers", "network", "topics"}
 
 
@@ -131,6 +139,26 @@ def _harm(kind: proxy.Kind, apis: frozenset[int] = proxy.COMMITS, times: int = 3
     return do
 
 
+def _late(api: int) -> Do:
+    """Requests of one kind arrive when the client has repeated them and gone on."""
+
+    def do(world: World, chance: random.Random) -> Undo:
+        seconds = chance.uniform(0.02, 0.3)
+        harm = proxy.Harm("late_request", frozenset({api}), seconds=seconds, every=2, times=6)
+        if api == proxy.END_TXN and chance.random() < 0.5:
+            # In the middle of a later transaction, which is the worst moment.
+            harm.after = proxy.TXN_OFFSET_COMMIT
+        world.proxy.harm = harm
+
+        def end() -> None:
+            world.proxy.heal()
+            world.late[NAMES[api]] += harm.done
+
+        return end
+
+    return do
+
+
 def _partition_added(world: World, chance: random.Random) -> None:
     del chance
     topic = world.settings.topics.events
@@ -173,6 +201,7 @@ def _storm(world: World, chance: random.Random) -> Undo:
 # A session lasts 4 s and a transaction 3 s here: the sleepers sleep for longer than both.
 ASLEEP_S = (7.0, 10.0)
 AWAY_S = (1.0, 5.0)
+LATE_S = (2.0, 3.0)
 FAULTS: dict[str, Fault] = {
     "worker-killed": Fault(_worker_killed, "workers"),
     "worker-stopped": Fault(_worker_stopped, "workers"),
@@ -194,6 +223,11 @@ FAULTS: dict[str, Fault] = {
     "commit-answer-delayed": Fault(_harm("delay_answer"), "network", (3.0, 4.0)),
     "commit-reset-before": Fault(_harm("reset_before"), "network", (1.0, 3.0)),
     "commit-reset-after": Fault(_harm("reset_after"), "network", (1.0, 3.0)),
+    "produce-late": Fault(_late(proxy.PRODUCE), "network", LATE_S),
+    "add-partitions-late": Fault(_late(proxy.ADD_PARTITIONS), "network", LATE_S),
+    "add-offsets-late": Fault(_late(proxy.ADD_OFFSETS), "network", LATE_S),
+    "offset-commit-late": Fault(_late(proxy.TXN_OFFSET_COMMIT), "network", LATE_S),
+    "end-of-transaction-late": Fault(_late(proxy.END_TXN), "network", LATE_S),
     "partition-added": Fault(_partition_added, "topics"),
     "model-swapped": Fault(_model_swapped, "registry"),
     "registry-away": Fault(_registry_away, "registry", (3.0, 6.0)),

@@ -13,6 +13,7 @@ class Outcome:
     Attributes:
         protocol: The workers' group protocol.
         faults: How often each fault was done.
+        late: How many requests of each kind reached the brokers late.
         timeline: When each fault was done and undone, in seconds since 1970.
         seen: Records by topic, committed; `aborted` are those that only a reader of uncommitted
             records sees.
@@ -28,6 +29,7 @@ class Outcome:
 
     protocol: str
     faults: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
     timeline: list[tuple[float, str]] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)

@@ -5,18 +5,26 @@ can drop, delay or cut off a commit, or nothing but the answer to it.
 """
 
 import asyncio
+import random
 import struct
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from local.ports import HOST, free_ports
 
 # Kinds of requests, by Kafka's protocol.
-ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT, INIT_PRODUCER_ID = 25, 26, 28, 22
+METADATA, API_VERSIONS = 3, 18
+PRODUCE, INIT_PRODUCER_ID, ADD_PARTITIONS = 0, 22, 24
+ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT = 25, 26, 28
 COMMITS = frozenset({ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT})
+# From this version of Metadata on, lengths are varints and each structure ends with its tags.
+FLEXIBLE_METADATA = 9
+# An answer to that without brokers, topics or a controller: its tags, the time to wait, no brokers,
+# no cluster's id, no controller, no topics, its tags.
+NOBODY = b"\0" + struct.pack(">i", 0) + b"\1" + b"\0" + struct.pack(">i", -1) + b"\1" + b"\0"
 # How often a connection that is held looks whether it may go on.
 PAUSE_S = 0.02
 
@@ -27,6 +35,18 @@ Kind = Literal[
     "delay_answer",
     "reset_before",  # the connection ends, the broker never hears of it
     "reset_after",  # the broker does it, and the connection ends in place of the answer
+    "late_request",  # the connection ends, and the broker hears of it when the client has gone on
+]
+
+
+# Those after which the client has to make a new connection at once.
+ENDING = {"reset_before", "late_request"}
+
+Away = Literal[
+    "",
+    "closes",  # every connection ends as soon as it begins
+    "garbage",  # in place of each answer, random bytes
+    "nobody",  # metadata names no broker, and whatever else is asked for ends the connection
 ]
 
 
@@ -38,9 +58,13 @@ class Harm:
         kind: What is done.
         apis: To which kinds of requests; empty: to all.
         brokers: At which brokers; empty: at all.
-        seconds: How long a delay is.
+        seconds: How long a delay is, or how late a late request is.
+        after: A late request waits until the next one of this kind has passed; None: no longer than
+            its delay.
         times: How often, then never again.
+        every: Of the requests that it could be done to, it is done to one in this many.
         done: How often it was done.
+        accepted: How many late requests a broker took without an error.
     """
 
     kind: Kind
@@ -48,7 +72,12 @@ class Harm:
     brokers: frozenset[int] = frozenset()
     seconds: float = 0.0
     times: int = 1_000_000_000
+    every: int = 1
+    after: int | None = None
     done: int = 0
+    accepted: int = 0
+    waiting: list[asyncio.Event] = field(default_factory=list)
+    _seen: int = 0
 
     def takes(self, broker: int, api: int) -> bool:
         """Whether this request is harmed; counts it if so."""
@@ -56,8 +85,18 @@ class Harm:
             return False
         if self.brokers and broker not in self.brokers:
             return False
+        self._seen += 1
+        if self._seen % self.every:
+            return False
         self.done += 1
         return True
+
+    def passes(self, api: int) -> None:
+        """Let go of late requests that wait for one of this kind."""
+        if api == self.after:
+            for one in self.waiting:
+                one.set()
+            self.waiting.clear()
 
 
 class Proxy:
@@ -66,17 +105,20 @@ class Proxy:
     Attributes:
         harm: What is done at present; None: nothing.
         cut: Brokers that nothing reaches, and that nothing comes from.
+        away: What clients find in place of all brokers; empty: the brokers.
     """
 
     def __init__(self, count: int) -> None:
         self.ports = free_ports(count)
         self.harm: Harm | None = None
         self.cut: frozenset[int] = frozenset()
+        self.away: Away = ""
         self._upstream: Sequence[int] = ()
         self._open: dict[asyncio.StreamWriter, int] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._servers: list[asyncio.Server] = []
+        self._later: set[asyncio.Task[None]] = set()
 
     def serve(self, upstream: Sequence[int]) -> Self:
         """Pass connections on to the brokers' own ports."""
@@ -92,10 +134,17 @@ class Proxy:
         """End every connection to a broker, at once and without a goodbye."""
         self._loop.call_soon_threadsafe(self._abort, broker)
 
+    def go_away(self, how: Away) -> None:
+        """Have clients find this in place of the brokers, on connections that are open too."""
+        self.away = how
+        for broker in range(len(self.ports)):
+            self.reset(broker)
+
     def heal(self) -> None:
         """Do no harm any more."""
         self.harm = None
         self.cut = frozenset()
+        self.away = ""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -140,12 +189,14 @@ class Proxy:
         pumps: list[asyncio.Task[None]] = []
         try:
             await self._held(broker)
+            if self.away == "closes":
+                return
             back, out = await asyncio.open_connection(HOST, self._upstream[broker])
             ends.append(out)
             self._open[out] = broker
             answers: dict[int, Harm] = {}
             pumps = [
-                asyncio.create_task(self._requests(broker, reader, out, answers)),
+                asyncio.create_task(self._requests(broker, reader, out, writer, answers)),
                 asyncio.create_task(self._answers(broker, back, writer, answers)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -169,24 +220,62 @@ class Proxy:
         broker: int,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        client: asyncio.StreamWriter,
         answers: dict[int, Harm],
     ) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 frame = await _frame(reader)
                 await self._held(broker)
-                api, _, number = struct.unpack_from(">hhi", frame)
-                harm = self.harm
-                if harm is not None and harm.takes(broker, api):
-                    if harm.kind == "reset_before":
+                api, version, number = struct.unpack_from(">hhi", frame)
+                if self.away == "nobody" and api != API_VERSIONS:
+                    if api != METADATA or version < FLEXIBLE_METADATA:
                         return
-                    if harm.kind == "drop_request":
+                    await _send(client, struct.pack(">i", number) + NOBODY)
+                    continue
+                harm = self.harm
+                if harm is not None:
+                    if harm.takes(broker, api) and not await self._is_passed_on(
+                        harm, broker, frame, answers
+                    ):
+                        if harm.kind in ENDING:
+                            return
                         continue
-                    if harm.kind == "delay_request":
-                        await asyncio.sleep(harm.seconds)
-                    else:
-                        answers[number] = harm
+                    harm.passes(api)
                 await _send(writer, frame)
+
+    async def _is_passed_on(
+        self, harm: Harm, broker: int, frame: bytes, answers: dict[int, Harm]
+    ) -> bool:
+        """Do harm to a request, or to the answer that it will have."""
+        if harm.kind == "late_request":
+            self._later.add(asyncio.create_task(self._late(broker, frame, harm)))
+        elif harm.kind == "delay_request":
+            await asyncio.sleep(harm.seconds)
+            return True
+        elif harm.kind in {"drop_answer", "delay_answer", "reset_after"}:
+            answers[struct.unpack_from(">hhi", frame)[2]] = harm
+            return True
+        return False
+
+    async def _late(self, broker: int, frame: bytes, harm: Harm) -> None:
+        """Deliver a request on a connection of its own, as a network that held it back would."""
+        if harm.after is None:
+            await asyncio.sleep(harm.seconds)
+        else:
+            passed = asyncio.Event()
+            harm.waiting.append(passed)
+            await passed.wait()
+        with suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection(HOST, self._upstream[broker])
+            try:
+                await _send(writer, frame)
+                answer = await _frame(reader)
+            finally:
+                writer.transport.abort()
+            # After the number of the request and the throttle time, where there is one error.
+            if struct.unpack_from(">h", frame)[0] in {ADD_OFFSETS, END_TXN}:
+                harm.accepted += struct.unpack_from(">h", answer, 8)[0] == 0
 
     async def _answers(
         self,
@@ -199,6 +288,8 @@ class Proxy:
             while True:
                 frame = await _frame(reader)
                 await self._held(broker)
+                if self.away == "garbage":
+                    frame = random.randbytes(len(frame))  # noqa: S311 - not to be secret
                 (number,) = struct.unpack_from(">i", frame)
                 harm = answers.pop(number, None)
                 if harm is not None:

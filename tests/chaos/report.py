@@ -24,6 +24,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
     return {
         "protocol": outcome.protocol,
         "faults": dict(outcome.faults),
+        "late_requests": dict(outcome.late),
         "records": outcome.seen,
         "worker_exits": outcome.exits,
         "worker_restarts": outcome.restarts,
@@ -43,13 +44,16 @@ def as_text(outcomes: Sequence[Outcome]) -> str:
     seen: Counter[str] = Counter()
     exits: Counter[str] = Counter()
     counts: Counter[str] = Counter()
+    late: Counter[str] = Counter()
     for outcome in outcomes:
         faults += outcome.faults
         seen += Counter(outcome.seen)
         exits += Counter(outcome.exits)
         counts += outcome.counts
+        late += outcome.late
     lines = [
         f"{faults.total()} faults: " + _listed(faults),
+        "requests that came late: " + (_listed(late) or "none"),
         "records: " + _listed(seen),
         "workers ended: " + _listed(exits),
         f"longest stall: {max(outcome.longest_stall_s for outcome in outcomes):.0f} s",

@@ -19,7 +19,7 @@ from tests.chaos.world import World, wait_for
 Say = Callable[[str], None]
 
 # A worker's first start on a busy machine: model from the registry, compiled, group joined.
-START_S = 120.0
+START_S = 300.0
 # After the last fault; Kafka's own time-outs end within ten seconds, a worker's back-off in five.
 RECOVERY_S = 180.0
 HEALTHY_S = 120.0
@@ -96,6 +96,7 @@ class Round:
             world.close()
             self.outcome.exits = dict(world.fleet.exits + world.trends.exits)
             self.outcome.restarts = world.fleet.restarts
+            self.outcome.late = world.late
             self.outcome.tracebacks = _tracebacks(world)
         return self.outcome
 

@@ -3,10 +3,11 @@
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class World:
         engine: What classifies.
         settings: The harness's own, past the proxy.
         workers: How many there are when no fault changes it.
+        late: How many requests of each kind came late.
     """
 
     engine: Engine
@@ -48,6 +50,7 @@ class World:
     traffic: Traffic
     settings: Settings
     workers: int = WORKERS
+    late: Counter[str] = field(default_factory=Counter)
 
     @property
     def group(self) -> str:
@@ -112,12 +115,12 @@ class World:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[Cluster, Proxy, Models]]:
+def running(folder: Path, brokers: int = BROKERS) -> Iterator[tuple[Cluster, Proxy, Models]]:
     """A cluster behind a proxy, and a registry, all in one folder."""
     with (
         # It takes as long as the brokers' start, whose processes belong to this thread.
         ThreadPoolExecutor(1) as pool,
-        Proxy(BROKERS) as proxy,
+        Proxy(brokers) as proxy,
     ):
         models = pool.submit(Models, folder)
         with Cluster(folder / "kafka", proxy) as cluster:
@@ -151,7 +154,7 @@ def make(
     names = {name: f"{own}-{name}" for name in TOPICS}
     settings = Settings()
     settings.kafka = cluster.settings
-    shape = TopicSettings(partitions=PARTITIONS, replication=BROKERS)
+    shape = TopicSettings(partitions=PARTITIONS, replication=len(cluster.ports))
     settings.topics = shape.replace(**names)
     settings.trends = settings.trends.replace(group_id=f"{own}-trends")
     topics.create(settings)

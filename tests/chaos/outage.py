@@ -1,0 +1,266 @@
+"""All brokers away for minutes: what waits for them waits, says so, and goes on when they are back.
+
+`make outage MINUTES=10 BROKERS=3`, or `python -m tests.chaos.outage --how garbage`. Beside workers
+and trends there are a page, a replay, and a worker that is started while nobody answers.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import click
+
+from tests.chaos import records, report, world
+from tests.chaos.engines import Protocol
+from tests.chaos.outcome import Outcome
+from tests.chaos.round import Round
+from tests.chaos.world import World
+from tests.integration.pages import PageProcess
+
+How = Literal["hang", "stop", "closes", "garbage", "nobody"]
+EVENTS = 6000
+# Events of a second before and after; the replay takes longer than that for them.
+RATE, REPLAY_RATE = 100.0, 20.0
+# Until everybody has found out, on a busy machine: a commit's and a probe's time limits.
+NOTICED_S = 60.0
+# From the brokers' return to the next result: reconnecting, a new session, a coordinator's start.
+BACK_S = 120.0
+LOOK_S = 0.5
+ACCEPTED = 202
+
+
+@dataclass
+class Outage:
+    """An outage of all brokers, in the middle of a round.
+
+    Attributes:
+        own: The round's world.
+        folder: Where logs go.
+        how: What clients find, one after the other.
+        seconds: How long all of it lasts.
+        say: Told of progress.
+        wrong: What did not hold.
+        back_s: By who, the seconds from the brokers' return until it went on.
+    """
+
+    own: World
+    folder: Path
+    how: tuple[How, ...]
+    seconds: float
+    say: Callable[[str], None]
+    wrong: list[str] = field(default_factory=list)
+    back_s: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> Outcome:
+        """A whole round with it; the outcome has what was lost or doubled."""
+        name = f"{self.own.group}-again"
+        command = [*self.own.engine.command[:-1], "replay", "--from", "beginning"]
+        command += ["--output-topic", name, "--rate", str(REPLAY_RATE), "--json"]
+        environment = dict(self.own.fleet.environment)
+        environment["MODEL_CACHE_DIR"] = str(self.folder / "models-replay")
+        with _page(self.folder / "page.log", environment) as page:
+
+            def meanwhile() -> None:
+                self.own.traffic.rate = RATE
+                _until(lambda: self._is_connected(page), "the page connects")
+                with (self.folder / "replay.log").open("wb") as log:
+                    replay = subprocess.Popen(
+                        command, stdout=subprocess.PIPE, stderr=log, env=environment
+                    )
+                try:
+                    _until(lambda: _count(self.own, name) > 0, "the replay has results")
+                    self._away(page, replay)
+                    self._back(page)
+                    out, _ = replay.communicate(timeout=EVENTS / REPLAY_RATE + BACK_S)
+                    self._check_replay(name, replay.returncode, out)
+                finally:
+                    replay.kill()
+
+            protocol = self.own.fleet.environment["WORKER_GROUP_PROTOCOL"]
+            return Round(self.own, [], protocol, self.say).run(meanwhile)
+
+    def _away(self, page: PageProcess, replay: "subprocess.Popen[bytes]") -> None:
+        own = self.own
+        # What nobody can take need not be made up for afterwards.
+        own.traffic.rate = 0
+        began = time.monotonic()
+        for number, how in enumerate(self.how):
+            self.say(f"brokers away: {how}")
+            self._start(how)
+            if number == 0:
+                own.fleet.scale(own.workers + 1)
+            ends = began + self.seconds * (number + 1) / len(self.how)
+            while time.monotonic() < ends:
+                own.tend()
+                time.sleep(LOOK_S)
+            if number == 0:
+                self._expect("the workers and the page say so", lambda: self._says_so(page))
+            if number + 1 < len(self.how):
+                self._end(how)
+        for who, process in (("page", page.process), ("replay", replay)):
+            if process.poll() is not None:
+                self.wrong.append(f"the {who} ended with code {process.returncode}")
+        ended = {why for why in own.fleet.exits + own.trends.exits if "by itself" in why}
+        if ended:
+            self.wrong.append(f"ended meanwhile: {sorted(ended)}")
+
+    def _start(self, how: How) -> None:
+        cluster = self.own.cluster
+        if how == "hang":
+            for number in range(len(cluster.ports)):
+                cluster.pause(number)
+        elif how == "stop":
+            cluster.end_all()
+        else:
+            self.own.proxy.go_away(how)
+
+    def _end(self, how: How) -> None:
+        self.own.proxy.go_away("")
+        if how in {"hang", "stop"}:
+            self.own.cluster.heal()
+
+    def _back(self, page: PageProcess) -> None:
+        own = self.own
+        self._end(self.how[-1])
+        own.cluster.wait_until_ready()
+        since = time.monotonic()
+        self.say("brokers back")
+        seen = page.ask("/api/status")[1]["results_seen"]
+        done = _told(own)
+        own.traffic.rate = RATE
+        waiting: dict[str, Callable[[], bool]] = {
+            "workers": lambda: (own.done() or 0) > done + RATE,
+            "page": lambda: self._answers(page, seen),
+        }
+        while waiting and time.monotonic() - since < BACK_S:
+            for who in [who for who, is_back in waiting.items() if is_back()]:
+                del waiting[who]
+                self.back_s[who] = round(time.monotonic() - since, 1)
+            own.tend()
+            time.sleep(LOOK_S)
+        self.wrong += [f"the {who} did not go on in {BACK_S:.0f} s" for who in waiting]
+
+    def _says_so(self, page: PageProcess) -> bool:
+        said = [_ready(port) for port in _ports(self.own)] + [_ready(page.port)]
+        return all("Kafka" in text or "brokers" in text.lower() for text in said)
+
+    def _is_connected(self, page: PageProcess) -> bool:
+        try:
+            return bool(page.ask("/api/status")[1]["kafka"]["connected"])
+        except OSError:
+            return False
+
+    def _answers(self, page: PageProcess, seen: int) -> bool:
+        """Whether the page has new results, and its label for one gets to Kafka."""
+        if page.ask("/api/status")[1]["results_seen"] <= seen:
+            return False
+        label = {"id": "a", "label": "positive", "sentiment": "positive"}
+        model = {"name": "sentiment", "version": "1"}
+        return page.ask("/api/feedback", {**label, "model": model})[0] == ACCEPTED
+
+    def _expect(self, what: str, is_so: Callable[[], bool]) -> None:
+        try:
+            _until(is_so, what)
+        except TimeoutError as error:
+            self.wrong.append(str(error))
+
+    def _check_replay(self, name: str, code: int, out: bytes) -> None:
+        if code:
+            self.wrong.append(f"the replay ended with code {code}")
+            return
+        figures = json.loads(out)
+        if not figures["finished"] or _count(self.own, name) != figures["results"]:
+            self.wrong.append(f"the replay's topic has {_count(self.own, name)}: {figures}")
+
+
+def _until(is_so: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + NOTICED_S
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it does not happen in {NOTICED_S:.0f} s that {what}")
+        time.sleep(LOOK_S)
+
+
+def _told(own: World) -> int:
+    """What is committed, as soon as the brokers tell it."""
+    _until(lambda: own.done() is not None, "the brokers tell what is committed")
+    return own.done() or 0
+
+
+def _count(own: World, topic: str) -> int:
+    """Committed records of a topic; 0 while there is none."""
+    if topic not in own.cluster.admin.list_topics(timeout=NOTICED_S).topics:
+        return 0
+    return sum(1 for _ in records.committed(own.settings.kafka, topic))
+
+
+def _ports(own: World) -> Iterator[int]:
+    """Where each worker that runs answers probes."""
+    for log in own.fleet.logs():
+        lines = [line for line in log.read_text().splitlines() if '"port"' in line]
+        yield json.loads(lines[-1])["port"]
+
+
+def _ready(port: int) -> str:
+    """What a readiness probe is told; empty where the process is ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError as error:
+        return str(error)
+
+
+@contextmanager
+def _page(log: Path, environment: Mapping[str, str]) -> Iterator[PageProcess]:
+    page = PageProcess(log, **environment)
+    try:
+        yield page
+    finally:
+        page.end()
+
+
+@click.command()
+@click.option("--minutes", type=float, default=1.5, show_default=True, help="How long it lasts.")
+@click.option("--brokers", type=click.IntRange(1, 3), default=1, show_default=True)
+@click.option("--protocol", type=click.Choice(get_args(Protocol)), default="consumer")
+@click.option(
+    "--how", type=click.Choice(get_args(How)), multiple=True,
+    help="What clients find in place of the brokers; several share the time.  [default: all]",
+)  # fmt: skip
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("build/outage"),
+    show_default=True, help="Where data and logs go.",
+)  # fmt: skip
+def outage(
+    minutes: float, brokers: int, protocol: Protocol, how: tuple[How, ...], folder: Path
+) -> None:
+    """Take all brokers away for a time, and see that everything waits for them and goes on."""
+    logging.basicConfig(level=logging.CRITICAL)  # librdkafka's complaints are what we cause
+    home = folder.resolve() / time.strftime("%Y%m%d-%H%M%S")
+    home.mkdir(parents=True)
+    with world.running(home, brokers) as ground:
+        own = world.make(home / "run", *ground, protocol=protocol, events=EVENTS)
+        run = Outage(own, home / "run", how or get_args(How), minutes * 60, click.echo)
+        outcome = run.run()
+    click.echo(report.as_text([outcome]))
+    click.echo(f"went on, in seconds after the brokers' return: {run.back_s}")
+    click.echo("wrong: " + ("; ".join(run.wrong) or "nothing"))
+    if run.wrong or outcome.counts or outcome.tracebacks:
+        click.echo(f"FAILED; everything is kept in {home}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    outage()
