@@ -121,8 +121,9 @@ COPY --from=package /opt/sentiment /opt/sentiment
 ENV PYTHONPATH=/opt/sentiment:/opt/native \
     WORKER_HTTP_HOST=0.0.0.0 WORKER_HTTP_PORT=9464
 EXPOSE 9464
-# The first start of all fetches a model and compiles it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+# The first start of all fetches a model and compiles it: seconds, or minutes on a busy laptop. What is
+# healthy sooner is told so at once.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["sh", "-c", "exec python -m sentiment.healthcheck http://127.0.0.1:${WORKER_HTTP_PORT}/readyz"]
 CMD ["sentiment", "worker"]
 
@@ -131,7 +132,7 @@ COPY --from=trends-dependencies /opt/venv /opt/venv
 COPY --from=package /opt/sentiment /opt/sentiment
 ENV TRENDS_HTTP_HOST=0.0.0.0 TRENDS_HTTP_PORT=6066
 EXPOSE 6066
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["sh", "-c", "exec python -m sentiment.healthcheck http://127.0.0.1:${TRENDS_HTTP_PORT}/livez"]
 CMD ["sentiment", "trends"]
 
@@ -140,7 +141,7 @@ COPY --from=web-dependencies /opt/venv /opt/venv
 COPY --from=package /opt/sentiment /opt/sentiment
 ENV WEB_HOST=0.0.0.0 WEB_PORT=5000
 EXPOSE 5000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["sh", "-c", "exec python -m sentiment.healthcheck http://127.0.0.1:${WEB_PORT}/readyz"]
 CMD ["sentiment", "web"]
 
@@ -161,6 +162,6 @@ COPY --from=package /opt/sentiment /opt/sentiment
 ENV MLFLOW_BACKEND_STORE_URI=sqlite:////var/lib/sentiment/mlflow.db \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 EXPOSE 5000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["python", "-m", "sentiment.healthcheck", "http://127.0.0.1:5000/health"]
 CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--workers", "1"]

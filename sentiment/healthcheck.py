@@ -8,8 +8,8 @@ import http.client
 import sys
 from urllib.parse import urlsplit
 
-# Below the five seconds after which Docker would give up itself, and say less.
-TIMEOUT_S = 4.0
+# Below the ten seconds after which Docker would give up itself, and say less.
+TIMEOUT_S = 8.0
 
 
 def trouble(url: str) -> str:

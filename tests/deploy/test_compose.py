@@ -124,10 +124,13 @@ def test_kafka_is_the_one_of_the_tests() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_is_watched_or_ends(name: str) -> None:
-    """A service has a health check, its own or its image's; what ends has none, and no restart."""
+    """A service has a health check, its own or its image's; what ends has none.
+
+    What ends is tried again a few times: beside other programs of a busy laptop one may time out.
+    """
     service = SERVICES[name]
     if name in ONCE:
-        assert service["restart"] == "no"
+        assert service["restart"] == "on-failure:5"
         assert service["healthcheck"] == {"disable": True}
         return
     assert service["restart"] == "unless-stopped"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import settings
+from sentiment import healthcheck, settings
 from tests.deploy.dockerfile import ROOT, chain, copies, environment, requirements, stages
 
 TARGETS = ("worker", "trends", "web", "trainer", "mlflow")
@@ -63,6 +63,16 @@ def test_each_app_has_a_target_that_runs_confined(target: str) -> None:
     assert (words["HEALTHCHECK"] == "NONE") == (target == "trainer")
     assert words["CMD"].startswith("[")
     assert "org.opencontainers.image.version" in " ".join(stages()["app"].all("LABEL"))
+
+
+def test_a_health_check_says_what_is_wrong_before_docker_gives_up() -> None:
+    """Our program's own wait ends within the one that each image allows."""
+    asked = [rest for stage in stages().values() for rest in stage.all("HEALTHCHECK")]
+    limits = [
+        float(found[1]) for found in (re.search(r"--timeout=(\d+)s", it) for it in asked) if found
+    ]
+    assert len(limits) == len(TARGETS) - 1
+    assert min(limits) > healthcheck.TIMEOUT_S
 
 
 def test_every_target_is_an_app() -> None:

@@ -1,25 +1,33 @@
-"""Claims about the whole of docker-compose.yml, where a Docker daemon answers."""
+"""Claims about the whole of docker-compose.yml, where a Docker daemon answers.
+
+What a machine needs changed, such as images from elsewhere, stands in a Compose file of its own,
+whose path is `TEST_COMPOSE_FILE`.
+"""
 
 import json
+import os
 import shutil
 import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from tests.deploy.charts import CHART
 from tests.deploy.dockerfile import ROOT
 
 # Images are built, a Kafka and a registry start, and a model is compiled.
 BUILD_S, START_S = 1800, 600
 
-# Ports of this machine may be taken, and a second worker takes part.
+# Ports of this machine may be taken. Those for pods are on an address of our own.
 CHANGES = """\
 services:
-  kafka: {ports: !override []}
-  mlflow: {ports: !override ["127.0.0.1:0:5000"]}
+  kafka: {ports: !override ["${PODS_ADDRESS}:9095:9095"]}
+  mlflow: {ports: !override ["127.0.0.1:0:5000", "${PODS_ADDRESS}:5002:5000"]}
   trends: {ports: !override ["127.0.0.1:0:6066"]}
   web: {ports: !override ["127.0.0.1:0:5000"]}
   prometheus: {ports: !override ["127.0.0.1:0:9090"]}
@@ -27,13 +35,17 @@ services:
 """
 
 
+DOCKER = shutil.which("docker") or "docker"
+ONCE = {"bucket", "champion", "topics"}
+OURS = {"mlflow", "trends", "web", "worker"}
+
+
 def why_not() -> str:
     """Why nothing can be started here; empty if it can."""
-    docker = shutil.which("docker")
-    if docker is None:
+    if shutil.which(DOCKER) is None:
         return "there is no docker command"
     for question in (["info"], ["compose", "version"]):
-        asked = subprocess.run([docker, *question], capture_output=True, timeout=60, check=False)
+        asked = subprocess.run([DOCKER, *question], capture_output=True, timeout=60, check=False)
         if asked.returncode != 0:
             return f"`docker {' '.join(question)}` fails: no Docker daemon, or no Compose, is here"
     return ""
@@ -45,27 +57,63 @@ pytestmark = [
 ]
 
 
+def docker(*arguments: str, said: str = "", timeout: float = START_S, **more: str) -> str:
+    """What a command of Docker's prints; `said` is its input, and variables may be given."""
+    done = subprocess.run(
+        [DOCKER, *arguments],
+        input=said,
+        env=os.environ | more,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
 class Stack:
-    """The services under a name of their own."""
+    """The services under a name of their own, and a network beside theirs, as pods have one."""
 
     def __init__(self, folder: Path) -> None:
         changes = folder / "changes.yml"
         changes.write_text(CHANGES)
-        files = ["--file", str(ROOT / "docker-compose.yml"), "--file", str(changes)]
-        name = f"sentiment-{uuid.uuid4().hex[:8]}"
-        self._command = ["docker", "compose", "--project-name", name, *files]
+        files = [str(ROOT / "docker-compose.yml"), str(changes)]
+        if more := os.environ.get("TEST_COMPOSE_FILE"):
+            files.append(more)
+        self.name = f"sentiment-{uuid.uuid4().hex[:8]}"
+        self.pods = f"{self.name}-pods"
+        self._compose = ["compose", "--project-name", self.name]
+        self._compose += [part for file in files for part in ("--file", file)]
+        docker("network", "create", self.pods)
+        address = "{{(index .IPAM.Config 0).Gateway}}"
+        self.gateway = docker("network", "inspect", self.pods, "--format", address).strip()
 
     def run(self, *arguments: str, timeout: float = START_S) -> str:
         """What a Compose command prints."""
-        done = subprocess.run(
-            [*self._command, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout
+        return docker(*self._compose, *arguments, timeout=timeout, PODS_ADDRESS=self.gateway)
+
+    def states(self, *services: str) -> list[dict[str, Any]]:
+        """What Compose knows of each container."""
+        lines = self.run("ps", "--all", "--format", "json", *services).splitlines()
+        return [json.loads(line) for line in lines]
+
+    def inspect(self, template: str, *services: str) -> list[str]:
+        """What Docker knows of each container, by a template of its own."""
+        names = [state["Name"] for state in self.states(*services)]
+        return docker("inspect", "--format", template, *names).splitlines()
+
+    def in_a_pod(self, *command: str, said: str = "") -> str:
+        """What a command prints beside the services, with the addresses of values-local.yaml."""
+        values = yaml.safe_load((CHART / "values-local.yaml").read_text())
+        addresses = {
+            "KAFKA_BOOTSTRAP_SERVERS": values["kafka"]["bootstrapServers"],
+            "MLFLOW_TRACKING_URI": values["registry"]["trackingUri"],
+        }
+        network = ["--network", self.pods, f"--add-host=host.docker.internal:{self.gateway}"]
+        environment = [f"--env={name}={value}" for name, value in addresses.items()]
+        run = ["run", "--rm", "--interactive", *network, *environment, "sentiment-worker"]
+        return docker(*run, *command, said=said)
 
     def ask(self, service: str, port: int, path: str, event: dict[str, str] | None = None) -> str:
         """What a service answers on its published port."""
@@ -89,6 +137,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
     finally:
         stack.run("down", "--volumes", "--timeout", "30")
+        docker("network", "rm", stack.pods)
 
 
 def test_an_event_becomes_a_result(stack: Stack) -> None:
@@ -101,20 +150,50 @@ def test_an_event_becomes_a_result(stack: Stack) -> None:
 
 def test_services_are_healthy_and_jobs_have_ended(stack: Stack) -> None:
     """Two workers and each other service are up, and what runs once has exit code 0."""
-    lines = stack.run("ps", "--all", "--format", "json").splitlines()
-    states = [json.loads(line) for line in lines]
+    states = stack.states()
     assert sum(state["Service"] == "worker" for state in states) == 2
     for state in states:
-        if state["Service"] in {"bucket", "champion", "topics"}:
+        if state["Service"] in ONCE:
             assert (state["State"], state["ExitCode"]) == ("exited", 0), state
         else:
             assert state["State"] == "running", state
             assert state["Health"] in {"healthy", "starting"}, state
 
 
-def test_a_worker_ends_in_time(stack: Stack) -> None:
-    """SIGTERM ends a worker by itself, with exit code 0, well before it would be killed."""
-    stack.run("stop", "worker")
-    lines = stack.run("ps", "--all", "--format", "json", "worker").splitlines()
-    assert [json.loads(line)["ExitCode"] for line in lines] == [0, 0]
-    stack.run("start", "worker")
+def test_containers_are_confined(stack: Stack) -> None:
+    """No process has a capability or may gain one; ours are no root and write to no image."""
+    for state in stack.states():
+        if state["Service"] in ONCE:
+            continue
+        status = docker("exec", state["Name"], "cat", "/proc/1/status")
+        assert "CapEff:\t0000000000000000\n" in status, state
+        assert "NoNewPrivs:\t1\n" in status, state
+        if state["Service"] in OURS:
+            assert "Uid:\t10001\t10001\t10001\t10001\n" in status, state
+            mounts = docker("exec", state["Name"], "cat", "/proc/1/mounts").splitlines()
+            (root,) = (mount.split() for mount in mounts if mount.split()[1] == "/")
+            assert "ro" in root[3].split(","), root
+
+
+def test_another_up_changes_nothing(stack: Stack) -> None:
+    """The same containers run on when nothing has changed, and no job fails the second time."""
+    before = stack.inspect("{{.Id}} {{.RestartCount}}")
+    stack.run("up", "--detach", "--scale", "worker=2")
+    assert stack.inspect("{{.Id}} {{.RestartCount}}") == before
+
+
+def test_pods_send_events_and_read_results(stack: Stack) -> None:
+    """From another network, by the addresses of the chart's values for a laptop."""
+    assert "champion" in stack.in_a_pod("sentiment", "models")
+    stack.in_a_pod("sentiment", "produce", said='{"id": "pod", "text": "I loved it."}\n')
+    results = ["sentiment", "results", "--follow", "--since", "beginning", "--limit", "1"]
+    result = json.loads(stack.in_a_pod(*results, "--id", "pod"))
+    assert result["sentiment"] == "positive"
+
+
+def test_ours_end_in_time(stack: Stack) -> None:
+    """SIGTERM ends each by itself, with exit code 0, before it would be killed or out of memory."""
+    stack.run("stop", *OURS)
+    ends = stack.inspect("{{.State.ExitCode}} {{.State.OOMKilled}} {{.Name}}", *OURS)
+    assert len(ends) == len(OURS) + 1
+    assert all(end.startswith("0 false ") for end in ends), ends
