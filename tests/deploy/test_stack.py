@@ -113,7 +113,8 @@ class Stack:
         network = ["--network", self.pods, f"--add-host=host.docker.internal:{self.gateway}"]
         environment = [f"--env={name}={value}" for name, value in addresses.items()]
         run = ["run", "--rm", "--interactive", *network, *environment, "sentiment-worker"]
-        return docker(*run, *command, said=said)
+        # Ended in there: Docker's own command would leave the container when it is killed.
+        return docker(*run, "timeout", str(START_S // 2), *command, said=said)
 
     def ask(self, service: str, port: int, path: str, event: dict[str, str] | None = None) -> str:
         """What a service answers on its published port."""
@@ -185,7 +186,8 @@ def test_another_up_changes_nothing(stack: Stack) -> None:
 def test_pods_send_events_and_read_results(stack: Stack) -> None:
     """From another network, by the addresses of the chart's values for a laptop."""
     assert "champion" in stack.in_a_pod("sentiment", "models")
-    stack.in_a_pod("sentiment", "produce", said='{"id": "pod", "text": "I loved it."}\n')
+    event = '{"id": "pod", "text": "I loved it."}'
+    stack.in_a_pod("sentiment", "produce", "--file", "-", "--format", "jsonl", said=event)
     results = ["sentiment", "results", "--follow", "--since", "beginning", "--limit", "1"]
     result = json.loads(stack.in_a_pod(*results, "--id", "pod"))
     assert result["sentiment"] == "positive"
