@@ -7,18 +7,23 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from confluent_kafka import KafkaException
 
-from local.broker import LocalKafka
+from local import properties
+from local.broker import HEAP, LocalKafka
 from local.jars import KAFKA_VERSION
+from local.ports import HOST, free_ports
 from sentiment import kafka, topics
 from sentiment.settings import LocalSettings, Settings
 
 # The version that the local Kafka runs too, so that a test means the same on both.
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+# Far above what Docker's answer or a broker's start takes, also beside a busy laptop's programs.
+PATIENCE_S = 300
 # A machine that is busy, or compiles native code first, makes no claim wrong.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -78,36 +83,30 @@ def _docker_answers() -> bool:
         return False
     # Its own program asks: the Python client leaves a socket open where no daemon answers.
     command = [docker, "info"]
-    asked = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    asked = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)
     return asked.returncode == 0
 
 
 def _container() -> Iterator[str]:
-    """Apache Kafka's own image as a plain container that tells its clients our port."""
+    """Apache Kafka's own image with the local Kafka's configuration, as a plain container.
+
+    It listens on the same port inside as on this machine: what it tells clients is where it finds
+    itself too, and a broker that can't connect to itself ends no transaction.
+    """
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    from local.ports import free_port
-
-    port = free_port()
-    container = (
-        DockerContainer(IMAGE)
-        .with_bind_ports(9092, port)
-        .with_env("KAFKA_NODE_ID", "1")
-        .with_env("KAFKA_PROCESS_ROLES", "broker,controller")
-        .with_env("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093")
-        .with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://127.0.0.1:{port}")
-        .with_env("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER")
-        .with_env("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093")
-        .with_env(
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"
-        )
-        .with_env("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1")
-        .with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
-        .with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
-        .with_env("KAFKA_GROUP_CONSUMER_SESSION_TIMEOUT_MS", "6000")
-        .with_env("KAFKA_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS", "6000")
-        .waiting_for(LogMessageWaitStrategy("Kafka Server started"))
-    )
-    with container:
-        yield f"127.0.0.1:{port}"
+    port, controller_port = free_ports(2)
+    text = properties.render(0, [port], [controller_port], Path("/tmp/kafka"))  # noqa: S108 - the container's
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    container = DockerContainer(IMAGE).with_env("KAFKA_HEAP_OPTS", HEAP)
+    for name, _, value in (line.partition("=") for line in lines):
+        container = container.with_env(f"KAFKA_{name.replace('.', '_').upper()}", value)
+    # Not on loopback, which is the container's own; it is published on this machine's alone.
+    listeners = f"PLAINTEXT://:{port},CONTROLLER://127.0.0.1:{controller_port}"
+    container = container.with_env("KAFKA_LISTENERS", listeners)
+    ports: dict[str, Any] = container.ports
+    ports[f"{port}/tcp"] = (HOST, port)
+    started = LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(PATIENCE_S)
+    with container.waiting_for(started):
+        yield f"{HOST}:{port}"
