@@ -124,11 +124,13 @@ def test_kafka_is_the_one_of_the_tests() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_is_watched_or_ends(name: str) -> None:
-    """A service has a health check, its own or its image's; what ends has none.
+    """A service has a health check, its own or its image's, and time to end; what ends has none.
 
     What ends is tried again a few times: beside other programs of a busy laptop one may time out.
     """
     service = SERVICES[name]
+    # A worker may take 20 of them.
+    assert service["stop_grace_period"] == "30s"
     if name in ONCE:
         assert service["restart"] == "on-failure:5"
         assert service["healthcheck"] == {"disable": True}
