@@ -138,7 +138,8 @@ LAG = _gauge(
 )  # fmt: skip
 HANGING_TRANSACTIONS = _gauge(
     "sentiment_hanging_transactions", "worker",
-    "Partitions whose readers a transaction holds back for longer than it may last.",
+    "What a transaction holds back for longer than it may last: partitions of the outputs, and the"
+    " group's committed offsets as one.",
     unit="partitions",
 )  # fmt: skip
 ASSIGNED = _gauge(

@@ -81,7 +81,7 @@ class Intake:
         self._topic = settings.topics.events
         self._before_revoke = before_revoke
         self._disturbed = False
-        self._assigned = 0
+        self._assigned: frozenset[int] = frozenset()
         # By partition, an offset before which nothing is left to be returned, as of the last time
         # that its end was reached.
         self._read_up_to: dict[int, int] = {}
@@ -179,6 +179,7 @@ class Intake:
         """
         parts = self._consumer.assignment()
         if not parts:
+            self.ask()
             return
         deadline = Deadline(REWIND_S)
         for part in self._consumer.committed(parts, deadline.left()):
@@ -259,7 +260,7 @@ class Intake:
 
     def assigned(self) -> list[int]:
         """The partitions that this member has. From any thread."""
-        return [part.partition for part in self._consumer.assignment()]
+        return list(self._assigned)
 
     def reached(self, partition: int) -> tuple[int, int]:
         """How far a partition has been read: to which offset there is nothing left to be returned,
@@ -267,13 +268,13 @@ class Intake:
         """  # noqa: D205 - one sentence
         return self._read_up_to.get(partition, 0), self._next.get(partition, 0)
 
-    def hears(self, timeout_s: float) -> bool:
-        """Whether a broker answers this very consumer. From any thread."""
-        try:
-            self._consumer.list_topics(self._topic, timeout=timeout_s)
-        except KafkaException:
-            return False
-        return True
+    def ask(self) -> None:
+        """Have a broker answer this very consumer, whatever its partitions do.
+
+        Raises:
+            KafkaException: None does.
+        """
+        self._consumer.list_topics(self._topic, timeout=ASK_S)
 
     def committed(self) -> list[TopicPartition]:
         """The offsets that the group has committed of the partitions that this member has.
@@ -293,26 +294,33 @@ class Intake:
 
     def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         del consumer
-        self._moved("assigned", parts, len(parts))
+        self._assigned |= {part.partition for part in parts}
+        self._moved("assigned", parts)
 
     def _revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         del consumer
         self._before_revoke()
-        self._moved("revoked", parts, -len(parts))
+        self._leave("revoked", parts)
 
     def _lose(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         # The group has already given these away: the open transaction will be fenced.
         del consumer
         self._before_revoke()
-        self._moved("lost", parts, -len(parts))
+        self._leave("lost", parts)
 
-    def _moved(self, kind: str, parts: list[TopicPartition], change: int) -> None:
+    def _leave(self, kind: str, parts: list[TopicPartition]) -> None:
         # New partitions start at their committed offset by themselves; only leaving ones disturb.
-        self._disturbed = self._disturbed or change < 0
-        self._assigned += change
-        metrics.ASSIGNED.set(self._assigned)
+        self._disturbed = self._disturbed or bool(parts)
+        self._assigned -= {part.partition for part in parts}
+        self._moved(kind, parts)
+
+    def _moved(self, kind: str, parts: list[TopicPartition]) -> None:
+        metrics.ASSIGNED.set(len(self._assigned))
         metrics.REBALANCES.labels(kind).inc()
         for part in parts:
             self._read_up_to.pop(part.partition, None)
             self._next.pop(part.partition, None)
+            # A series that begins with its first event has no increase that a rule could see.
+            for counter in (metrics.EVENTS, metrics.EXPIRED):
+                counter.labels(self._topic, str(part.partition))
         log.info("partitions moved", kind=kind, partitions=sorted(part.partition for part in parts))

@@ -16,7 +16,7 @@ from functools import partial
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 
 from sentiment import kafka, logs, metrics
-from sentiment.errors import TopicError, WorkerError
+from sentiment.errors import TopicError
 from sentiment.lag import EARLIEST, LATEST, committed_offsets, offsets_at
 from sentiment.settings import Settings
 from stream_worker.intake import Intake
@@ -27,14 +27,15 @@ log = logs.get(__name__)
 LOOK_S = 5.0
 # How long the brokers have for each answer.
 ANSWER_S = 3.0
-# The topics' ids and the loop's own client are looked at once in so many looks.
+# The topics' ids are looked at once in so many looks.
 RARELY = 3
-# For so long, and at least three looks: a client that reconnects needs seconds, and a broker that
-# has just started learns of its topics meanwhile.
-LOST_S = 60.0
+# A broker that has just started learns of its topics within seconds.
+GONE_S = 60.0
 # Brokers look for transactions that have outlived their time every ten seconds, and write their
 # marks within milliseconds.
 OVERDUE_S = 30.0
+# What the loop reads at a start and after an abort.
+OFFSETS = "the group's committed offsets"
 
 
 class Monitor(threading.Thread):
@@ -45,6 +46,7 @@ class Monitor(threading.Thread):
         intake: The loop's consumer.
 
     Attributes:
+        heard_at: When the brokers last answered, by the monotonic clock.
         trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
         ended: Why only a new start helps; None while the worker may go on.
     """
@@ -62,18 +64,19 @@ class Monitor(threading.Thread):
         self._admin = kafka.new_admin(settings.kafka)
         self._ids: dict[str, str] = {}
         self._looks = 0
-        # When something was first seen as it still is; by what it is about.
-        self._since: dict[tuple[str, int], tuple[int, float]] = {}
-        self._told: set[tuple[str, int]] = set()
-        self._deaf_since: float | None = None
+        # What a transaction holds back: as it is, and since when it has been so.
+        self._held: dict[str, tuple[object, float]] = {}
+        self._hanging: set[str] = set()
         self._gone_since: float | None = None
         self._shown: set[int] = set()
+        self.heard_at = 0.0
         self.trouble = ""
-        self.ended: WorkerError | TopicError | None = None
+        self.ended: TopicError | None = None
 
     def run(self) -> None:
         """Look until `stop`."""
-        while not self._stopping.wait(LOOK_S):
+        # At once: the topics of the start are what the worker begins with.
+        while not self._stopping.is_set():
             try:
                 self.look()
             except KafkaException as error:
@@ -83,6 +86,7 @@ class Monitor(threading.Thread):
                 # The loop's consumer may be closed by now.
                 if not self._stopping.is_set():
                     log.exception("looking at the brokers failed")
+            self._stopping.wait(LOOK_S)
         self._stable.close()
         self._all.close()
 
@@ -101,8 +105,8 @@ class Monitor(threading.Thread):
         self._look_for_hanging(partitions)
         if self._looks % RARELY == 0:
             self._look_at_topics()
-            self._look_at_client()
         self._looks += 1
+        self.heard_at = time.monotonic()
 
     def _look_at_lag(self, partitions: list[int]) -> None:
         topic = self._settings.topics.events
@@ -123,48 +127,41 @@ class Monitor(threading.Thread):
     def _look_for_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""
         names = self._settings.topics
-        found = self._unstable(partitions)
+        found: dict[str, object] = {}
+        if (offsets := self._unstable_offsets(partitions)) is not None:
+            found[OFFSETS] = offsets
         for topic in (names.results, names.dead_letters, names.tallies):
             known = self._stable.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
             numbers = sorted({number % len(known) for number in partitions}) if known else []
             stable = offsets_at(self._stable, topic, numbers, LATEST, ANSWER_S)
             ends = offsets_at(self._all, topic, numbers, LATEST, ANSWER_S)
-            found |= {(topic, n): stable[n] for n in numbers if stable[n] < ends[n]}
+            found |= {f"{topic}-{n}": stable[n] for n in numbers if stable[n] < ends[n]}
         now = time.monotonic()
-        self._since = {
-            place: self._since[place]
-            if place in self._since and self._since[place][0] == offset
-            else (offset, now)
-            for place, offset in found.items()
+        # What has moved since the last look is held back by another transaction.
+        self._held = {
+            what: (state, self._held[what][1] if self._held.get(what, (None,))[0] == state else now)
+            for what, state in found.items()
         }
         limit_s = self._settings.worker.transaction_timeout_s + OVERDUE_S
-        hanging = {place for place, (_, since) in self._since.items() if now - since > limit_s}
+        hanging = {what for what, (_, since) in self._held.items() if now - since > limit_s}
+        for what in sorted(hanging - self._hanging):
+            log.error("a transaction hangs", holds_back=what, seconds=limit_s)
+        self._hanging = hanging
         metrics.HANGING_TRANSACTIONS.set(len(hanging))
-        for topic, number in sorted(hanging - self._told):
-            log.error(
-                "a transaction hangs", topic=topic, partition=number,
-                hint="docs/operations.md says how to end it",
-            )  # fmt: skip
-        self._told = hanging
-        offsets = [number for topic, number in hanging if topic == names.events]
         self.trouble = (
-            f"the committed offsets of partitions {sorted(offsets)} are held back by a transaction"
-            " that hangs"
-            if offsets
-            else ""
+            f"a transaction that hangs holds back {OFFSETS}" if OFFSETS in hanging else ""
         )
 
-    def _unstable(self, partitions: list[int]) -> dict[tuple[str, int], int]:
-        """Partitions whose committed offsets a transaction holds back, with the one before it."""
+    def _unstable_offsets(self, partitions: list[int]) -> dict[int, int] | None:
+        """The committed offsets, where a transaction holds back what comes after them; or None."""
         topic = self._settings.topics.events
         try:
             committed_offsets(self._stable, topic, partitions, ANSWER_S)
         except KafkaException:
             # The same question without a care for open transactions: if that fails too, the brokers
             # are away, and say nothing of transactions.
-            known = committed_offsets(self._all, topic, partitions, ANSWER_S)
-            return {(topic, number): offset for number, offset in known.items()}
-        return {}
+            return committed_offsets(self._all, topic, partitions, ANSWER_S)
+        return None
 
     def _look_at_topics(self) -> None:
         """See whether the topics are those of the start: others have other offsets."""
@@ -186,25 +183,10 @@ class Monitor(threading.Thread):
                     " than at our start: it, or the whole cluster, was made anew.",
                     "Start again, to begin with what is there now.",
                 )
-        self._gone_since = _since(self._gone_since, bool(gone))
-        if self._gone_since and time.monotonic() - self._gone_since > LOST_S:
+        self._gone_since = (self._gone_since or time.monotonic()) if gone else None
+        if self._gone_since and time.monotonic() - self._gone_since > GONE_S:
             self.ended = TopicError(
                 f"Topic {', '.join(map(repr, gone))} is gone"
                 f" from {self._settings.kafka.bootstrap_servers}.",
                 "Create all topics with `sentiment topics`.",
             )
-
-    def _look_at_client(self) -> None:
-        """See whether the loop's client reaches the brokers, who have just answered ours."""
-        self._deaf_since = _since(self._deaf_since, not self._intake.hears(ANSWER_S))
-        if self._deaf_since and time.monotonic() - self._deaf_since > LOST_S:
-            self.ended = WorkerError(
-                "The worker's own consumer reaches no broker, though others do from here, for"
-                f" {LOST_S:.0f} s.",
-                "Nothing uncommitted is lost: start the worker again.",
-            )
-
-
-def _since(before: float | None, is_so: bool) -> float | None:  # noqa: FBT001 - what it is about
-    """When something began that is so now; None where it isn't."""
-    return (before or time.monotonic()) if is_so else None

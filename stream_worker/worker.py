@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException, TopicPartition
 
 from sentiment import kafka, logs, metrics, topics, tracing
-from sentiment.errors import TransactionError, UnreachableError
+from sentiment.errors import TransactionError, UnreachableError, WorkerError
 from sentiment.settings import Settings
 from sentiment.transactions import AbortedError, Transactions
 from stream_worker.batch import Batch, Piece, assemble
@@ -50,6 +50,9 @@ PREPARE_S = 10.0
 # Longest time without a transaction: soon enough that a member that the group has lost is noticed
 # within a minute, and rare enough to cost nothing.
 CHECK_IN_S = 15.0
+# The loop's consumer hears of no broker for so long, though others answer here: a client reconnects
+# within seconds.
+DEAF_S = 60.0
 
 
 class Worker:
@@ -95,6 +98,7 @@ class Worker:
         # In a row: of transactions, and of tries to go on after one.
         self._aborts = self._tries = 0
         self._trouble = ""
+        self._deaf_since: float | None = None
         self._looked = 0.0
         self._last_progress = self._last_commit = time.monotonic()
         self._commit_began = 0.0
@@ -263,6 +267,7 @@ class Worker:
         """The brokers have taken a transaction of ours: all is well with them and the group."""
         self._aborts = self._tries = 0
         self._trouble = ""
+        self._deaf_since = None
         self._last_commit = time.monotonic()
 
     def _note_abort(self, error: AbortedError) -> None:
@@ -296,6 +301,12 @@ class Worker:
         if trouble != self._trouble:
             log.warning("waiting for Kafka", reason=trouble)
         self._trouble = trouble
+        try:
+            self._intake.ask()
+        except KafkaException:
+            self._deaf_since = self._deaf_since or time.monotonic()
+        else:
+            self._deaf_since = None
 
     def _go_back(self) -> bool:
         """Have a producer, and go back to the committed offsets; False: try again."""
@@ -326,6 +337,8 @@ class Worker:
         try:
             offsets = self._intake.committed()
             if not offsets:
+                # There is nothing to commit, as with more workers than partitions.
+                self._intake.ask()
                 return
             self._transactions.prepare(PREPARE_S)
             self._transactions.publish([])
@@ -343,8 +356,24 @@ class Worker:
         if self._last_progress - self._looked > LOOK_S:
             self._looked = self._last_progress
             self._watch.tick(self._champion.models)
-            if self._monitor.ended:
-                raise self._monitor.ended
+            self._end_if_lost()
+
+    def _end_if_lost(self) -> None:
+        """Raise where only a new start helps, by what the brokers say.
+
+        Raises:
+            TopicError, WorkerError: Why.
+        """
+        if self._monitor.ended:
+            raise self._monitor.ended
+        now = time.monotonic()
+        deaf = self._deaf_since is not None and now - self._deaf_since > DEAF_S
+        if deaf and now - self._monitor.heard_at < CHECK_IN_S:
+            raise WorkerError(
+                f"This worker's consumer has reached no broker for {DEAF_S:.0f} s, though another"
+                " client does from here.",
+                "Nothing uncommitted is lost: start the worker again.",
+            )
 
 
 def _traces(settings: Settings) -> "Traces | None":
