@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SCAN := $(VENV)/scan
 ARGS ?=
 # Test processes, each with a Kafka of its own, of half a gigabyte. Half of their time is waiting.
 JOBS ?= 3
@@ -11,19 +12,24 @@ EVENTS ?= 1000000
 SEED ?=
 PEER ?=
 
-# A set of locked requirements is installed once; the stamp says which one the environment has.
+# A set of locked requirements is installed once; the stamp says which one an environment has.
+# $(1): the environment's folder; $(2): the set.
 define install
-	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -c 'import sys; \
+	@test -x $(1)/bin/python || { echo "Making $(1) …"; $(PYTHON) -c 'import sys; \
 	  sys.exit("Python 3.11 or newer is needed, this is %d.%d; try: make PYTHON=python3.12" \
-	  % sys.version_info[:2] if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv $(VENV); }
-	@echo "Installing from requirements/$(1).txt …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt \
+	  % sys.version_info[:2] if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv $(1); }
+	@echo "Installing from requirements/$(2).txt …"
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(2).txt \
 	  || { echo "Installing failed, see above. It needs the network once, and about 2 GB of disk."; exit 1; }
+endef
+
+define install-with-ours
+	$(call install,$(VENV),$(1))
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 endef
 
-.PHONY: help demo test lint format bench chaos train docs lock clean fuzz soak
+.PHONY: help demo test lint secrets audit format bench chaos train docs lock clean fuzz soak
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -32,11 +38,16 @@ help: ## Show these targets
 	@echo 'Options for a command: make demo ARGS="--rate 200"'
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
-	$(call install,demo)
+	$(call install-with-ours,demo)
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
-	$(call install,dev)
+	$(call install-with-ours,dev)
 	@touch $(VENV)/.demo
+
+# Beside what the tests import, not among it: scans ask for versions of their own.
+$(VENV)/.scan: requirements/scan.txt
+	$(call install,$(SCAN),scan)
+	@touch $@
 
 demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine; Ctrl-C ends it
 	@$(BIN)/sentiment demo $(ARGS)
@@ -44,7 +55,7 @@ demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine
 test: $(VENV)/.dev ## All tests: unit, integration on a real Kafka, the page in a real Chromium
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-lint: $(VENV)/.dev ## Style, types, architecture, generated files
+lint: $(VENV)/.dev secrets ## Style, types, architecture, generated files, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -54,6 +65,16 @@ lint: $(VENV)/.dev ## Style, types, architecture, generated files
 	$(BIN)/python -m web.openapi --check
 	$(BIN)/python -m sentiment.deploy --check
 	$(BIN)/python -m observability.grafana --check
+
+# What looks like a secret and is none says so at its line: `# pragma: allowlist secret`. The two files
+# are made from others. Without git there are no files to list, and that is no success.
+secrets: $(VENV)/.scan ## Nothing in the tree, committed or new, looks like a password or a key
+	@git ls-files --error-unmatch Makefile >/dev/null
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 $(SCAN)/bin/detect-secrets-hook \
+	  --exclude-files '^(helm/sentiment-stream/README\.md|sentiment/bundled/evaluation/report\.json)$$'
+
+audit: $(VENV)/.scan ## Known weaknesses of what is installed; it asks a service of advisories
+	@$(SCAN)/bin/python -m tools.audit $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
 	$(BIN)/ruff check --fix .

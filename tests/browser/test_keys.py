@@ -6,7 +6,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.tabs import PATIENCE_MS, box, classify, watched
 from tests.integration.pages import PageProcess
 
-KEYS = {"WEB_API_KEYS": "one-key, another-key"}
+KEYS = {"WEB_API_KEYS": "one-key, another-key"}  # pragma: allowlist secret - of this test
 
 
 def press(tab: Page, text: str) -> None:

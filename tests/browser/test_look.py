@@ -130,6 +130,7 @@ def test_axe_finds_nothing(browser: Browser, busy: PageProcess) -> None:
         context.close()
 
 
+# pragma: allowlist nextline secret - of this test
 @pytest.mark.parametrize("site", [{"WEB_API_KEYS": "key"}], indirect=True)
 def test_axe_finds_nothing_at_the_key(browser: Browser, site: PageProcess) -> None:
     """The same where a key is asked for, and when it was wrong."""

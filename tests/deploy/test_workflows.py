@@ -34,6 +34,11 @@ def steps() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def targets() -> set[str]:
+    """The targets of the Makefile."""
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
 def test_zizmor_finds_no_weakness() -> None:
     """No injection, no excessive right, no credential that stays, by a linter that knows them."""
     assert not run("zizmor", "--offline", "--no-progress", FOLDER)
@@ -73,19 +78,44 @@ def test_one_action_has_one_version() -> None:
 
 def test_what_they_run_exists() -> None:
     """Make targets, requirements, commands of ours and files that steps name are there."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = set(
         re.findall(r'^([a-z]+) = "', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     )
     text = "\n".join(step.get("run", "") for _, step in steps())
-    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets()
     assert set(re.findall(r"\bsentiment ([a-z]+)", text)) <= commands
-    files = re.findall(r"requirements/([a-z$]+)\.txt", text)
-    names = {name for name in files if name != "$file"} | {"worker", "trends", "web", "trainer"}
+    names = set(re.findall(r"requirements/([a-z]+)\.txt", text))
+    assert names
     assert not [name for name in names if not (ROOT / f"requirements/{name}.txt").exists()]
     for module in re.findall(r"python -m ([a-z_.]+)", text):
         root = module.split(".")[0]
         assert root == "pip" or (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+def test_every_check_is_a_make_target_that_ci_run_has_too() -> None:
+    """What can fail a push fails on a laptop by the same command: `.ci/run` has all of it."""
+    checks = {
+        step["run"].removeprefix("make ").split()[0]
+        for name, step in steps()
+        if name == "ci.yml" and "run" in step and not step["run"].startswith("sudo apt-get ")
+    }
+    assert {"lint", "test", "audit"} <= checks <= targets()
+    here = set(re.findall(r"^make ([a-z-]+)", (ROOT / ".ci/run").read_text(), re.MULTILINE))
+    assert checks <= here
+
+
+def test_scans_are_part_of_what_everybody_runs() -> None:
+    """`make lint` looks for secrets, and `make audit` asks about what is installed."""
+    for target, program in [("lint", "detect-secrets-hook"), ("audit", "tools.audit")]:
+        done = subprocess.run(
+            ["make", "--dry-run", target],  # noqa: S607 - as everybody runs it
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert program in done.stdout, target
 
 
 def test_no_long_lived_key_is_used() -> None:

@@ -30,6 +30,7 @@ from sentiment.settings import KafkaSettings, LocalSettings, Settings
 from tests.integration.token_server import TokenServer
 
 # Everybody's, so that any of them can be found in a log that it leaked into.
+# pragma: allowlist nextline secret
 SECRET = "correct-horse-battery"  # noqa: S105 - of a broker that lives for a few tests
 USERS = ("worker", "page", "producer", "nobody")
 

@@ -256,6 +256,7 @@ def test_silent_registry_is_given_up(
     """A server that takes the connection and never answers is given up in the time set."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
+        # pragma: allowlist nextline secret - of this test
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}")
         with pytest.raises(RegistryUnavailableError, match="not answer") as given_up:
             Registry(settings).load_champion()

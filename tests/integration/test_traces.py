@@ -14,7 +14,7 @@ from tests.integration.pages import PageProcess
 from tests.integration.workers import WorkerProcess, read_results
 
 StartWorker = Callable[..., WorkerProcess]
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACE = "0af7651916cd43dd8448eb211c80319c"  # pragma: allowlist secret - a trace
 CALLER = f"00-{TRACE}-b7ad6b7169203331-01"
 
 

@@ -27,6 +27,7 @@ from trainer.rollback import rollback
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 
+# pragma: allowlist nextline secret
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # noqa: S105 - of the test's own gate
 TEST = table()
 
@@ -162,7 +163,7 @@ def test_life_on_dagshub(
 
 def test_wrong_token_is_told_and_not_shown(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that refuses the token, and repeats it, is told of; the token never is."""
-    secret = "fedcba9876543210"  # noqa: S105 - opens nothing
+    secret = "fedcba9876543210"  # noqa: S105 - opens nothing  # pragma: allowlist secret
     monkeypatch.setenv("DAGSHUB_CLIENT_HOST", proxy.host)
     monkeypatch.setenv("DAGSHUB_REPO", REPOSITORY)
     monkeypatch.setenv("CAPSTONE_TEST", secret)

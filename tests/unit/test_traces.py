@@ -23,6 +23,7 @@ from stream_worker.decoding import decode
 from stream_worker.scoring import Models, answer
 from stream_worker.traces import MOST, Traces
 
+# pragma: allowlist nextline secret - a trace
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED: Headers = [("traceparent", f"00-{TRACE}-{PARENT}-01".encode()), ("ce_type", b"text")]
 UNSAMPLED: Headers = [("traceparent", f"00-{TRACE}-{PARENT}-00".encode())]
