@@ -22,6 +22,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A year: who came by https once is never led off it, for this name alone.
+STRICT_TRANSPORT = "max-age=31536000"
 # Methods and paths are the caller's to choose, and must not make new time series.
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 OTHER = "other"
@@ -67,6 +69,8 @@ def install(app: Flask) -> None:
             REQUEST_LATENCY.labels(endpoint).observe(time.perf_counter() - g.begun)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
+        if request.is_secure:
+            answer.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
         if request.path.startswith("/api/"):
             answer.headers.setdefault("Cache-Control", "no-store")
         return answer

@@ -17,6 +17,9 @@ HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.whi
 RELEASE, NAMESPACE = "sentiment-stream", "sentiment"
 # What a values file is put on top of.
 BASE = {"eks-msk": "eks", "eks-start": "eks"}
+# What a set of values asks its user for.
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c"
+ASKED = dict.fromkeys(("eks", "eks-msk"), ("--set", f"web.ingress.certificateArn={CERTIFICATE}"))
 NAMES = ("", *sorted(path.stem.removeprefix("values-") for path in CHART.glob("values-*.yaml")))
 CUSTOM = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1", "external-secrets.io/v1")
 
@@ -24,9 +27,10 @@ Manifest = dict[str, Any]
 
 
 def files(name: str) -> list[str]:
-    """The options that give a set of values to Helm; an empty name: the defaults."""
+    """The options that give a set of values to Helm, with what it asks for; empty: the defaults."""
     layers = [*([BASE[name]] if name in BASE else []), *([name] if name else [])]
-    return [part for layer in layers for part in ("--values", f"{CHART}/values-{layer}.yaml")]
+    given = [part for layer in layers for part in ("--values", f"{CHART}/values-{layer}.yaml")]
+    return [*given, *ASKED.get(name, ())]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:

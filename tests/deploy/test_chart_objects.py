@@ -66,14 +66,6 @@ def test_ports_by_name_are_ports_of_the_pods(name: str) -> None:
         assert {port["targetPort"] for port in manifest["spec"]["ports"]} <= names
 
 
-def test_the_pages_address_is_the_one_that_it_always_had() -> None:
-    """A load balancer on port 5000 by the name that bookmarks and scripts know."""
-    service = next(m for m in objects("eks") if m["metadata"]["name"] == "flask-app-service")
-    assert service["kind"] == "Service"
-    assert service["spec"]["type"] == "LoadBalancer"
-    assert [port["port"] for port in service["spec"]["ports"]] == [5000]
-
-
 @pytest.mark.parametrize("name", MONITORED)
 def test_rules_and_dashboards_are_those_of_the_project(name: str) -> None:
     """The cluster gets `observability/` word for word."""

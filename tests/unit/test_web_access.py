@@ -67,6 +67,16 @@ def test_only_trusted_proxies_name_the_caller(open_page: Open, proxies: str, sta
         assert client.post("/api/events", json=TEXT, headers=headers).status_code == wanted
 
 
+def test_https_is_for_good_where_a_proxy_says_that_it_is(open_page: Open) -> None:
+    """A browser that came by https is told to come by nothing else; nobody else's word counts."""
+    headers = {"X-Forwarded-Proto": "https"}
+    for proxies, told in (("0", None), ("1", "max-age=31536000")):
+        client = open_page(WEB_TRUSTED_PROXIES=proxies)
+        answer = client.get("/livez", headers=headers)
+        assert answer.headers.get("Strict-Transport-Security") == told
+        assert "Strict-Transport-Security" not in client.get("/livez").headers
+
+
 def test_each_key_has_a_limit_of_its_own(open_page: Open) -> None:
     """Right keys are counted apart; wrong ones count for their address, however many there are."""
     client = open_page(WEB_RATE_LIMIT="1 per minute", WEB_API_KEYS=f"{KEY}, second-key")
