@@ -66,7 +66,11 @@ def _fill(producer: Producer, settings: Settings, made: Backlog, texts: Sequence
             try:
                 producer.produce(made.topic, value, partition=number % settings.topics.partitions)
             except BufferError:
-                producer.poll(0.1)
+                # A broker that takes nothing more would have us wait for ever.
+                if not producer.poll(FLUSH_S):
+                    raise RuntimeError(
+                        f"the broker took {number} of {made.events} events"
+                    ) from None
             else:
                 break
     left = producer.flush(FLUSH_S)
