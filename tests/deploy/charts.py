@@ -1,6 +1,7 @@
-"""What the chart's tests share: the chart as Helm renders it, and a way through what comes out."""
+"""What these tests share: the chart as Helm renders it, and the files of the cluster around it."""
 
 import functools
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "sentiment-stream"
+CLUSTER = ROOT / "k8s"
 # Helm itself, from its wheel or the machine.
 HELM = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.which("helm")
 RELEASE, NAMESPACE = "sentiment-stream", "sentiment"
@@ -22,6 +24,8 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0f1e2d3c"
 ASKED = dict.fromkeys(("eks", "eks-msk"), ("--set", f"web.ingress.certificateArn={CERTIFICATE}"))
 NAMES = ("", *sorted(path.stem.removeprefix("values-") for path in CHART.glob("values-*.yaml")))
 CUSTOM = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1", "external-secrets.io/v1")
+# What `envsubst` fills in.
+FILLED = {"AWS_REGION": "eu-central-1", "AWS_ACCOUNT_ID": "123456789012", "ECR": "e", "TAG": "t"}
 
 Manifest = dict[str, Any]
 
@@ -83,3 +87,15 @@ def pod_of(manifests: list[Manifest], part: str) -> Manifest:
 def environment(pod: Manifest) -> dict[str, str | None]:
     """The variables of a pod's container; None where the value comes from elsewhere."""
     return {v["name"]: v.get("value") for v in pod["spec"]["containers"][0].get("env", [])}
+
+
+def documents(path: Path) -> list[Manifest]:
+    """The objects of a file of `k8s/`, with what `envsubst` fills in."""
+    text = re.sub(r"\$\{(\w+)\}", lambda found: FILLED[found[1]], path.read_text())
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def of(path: str, kind: str) -> Manifest:
+    """The one object of a kind in a file of `k8s/`."""
+    (found,) = of_kind(documents(CLUSTER / path), kind)
+    return found

@@ -1,36 +1,20 @@
 """Claims about the files of the cluster around the chart."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.deploy import charts
-from tests.deploy.charts import NAMES, Manifest, of_kind
+from tests.deploy.charts import documents, of, of_kind
 from tests.deploy.validity import problems
 
-FOLDER = charts.ROOT / "k8s"
+FOLDER = charts.CLUSTER
 # Values of other people's charts: only those charts could say whether they are right.
 VALUES = ("keda/values.yaml", "prometheus/values.yaml", "strimzi/operator-values.yaml")
 MANIFESTS = [p for p in sorted(FOLDER.rglob("*.yaml")) if str(p.relative_to(FOLDER)) not in VALUES]
 POLICIES = sorted(FOLDER.rglob("*.json"))
-FILLED = {"AWS_REGION": "eu-central-1", "AWS_ACCOUNT_ID": "123456789012", "ECR": "e", "TAG": "t"}
-VERB_LISTS = ("get", "list", "watch", "create", "update", "patch", "delete")
-
-
-def documents(path: Path) -> list[Manifest]:
-    """The objects of a file, with what `envsubst` fills in."""
-    text = re.sub(r"\$\{(\w+)\}", lambda found: FILLED[found[1]], path.read_text())
-    return [document for document in yaml.safe_load_all(text) if document]
-
-
-def of(path: str, kind: str) -> Manifest:
-    """The one object of a kind in a file of `k8s/`."""
-    (found,) = of_kind(documents(FOLDER / path), kind)
-    return found
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
@@ -51,42 +35,6 @@ def test_every_policy_is_narrow(path: Path) -> None:
         assert all("*" not in action for action in actions)
         if statement.get("Resource") == "*":
             assert actions == ["ecr:GetAuthorizationToken"]
-
-
-def test_only_the_main_branch_and_production_deliver() -> None:
-    """GitHub's tokens are taken from one repository, for its main branch and its environment."""
-    policy = json.loads((FOLDER / "iam" / "github-trust.json").read_text())
-    (statement,) = policy["Statement"]
-    condition = statement["Condition"]["StringEquals"]
-    assert condition["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
-    subjects = condition["token.actions.githubusercontent.com:sub"]
-    assert all(subject.startswith("repo:${GITHUB_REPOSITORY}:") for subject in subjects)
-    assert not any("*" in subject for subject in subjects)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_delivery_may_make_what_the_chart_consists_of(name: str) -> None:
-    """The role of the delivery covers each kind of object of the chart, and Helm's own records."""
-    allowed = {
-        (group, resource)
-        for rule in of("deliverer.yaml", "Role")["rules"]
-        if set(rule["verbs"]) >= set(VERB_LISTS)
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
-    for manifest in charts.objects(name):
-        group, _, _ = manifest["apiVersion"].rpartition("/")
-        plural = re.sub(r"y$", "ie", re.sub(r"s$", "se", manifest["kind"].lower())) + "s"
-        assert (group, plural) in allowed
-    assert ("", "secrets") in allowed
-
-
-def test_the_delivery_is_let_in_by_the_group_of_its_role() -> None:
-    """The cluster's access entry, the binding and the IAM role name the same things."""
-    (entry,) = of("eksctl/start.yaml", "ClusterConfig")["accessConfig"]["accessEntries"]
-    (subject,) = of("deliverer.yaml", "RoleBinding")["subjects"]
-    assert entry["kubernetesGroups"] == [subject["name"]]
-    assert entry["principalARN"].endswith(":role/sentiment-github-deliver")
 
 
 def test_the_chart_speaks_with_strimzis_cluster() -> None:
