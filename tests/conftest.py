@@ -72,7 +72,7 @@ def settings(
     yield settings
     # A broker with a thousand partitions that nobody needs any more is slow for the next test.
     for future in admin.delete_topics(names).values():
-        with suppress(KafkaException):
+        with suppress(KafkaException, TimeoutError):
             # A test may have stopped the broker, and its topics with it.
             future.result(timeout=10)
 

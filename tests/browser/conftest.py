@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from sentiment.settings import Settings
-from tests.browser.tabs import watched
+from tests.browser.tabs import PATIENCE_MS, watched
 from tests.browser.traffic import ten_minutes
 from tests.integration.conftest import challenged, registry_uri, start_trends, start_worker
 from tests.integration.pages import PATIENCE_S, PageProcess, page
@@ -60,6 +60,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile with a wide window."""
     fresh = browser.new_context(viewport=WIDE, locale="en-GB")
+    fresh.set_default_timeout(PATIENCE_MS)
     yield fresh
     fresh.close()
 

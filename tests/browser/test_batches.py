@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.tabs import PATIENCE_MS, watched
+from tests.browser.tabs import watched
 from tests.integration.pages import PageProcess
 from tests.integration.workers import WorkerProcess
 
@@ -32,7 +32,7 @@ def test_pasted_lines_are_classified(tab: Page) -> None:
     for lines, texts in expected.items():
         told = classify_all(tab, lines)
         count = f"Done: 2 of {len(texts)} lines answered · ▲ 1 positive · ▼ 1 negative"
-        expect(told).to_have_text(count, timeout=PATIENCE_MS)
+        expect(told).to_have_text(count)
         expect(tab.locator("#batch-progress")).to_have_js_property("value", len(texts))
         with tab.expect_download() as download:
             tab.get_by_role("link", name="Download CSV").click()
@@ -51,13 +51,13 @@ def test_pasted_lines_are_classified(tab: Page) -> None:
 def test_refused_lines_are_named(tab: Page) -> None:
     """Lines that can't be sent are listed with number and reason, and hundreds of them counted."""
     told = classify_all(tab, 'text\nGreat\n" "')
-    expect(told).to_contain_text("Done: 1 of 2", timeout=PATIENCE_MS)
+    expect(told).to_contain_text("Done: 1 of 2")
     refused = tab.locator("#refused")
     refused.locator("summary").click()
     expect(refused.locator("summary")).to_have_text("1 line refused")
     expect(refused.locator("li")).to_have_text(["Line 3: the text is empty or only white space."])
     told = classify_all(tab, '{"text": "Great"}\n' + '{"body": "<b>x</b>"}\n' * 130)
-    expect(told).to_contain_text("Done: 1 of 131", timeout=PATIENCE_MS)
+    expect(told).to_contain_text("Done: 1 of 131")
     expect(refused.locator("summary")).to_have_text("130 lines refused")
     expect(refused.locator("li")).to_have_count(101)
     expect(refused.locator("li").last).to_have_text("And 30 more; the results name all.")
@@ -72,7 +72,7 @@ def test_file_is_classified(tab: Page, tmp_path: Path) -> None:
     chooser.set_input_files(file)
     expect(tab.locator("#file-name")).to_have_text("reviews.jsonl")
     expect(tab.locator("#lines")).to_be_disabled()
-    expect(classify_all(tab)).to_contain_text("Done: 4 of 4 lines", timeout=PATIENCE_MS)
+    expect(classify_all(tab)).to_contain_text("Done: 4 of 4 lines")
     tab.get_by_role("button", name="Remove").click()
     expect(tab.locator("#lines")).to_be_enabled()
     expect(chooser).to_be_focused()
@@ -83,7 +83,7 @@ def test_file_is_classified(tab: Page, tmp_path: Path) -> None:
     )
     tab.locator("#batch").dispatch_event("drop", {"dataTransfer": data})
     expect(tab.locator("#file-name")).to_have_text("dropped.csv")
-    expect(classify_all(tab)).to_contain_text("Done: 2 of 2 lines", timeout=PATIENCE_MS)
+    expect(classify_all(tab)).to_contain_text("Done: 2 of 2 lines")
 
 
 @pytest.mark.parametrize("site", [{"WEB_MAX_UPLOAD_BYTES": "1048576"}], indirect=True)
@@ -127,7 +127,7 @@ def test_batch_goes_on_after_a_reload(
     told = tab.locator("#batch-text")
     expect(told).to_contain_text("0 of 3 lines answered")
     start_worker()
-    expect(told).to_contain_text("Done: 3 of 3 lines", timeout=PATIENCE_MS)
+    expect(told).to_contain_text("Done: 3 of 3 lines")
 
 
 def test_batch_that_is_gone_is_told(context: BrowserContext, site: PageProcess) -> None:
@@ -139,4 +139,4 @@ def test_batch_that_is_gone_is_told(context: BrowserContext, site: PageProcess) 
     site.end()
     expect(told).to_contain_text("Trying again")
     site.restart()
-    expect(told).to_contain_text("no longer knows this batch", timeout=PATIENCE_MS)
+    expect(told).to_contain_text("no longer knows this batch")

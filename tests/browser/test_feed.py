@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sentiment.settings import Settings
-from tests.browser.tabs import PATIENCE_MS, box, classify
+from tests.browser.tabs import box, classify
 from tests.integration.pages import publish, result
 
 
@@ -125,9 +125,7 @@ def test_own_texts_outlive_a_reload(tab: Page) -> None:
     """After a reload the feed still shows which results are this tab's own, with their words."""
     classify(tab, "Kept for this tab alone.")
     tab.reload()
-    expect(tab.locator("#feed .item[data-mine]")).to_contain_text(
-        "Kept for this tab alone.", timeout=PATIENCE_MS
-    )
+    expect(tab.locator("#feed .item[data-mine]")).to_contain_text("Kept for this tab alone.")
     expect(box(tab)).to_be_visible()
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.browser.tabs import box, classify, watched
 from tests.integration.pages import PageProcess
 
 KEYS = {"WEB_API_KEYS": "one-key, another-key"}  # pragma: allowlist secret - of this test
@@ -62,7 +62,7 @@ def test_key_is_kept_for_the_tab(tab: Page) -> None:
     expect(tab.locator("#thanks")).to_contain_text("Noted as positive.")
     tab.locator("#lines").fill("Great\nAwful")
     tab.locator("#batch-send").click()
-    expect(tab.locator("#batch-text")).to_contain_text("Done: 2 of 2", timeout=PATIENCE_MS)
+    expect(tab.locator("#batch-text")).to_contain_text("Done: 2 of 2")
 
 
 def test_key_that_is_wanted_later(context: BrowserContext, site: PageProcess) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from sentiment.settings import Settings
 from tests.browser.conftest import WIDE
-from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.browser.tabs import box, classify, watched
 from tests.browser.traffic import steady
 from tests.integration.pages import PageProcess, publish, result
 
@@ -39,7 +39,7 @@ def test_page_is_used_by_keyboard_alone(tab: Page) -> None:
     tab.keyboard.press("Tab")
     tab.keyboard.type("What a waste of two hours.")
     tab.keyboard.press("Control+Enter")
-    expect(tab.locator("#word")).to_have_text("Negative", timeout=PATIENCE_MS)
+    expect(tab.locator("#word")).to_have_text("Negative")
     reached = [tab.evaluate(FOCUSED)]
     for _ in STOPS[1:]:
         tab.keyboard.press("Tab")
@@ -75,7 +75,7 @@ def test_phone(browser: Browser, site: PageProcess) -> None:
         box(tab).fill("")
         tab.locator("#lines").fill("a\nb\nc")
         tab.locator("#batch-send").click()
-        expect(tab.locator("#downloads")).to_be_visible(timeout=PATIENCE_MS)
+        expect(tab.locator("#downloads")).to_be_visible()
         assert tab.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
         small = [(name, size) for name, size in tab.evaluate(TARGETS) if size < 44]
         assert small == []
@@ -123,7 +123,7 @@ def test_axe_finds_nothing(browser: Browser, busy: PageProcess) -> None:
         tab.locator("#lines").fill('{"text": "a"}\n{"body": "b"}')
         tab.locator("#batch-send").click()
         tab.locator("#refused summary").click()
-        expect(tab.locator("#downloads")).to_be_visible(timeout=PATIENCE_MS)
+        expect(tab.locator("#downloads")).to_be_visible()
         _check(tab)
         tab.goto(f"{busy.url}/api/docs")
         _check(tab)

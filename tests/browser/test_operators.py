@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sentiment import events
 from sentiment.event_errors import ErrorCode
 from sentiment.settings import Settings
-from tests.browser.tabs import PATIENCE_MS, watched
+from tests.browser.tabs import watched
 from tests.integration.dead_letters import bury, event
 from tests.integration.pages import PageProcess, page
 from tests.unit.operators import TOKEN
@@ -64,7 +64,7 @@ def log_in(tab: Page, site: PageProcess) -> None:
     tab.goto(f"{site.url}/operators")
     tab.get_by_label("Token").fill(TOKEN)
     tab.get_by_role("button", name="Sign in").click()
-    expect(tab.get_by_role("heading", name="Dead letters")).to_be_visible(timeout=PATIENCE_MS)
+    expect(tab.get_by_role("heading", name="Dead letters")).to_be_visible()
 
 
 def bury_some(settings: Settings) -> None:
@@ -94,16 +94,16 @@ def test_one_is_looked_at_and_sent_back(operator: Page, settings: Settings) -> N
     expect(letters).to_have_count(2)
     letters.last.get_by_role("link").click()
     operator.get_by_role("button", name="Send it back").click()
-    expect(operator.get_by_role("status")).to_contain_text("Sent back", timeout=PATIENCE_MS)
+    expect(operator.get_by_role("status")).to_contain_text("Sent back")
     expect(operator.get_by_role("button", name="Send it back")).to_have_count(0)
     operator.get_by_role("link", name="All dead letters").click()
     operator.get_by_role("link", name="Send these back").click()
     expect(operator.get_by_role("heading", name="Send 2 back?")).to_be_visible()
     operator.get_by_role("button", name="Send 2 back").click()
-    expect(operator.get_by_role("heading", name="Done")).to_be_visible(timeout=PATIENCE_MS)
+    expect(operator.get_by_role("heading", name="Done")).to_be_visible()
     expect(operator.get_by_role("status")).to_contain_text("2")
     operator.get_by_role("link", name="Models").click()
-    expect(operator.get_by_role("heading", name="Champion")).to_be_visible(timeout=PATIENCE_MS)
+    expect(operator.get_by_role("heading", name="Champion")).to_be_visible()
     operator.get_by_role("button", name="Sign out").click()
     expect(operator.get_by_label("Token")).to_be_focused()
 

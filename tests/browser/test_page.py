@@ -1,7 +1,7 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.tabs import PATIENCE_MS, box, classify, watched
+from tests.browser.tabs import box, classify, watched
 from tests.integration.pages import PageProcess
 
 HOSTILE = [
@@ -25,7 +25,7 @@ def test_answer_in_place(tab: Page) -> None:
     text = box(tab)
     text.fill("The worst film I have ever seen, boring and bad.")
     text.press("Control+Enter")
-    expect(tab.locator("#word")).to_have_text("Negative", timeout=PATIENCE_MS)
+    expect(tab.locator("#word")).to_have_text("Negative")
     lines = tab.locator("#feed .item[data-mine]")
     expect(lines).to_have_count(2)
     expect(lines.first).to_contain_text("The worst film")
@@ -37,7 +37,7 @@ def test_example_is_sent_at_once(tab: Page) -> None:
     chip = tab.locator(".chip").first
     words = chip.text_content() or ""
     chip.click()
-    expect(tab.locator("#echo")).to_have_text(words, timeout=PATIENCE_MS)
+    expect(tab.locator("#echo")).to_have_text(words)
     expect(box(tab)).to_have_value(words)
 
 

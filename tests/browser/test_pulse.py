@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from sentiment.settings import Settings
-from tests.browser.tabs import PATIENCE_MS, watched
+from tests.browser.tabs import watched
 from tests.integration.pages import PageProcess, publish, put, result
 
 
@@ -100,9 +100,9 @@ def test_chart_goes_on_after_its_server(
     publish(settings, result(), result())
     expect(tab.locator("#readout")).to_contain_text("2 results")
     site.end()
-    expect(tab.locator("#figure-lag")).to_have_text("\u2013", timeout=PATIENCE_MS)
+    expect(tab.locator("#figure-lag")).to_have_text("\u2013")
     site.restart()
     site.wait_until()
-    expect(tab.locator("#status")).to_contain_text("Kafka connected", timeout=PATIENCE_MS)
+    expect(tab.locator("#status")).to_contain_text("Kafka connected")
     publish(settings, result(score=0.1))
     expect(tab.locator("#readout")).to_contain_text("3 results")

@@ -6,7 +6,7 @@ from playwright.sync_api import BrowserContext, expect
 from local.broker import LocalKafka
 from sentiment import topics
 from sentiment.settings import LocalSettings, Settings
-from tests.browser.tabs import PATIENCE_MS, box, watched
+from tests.browser.tabs import box, watched
 from tests.integration.pages import PageProcess, page, publish, result
 
 
@@ -24,17 +24,17 @@ def test_kafka_stops_and_starts_under_the_page(
             publish(Settings(), result())
             expect(tab.locator("#feed .item")).to_have_count(1)
             broker.kill(0)
-            expect(tab.locator("#banner")).to_contain_text("Kafka is away", timeout=PATIENCE_MS)
+            expect(tab.locator("#banner")).to_contain_text("Kafka is away")
             box(tab).fill("Are you there?")
             tab.get_by_role("button", name="Classify", exact=True).click()
             expect(tab.locator("#note")).to_contain_text("Not sent: Kafka is away")
             expect(box(tab)).to_have_value("Are you there?")
             broker.start(0)
             broker.wait_until_ready()
-            expect(tab.locator("#status")).to_contain_text("Kafka connected", timeout=PATIENCE_MS)
+            expect(tab.locator("#status")).to_contain_text("Kafka connected")
             expect(tab.locator("#banner")).to_be_hidden()
             publish(Settings(), result())
-            expect(tab.locator("#feed .item")).to_have_count(2, timeout=PATIENCE_MS)
+            expect(tab.locator("#feed .item")).to_have_count(2)
 
 
 def test_page_outlives_its_server(
@@ -49,14 +49,12 @@ def test_page_outlives_its_server(
         publish(settings, result())
         expect(tab.locator("#feed .item")).to_have_count(1)
         site.end()
-        expect(tab.locator("#banner")).to_contain_text(
-            "The server of this page", timeout=PATIENCE_MS
-        )
+        expect(tab.locator("#banner")).to_contain_text("The server of this page")
         site.restart()
-        expect(tab.locator("#status")).to_contain_text("Kafka connected", timeout=PATIENCE_MS)
+        expect(tab.locator("#status")).to_contain_text("Kafka connected")
         after = result()
         publish(settings, after)
-        expect(tab.locator(f'[data-id="{after.id}"]')).to_be_visible(timeout=PATIENCE_MS)
+        expect(tab.locator(f'[data-id="{after.id}"]')).to_be_visible()
         expect(tab.locator("#feed .item")).to_have_count(2)
     finally:
         site.end()

@@ -10,7 +10,7 @@ from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 
 # Far above what any command here takes; reached only when one hangs.
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def sentiment(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

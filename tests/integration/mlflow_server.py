@@ -46,7 +46,7 @@ class Server:
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until and self._process.poll() is None:
             try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()  # noqa: S310 - our own
+                urllib.request.urlopen(f"{self.uri}/health", timeout=10).close()  # noqa: S310 - our own
             except OSError:
                 time.sleep(0.2)
             else:

@@ -20,7 +20,7 @@ from sentiment.events import Input, Model, SentimentResult
 from sentiment.settings import Settings
 
 # Far above what any of these waits takes; reached only when something is broken.
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 class PageProcess:

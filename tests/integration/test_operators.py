@@ -247,7 +247,7 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     goes on by itself.
     """  # noqa: D205 - one claim
     monkeypatch.setenv("OPERATORS_TOKEN", TOKEN)
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "3")
+    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "10")
     broker = LocalKafka(tmp_path, LocalSettings().cache_dir, print)
     with broker:
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)

@@ -21,10 +21,10 @@ from tests.integration.trends_process import TrendsProcess
 from tests.integration.workers import WorkerProcess, send
 
 # For all series to come: the challenger is loaded, and a rate has its samples, within twenty.
-PATIENCE_S = 75.0
+PATIENCE_S = 180.0
 GOOD, BAD = b'{"text": "I loved every minute of it."}', b'{"text": "A dull waste of time."}'
 # What Grafana puts in.
-VARIABLES = {"$__rate_interval": "15s", "$job": ".*", "$instance": ".*", "$topic": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*", "$topic": ".*"}
 # What there is only when something is wrong: answers that tell of a failure of ours.
 ABSENT = ('status=~"5.."',)
 

@@ -49,7 +49,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def settings(tmp_path: Path) -> ModelSettings:
     """The model's settings with a cache of the test's own."""
-    return ModelSettings(cache_dir=tmp_path / "cache", registry_timeout_s=4)
+    return ModelSettings(cache_dir=tmp_path / "cache", registry_timeout_s=60)
 
 
 def other_model(folder: Path) -> Path:

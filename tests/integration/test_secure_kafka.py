@@ -124,7 +124,7 @@ def test_tls_on_one_side_only_is_told(ours: str, secure_broker: SecureKafka) -> 
         environment["KAFKA_SASL_MECHANISM"] = ""
     if ours == "SASL_SSL":
         environment["KAFKA_BOOTSTRAP_SERVERS"] = secure_broker.bootstrap_servers
-    done = sentiment("topics", "--check", **environment, KAFKA_CONNECT_TIMEOUT_S=3)
+    done = sentiment("topics", "--check", **environment, KAFKA_CONNECT_TIMEOUT_S=10)
     assert done.returncode == 1
     assert "close each connection at once" in done.stderr
     assert "KAFKA_SECURITY_PROTOCOL" in done.stderr

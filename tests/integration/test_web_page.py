@@ -164,7 +164,7 @@ def test_end_does_not_wait_for_feeds(site: PageProcess, number: signal.Signals) 
     with socket.create_connection(("127.0.0.1", site.port)) as waiting:
         waiting.sendall(b"GET /api/results/absent?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
         site.process.send_signal(number)
-        assert site.process.wait(20) == 0
+        assert site.process.wait(PATIENCE_S) == 0
         assert b"404 NOT FOUND" in waiting.recv(1000)
     for browser in browsers:
         browser.join(PATIENCE_S)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +57,8 @@ class TrendsProcess:
                 f"http://127.0.0.1:{self.port}{path}", timeout=10
             ) as answer:
                 return json.loads(answer.read())
-        except (urllib.error.URLError, ConnectionError):
+        # Busy, not there yet, or gone.
+        except OSError:
             return None
 
     def events(self, window: int = 3600) -> int:

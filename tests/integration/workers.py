@@ -16,8 +16,8 @@ from sentiment import events, kafka
 from sentiment.reader import TopicReader
 from sentiment.settings import Settings
 
-# Far above what any of these waits takes; reached only when something is broken.
-PATIENCE_S = 90.0
+# Far above what any wait takes, on a busy machine too; reached only when something is broken.
+PATIENCE_S = 180.0
 
 
 class WorkerProcess:
@@ -76,7 +76,7 @@ class WorkerProcess:
             assert time.monotonic() < deadline, self.log
             time.sleep(0.1)
 
-    def get(self, path: str, timeout_s: float = 10) -> str:
+    def get(self, path: str, timeout_s: float = PATIENCE_S) -> str:
         """What its probes' port answers; not any status but 200."""
         started = next(line for line in reversed(self.log.splitlines()) if '"port"' in line)
         address = f"http://127.0.0.1:{json.loads(started)['port']}{path}"

@@ -51,9 +51,11 @@ def test_too_many_posts_are_told_when_to_come_again(open_page: Open) -> None:
 def test_a_limit_passes(open_page: Open) -> None:
     """After the time that it is told a caller may send again."""
     client = open_page(WEB_RATE_LIMIT="1 per second")
-    assert client.post("/api/events", json=TEXT).status_code == 503
+    # A busy machine may need more than a second from one to the next, but not each time.
     answer = client.post("/api/events", json=TEXT)
-    assert answer.status_code == 429
+    while answer.status_code != 429:
+        assert answer.status_code == 503
+        answer = client.post("/api/events", json=TEXT)
     time.sleep(int(answer.headers["Retry-After"]))
     assert client.post("/api/events", json=TEXT).status_code == 503
 
