@@ -66,6 +66,13 @@ class PageProcess:
             with error:
                 return error.code, error.read()
 
+    def outcome(self, name: str) -> tuple[int, Any]:
+        """Status and answer about an event, asked for until something is known of it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := self.ask(f"/api/results/{name}?wait=30"))[0] == 404:
+            assert time.monotonic() < deadline, self.log.read_text()
+        return answer
+
     def wait_until(self, *, connected: bool = True) -> None:
         """Wait until it says that Kafka is there, or away."""
         deadline = time.monotonic() + PATIENCE_S

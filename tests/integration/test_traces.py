@@ -73,7 +73,7 @@ def test_one_trace_from_the_sender_to_the_page(
     assert sentiment("produce", "I loved it.").returncode == 0
     code, answer = site.ask("/api/events", {"text": "Bad."}, traceparent=CALLER)
     assert code == 202
-    assert site.ask(f"/api/results/{answer['events'][0]['id']}?wait=30")[0] == 200
+    assert site.outcome(answer["events"][0]["id"])[0] == 200
     read, work = f"process {settings.topics.results}", f"process {settings.topics.events}"
     seen = traces.wait_for(
         lambda seen: (

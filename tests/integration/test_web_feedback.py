@@ -26,7 +26,7 @@ def test_feedback_has_what_the_result_said(settings: Settings, tmp_path: Path) -
     good, bad = result(), result(score=0.2)
     publish(settings, good, bad)
     with page(tmp_path / "web.log") as site:
-        assert site.ask(f"/api/results/{bad.id}?wait=30")[0] == 200
+        assert site.outcome(bad.id)[0] == 200
         code, answer = site.ask("/api/feedback", {"id": good.id, "label": "negative", "text": "a"})
         assert (code, answer) == (202, {"id": good.id, "label": "negative", "text_kept": False})
         # What the caller says of a result that is known here does not count.

@@ -51,7 +51,7 @@ def test_text_goes_through_a_worker_and_back(
         assert code == 202
         for event in answer["events"]:
             for replica in (site, second):
-                code, found = replica.ask(f"/api/results/{event['id']}?wait=30")
+                code, found = replica.outcome(event["id"])
                 assert code == 200
                 assert (found["id"], found["source"]) == (event["id"], "web")
     producer = kafka.new_producer(settings.kafka)
@@ -63,9 +63,9 @@ def test_text_goes_through_a_worker_and_back(
         on_delivery=lambda _, at: places.append(f"{at.topic()}-{at.partition()}-{at.offset()}"),
     )
     assert producer.flush(PATIENCE_S) == 0
-    code, found = site.ask("/api/results/no%2Ftext?wait=30")
+    code, found = site.outcome("no%2Ftext")
     assert (code, found["error"]["code"]) == (422, "missing_text")
-    code, found = site.ask(f"/api/results/{places[0]}?wait=30")
+    code, found = site.outcome(places[0])
     assert (code, found["error"]["code"]) == (422, "not_json")
 
 
@@ -91,7 +91,7 @@ def test_results_from_before_the_start_are_found(settings: Settings, tmp_path: P
     old = result()
     publish(settings, b"no result", old, b'{"id": "half"}')
     with page(tmp_path / "web.log") as site:
-        assert site.ask(f"/api/results/{old.id}?wait=30")[0] == 200
+        assert site.outcome(old.id)[0] == 200
         assert site.ask("/api/results/half")[0] == 404
         status = site.ask("/api/status")[1]
         assert (status["results_seen"], status["model"]["version"]) == (1, "7")
@@ -119,7 +119,7 @@ def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> No
     """A feed shows the recent results first, then those that come, by sentiment and source."""
     before = result(source="shop", score=0.1)
     publish(settings, before, result(source="shop"), result(score=0.1))
-    assert site.ask(f"/api/results/{before.id}?wait=30")[0] == 200
+    assert site.outcome(before.id)[0] == 200
     feed = frames(site, "?sentiment=negative&source=shop")
     assert next(feed)[1]["id"] == before.id
     after = result(source="shop", score=0.2)
@@ -135,7 +135,7 @@ def test_flood_is_kept_up_with_and_said(settings: Settings, site: PageProcess) -
     assert next(feed)[0] == "status"
     flood = [result() for _ in range(30_000)]
     publish(settings, *flood)
-    assert site.ask(f"/api/results/{flood[-1].id}?wait=30")[0] == 200
+    assert site.outcome(flood[-1].id)[0] == 200
     skipped = shown = 0
     deadline = time.monotonic() + PATIENCE_S
     while skipped + shown < len(flood):
@@ -206,7 +206,7 @@ def test_kafka_comes_goes_and_comes_back(tmp_path: Path, monkeypatch: pytest.Mon
                 site.wait_until(connected=True)
                 mine = result()
                 publish(Settings(), mine)
-                assert site.ask(f"/api/results/{mine.id}?wait=30")[0] == 200
+                assert site.outcome(mine.id)[0] == 200
                 assert site.ask("/api/events", {"text": "a"})[0] == 202
                 broker.kill(0)
                 site.wait_until(connected=False)
