@@ -50,13 +50,19 @@ def test_a_worker_goes_on_when_its_only_broker_is_back(
 
 
 def test_the_trends_end_though_their_broker_is_away(
-    lone_broker: LocalKafka, start_trends: StartTrends
+    lone_broker: LocalKafka,
+    settings: Settings,
+    start_worker: StartWorker,
+    start_trends: StartTrends,
 ) -> None:
     """SIGTERM ends them in bounded time, at the worst with the code of what would have followed."""
+    start_worker()
+    send(settings, [b'{"text":"a good film"}'])
     trends = start_trends()
-    trends.wait_until_up()
+    # Its views answer before it has a connection.
+    trends.wait_for(1)
     lone_broker.kill(0)
-    assert trends.end(signal.SIGTERM) in {0, KILLED}
+    assert trends.end(signal.SIGTERM) in {0, KILLED}, trends.log
     # Topics are deleted after the test.
     lone_broker.start(0)
     lone_broker.wait_until_ready()

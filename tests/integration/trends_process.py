@@ -66,13 +66,6 @@ class TrendsProcess:
         answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
         return sum(trend["total"]["events"] for trend in answer["trends"])
 
-    def wait_until_up(self) -> None:
-        """Wait until its views answer."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.get("/sources") is None:
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.2)
-
     def wait_for(self, count: int, window: int = 3600) -> None:
         """Wait until the windows have as many results, and a little longer for more."""
         deadline = time.monotonic() + PATIENCE_S
