@@ -142,7 +142,7 @@ def test_follow_ends_when_idle(settings: Settings, writer: Writer) -> None:
     """`until_idle_s` ends following once nothing more comes."""
     names = writer.write("a", 20)
     with TopicReader(settings.kafka, settings.topics.results, "beginning") as reader:
-        found = {(r.value() or b"").decode() for r in reader.follow(until_idle_s=1)}
+        found = {(r.value() or b"").decode() for r in reader.follow(until_idle_s=5)}
     assert found == names
 
 
