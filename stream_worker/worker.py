@@ -140,7 +140,7 @@ class Worker:
         """Why this worker should get no work; empty when it should."""
         if self._stopping.is_set():
             return "stopping"
-        return self.stuck() or self._trouble or self._monitor.trouble
+        return self.stuck() or self._monitor.trouble or self._trouble
 
     def _turn(self) -> None:
         self._progress()
