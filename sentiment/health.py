@@ -1,18 +1,31 @@
-"""`/metrics`, `/livez` and `/readyz` of a process that serves nothing else."""
+"""`/metrics`, `/livez` and `/readyz` of a process that serves nothing else, and its start."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
-from sentiment.errors import SetupError
-from sentiment.metrics import EXPOSED
+from sentiment import logs
+from sentiment.errors import (
+    RefusedError,
+    RegistryUnavailableError,
+    SetupError,
+    UnreachableError,
+)
+from sentiment.metrics import EXPOSED, App
 
 # A check returns the reason why it fails, or an empty string.
 Check = Callable[[], str]
+Made = TypeVar("Made")
+
+# Between two tries for what a start needs.
+RETRY_S = 1.0
+
+log = logs.get(__name__)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -34,20 +47,23 @@ class HealthServer:
         port: Port; 0 takes a free one, see `port` afterwards.
         live: Why the process should be restarted, if it should.
         ready: Why the process is not at work, if it isn't.
+        app: Whose metrics are shown.
 
     Raises:
         SetupError: The port is taken.
     """
 
-    def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
+    def __init__(
+        self, host: str, port: int, live: Check, ready: Check, app: App = "worker"
+    ) -> None:
         self._checks = {"/livez": live, "/readyz": ready}
-        self._metrics = make_wsgi_app(EXPOSED["worker"])
+        self._metrics = make_wsgi_app(EXPOSED[app])
         try:
             self._server = make_server(host, port, self._app, _Server, _Quiet)
         except OSError as error:
             raise SetupError(
                 f"Port {port} on {host} can't be opened: {error.strerror}.",
-                "Choose another with WORKER_HTTP_PORT (0 takes any free one).",
+                f"Choose another with {app.upper()}_HTTP_PORT.",
             ) from None
         self.port = self._server.server_port
         self._thread = threading.Thread(
@@ -72,3 +88,31 @@ class HealthServer:
         status = "404 Not Found" if check is None else "503 Service Unavailable"
         start("200 OK" if not reason else status, [("Content-Type", "text/plain")])
         return [(reason or "ok").encode()]
+
+
+class Start:
+    """Waits for what a process can't begin without, such as Kafka.
+
+    Attributes:
+        waits_for: Why the process isn't ready yet.
+    """
+
+    def __init__(self) -> None:
+        self.waits_for = "starting"
+
+    def made(self, make: Callable[[], Made]) -> Made:
+        """What `make` makes, as soon as what it needs answers.
+
+        Raises:
+            SentimentError: An error that waiting doesn't mend.
+        """
+        while True:
+            try:
+                return make()
+            except RefusedError:
+                raise
+            except (RegistryUnavailableError, UnreachableError) as error:
+                if error.message != self.waits_for:
+                    log.warning("waiting", reason=error.message, hint=error.hint)
+                self.waits_for = error.message
+                time.sleep(RETRY_S)

@@ -4,14 +4,10 @@ import gc
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
 
 from sentiment import logs
-from sentiment.errors import RefusedError, RegistryUnavailableError, UnreachableError
-from sentiment.health import HealthServer
+from sentiment.health import HealthServer, Start
 from sentiment.registry import Registry
 from sentiment.settings import Settings
 from stream_worker.champion import Champion
@@ -25,38 +21,6 @@ log = logs.get(__name__)
 GC_THRESHOLD = 200_000
 # A tenth of Python's own: a batch changes threads six times, and takes 30 ms.
 SWITCH_INTERVAL_S = 0.0005
-# Between two tries for what a start needs.
-RETRY_S = 1.0
-
-Made = TypeVar("Made")
-
-
-class _Start:
-    """Waits for what a worker can't begin without: a model, and Kafka.
-
-    Attributes:
-        waits_for: Why this worker isn't ready yet.
-    """
-
-    def __init__(self) -> None:
-        self.waits_for = "starting"
-
-    def made(self, make: Callable[[], Made]) -> Made:
-        """What `make` makes, as soon as what it needs answers.
-
-        Raises:
-            SentimentError: An error that waiting doesn't mend.
-        """
-        while True:
-            try:
-                return make()
-            except RefusedError:
-                raise
-            except (RegistryUnavailableError, UnreachableError) as error:
-                if error.message != self.waits_for:
-                    log.warning("waiting", reason=error.message, hint=error.hint)
-                self.waits_for = error.message
-                time.sleep(RETRY_S)
 
 
 def run(settings: Settings) -> None:
@@ -66,7 +30,7 @@ def run(settings: Settings) -> None:
         SentimentError: Why it can't go on.
     """
     stopping = threading.Event()
-    start = _Start()
+    start = Start()
     worker: Worker | None = None
     health = HealthServer(
         settings.worker.http_host,

@@ -38,6 +38,8 @@ class Watchdog(threading.Thread):
     def run(self) -> None:
         """Look at the loop until `stop`."""
         told = False
+        # Before the first look too.
+        faulthandler.dump_traceback_later(self._limit_s, file=sys.__stderr__ or 2)
         while not self._stopping.wait(min(self._limit_s / LOOKS, LONGEST_LOOK_S)):
             # Put off each time, so that it fires only when this thread can't run any more.
             faulthandler.dump_traceback_later(self._limit_s, file=sys.__stderr__ or 2)

@@ -93,7 +93,7 @@ class Trends:
         self.app.on_rebalance_complete.connect(self._begin_again, weak=False)
         self.app.agent(tallies, name="merge")(self._merge)
         self.app.timer(PUBLISH_S)(self._publish)
-        add_views(self.app, self.book, self.labels)
+        add_views(self.app, self.book, self.labels, lambda: self.feedback.trouble)
 
     async def _recall(self, event: EventT[bytes]) -> None:
         if event.message.key:

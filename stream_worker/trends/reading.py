@@ -1,24 +1,45 @@
 """Faust on our Kafka: the settings in its words, and committed records only, and all of them."""
 
+import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaConnectionError
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.auth import CredentialsT
 from yarl import URL
 
+from sentiment import logs
 from sentiment.errors import SettingsError
 from sentiment.settings import KafkaSettings
 
+log = logs.get(__name__)
+
+# Between two tries to connect.
+RETRY_S = 1.0
 MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+
+
+async def _insist(start: Callable[[], Awaitable[None]]) -> None:
+    """Start a client of Faust's, and again: the brokers may go after they were there."""
+    while True:
+        try:
+            return await start()
+        except KafkaConnectionError as error:
+            log.warning("waiting for Kafka", reason=str(error))
+            await asyncio.sleep(RETRY_S)
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes in transactions; ours must not."""
+
+    async def on_start(self) -> None:
+        """Start, as soon as the brokers are there."""
+        await _insist(super().on_start)
 
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's
         consumer = super()._create_worker_consumer(transport)
@@ -59,8 +80,15 @@ class _CommittedConsumer(driver.Consumer):
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class _CommittedTransport(driver.Transport):
+class _Producer(driver.Producer):
+    async def on_start(self) -> None:
+        """Start, as soon as the brokers are there."""
+        await _insist(super().on_start)
+
+
+class _Transport(driver.Transport):
     Consumer = _CommittedConsumer
+    Producer = _Producer
 
 
 def brokers(settings: KafkaSettings) -> list[URL]:
@@ -100,4 +128,5 @@ def credentials(settings: KafkaSettings) -> CredentialsT | None:
 
 def read_committed(app: faust.App) -> None:
     """Make an app read records of committed transactions only."""
-    app.transport = _CommittedTransport(app.conf.broker_consumer, app, loop=app.loop)
+    app.transport = _Transport(app.conf.broker_consumer, app, loop=app.loop)
+    app.producer_transport = _Transport(app.conf.broker_producer, app, loop=app.loop)

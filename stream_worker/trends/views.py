@@ -1,6 +1,7 @@
 """The trends as JSON, served by Faust's own web server."""
 
 import time
+from collections.abc import Callable
 
 import faust
 import msgspec
@@ -21,8 +22,15 @@ class RefusedError(Exception):
     """A parameter that can't be; the message says which."""
 
 
-def add_views(app: faust.App, book: Book, labels: Labels) -> None:
-    """Give an app its pages: `/trends`, `/sources`, `/accuracy`, `/metrics`, `/livez`."""
+def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], str]) -> None:
+    """Give an app its pages: `/trends`, `/sources`, `/accuracy`, `/metrics`, `/livez`, `/readyz`.
+
+    Args:
+        app: The app.
+        book: The windows.
+        labels: People's labels.
+        trouble: Why nothing can be read now; empty while it can.
+    """
 
     @app.page("/trends")
     async def trends(view: View, request: Request) -> Response:
@@ -56,7 +64,13 @@ def add_views(app: faust.App, book: Book, labels: Labels) -> None:
         del request
         return view.text("ok")
 
-    del trends, sources, accuracy, scrape, alive
+    @app.page("/readyz")
+    async def ready(view: View, request: Request) -> Response:
+        del request
+        reason = trouble()
+        return view.text(reason or "ok", status=503 if reason else 200)
+
+    del trends, sources, accuracy, scrape, alive, ready
 
 
 def _asked(query: dict[str, str]) -> tuple[int, float, str | None]:

@@ -171,7 +171,7 @@ def paths(part: str) -> set[str]:
         app.register_blueprint(probes)
         return {rule.rule for rule in app.url_map.iter_rules()}
     pages = Pages()
-    views.add_views(pages, None, None)  # type: ignore[arg-type]
+    views.add_views(pages, None, None, str)  # type: ignore[arg-type]
     return pages.paths
 
 

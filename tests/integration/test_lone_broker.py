@@ -66,3 +66,18 @@ def test_the_trends_end_though_their_broker_is_away(
     # Topics are deleted after the test.
     lone_broker.start(0)
     lone_broker.wait_until_ready()
+
+
+def test_the_trends_wait_for_their_first_broker(
+    lone_broker: LocalKafka, settings: Settings, start_trends: StartTrends
+) -> None:
+    """Without a broker they stay up, alive and not ready; they begin when it is there."""
+    del settings  # its fixture makes the topics
+    lone_broker.kill(0)
+    trends = start_trends(KAFKA_CONNECT_TIMEOUT_S="2")
+    trends.wait_for_probe("/readyz", 503, "No Kafka broker answers")
+    trends.wait_for_probe("/livez", 200, "ok")
+    lone_broker.start(0)
+    lone_broker.wait_until_ready()
+    trends.wait_for_probe("/readyz", 200, "ok")
+    assert "Traceback" not in trends.log

@@ -13,6 +13,7 @@ from sentiment import topics
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
+from tests.integration.trends_process import StartTrends
 from tests.integration.workers import PATIENCE_S, read_results, send
 
 pytestmark = pytest.mark.kafka
@@ -65,6 +66,26 @@ def test_a_worker_ends_and_its_successor_begins_anew(
     start_worker(WORKER_GROUP_PROTOCOL=protocol)
     # The first one may have had time for some of them.
     assert [result.sentiment for result in read_results(settings, 8)] == ["negative"] * 8
+
+
+def test_trends_end_and_their_successors_begin_anew(
+    rebuild: Callable[[], None],
+    settings: Settings,
+    start_worker: StartWorker,
+    start_trends: StartTrends,
+) -> None:
+    """Sums of the old cluster hide none of the new one's: they end, and start from nothing."""
+    start_worker()
+    trends = start_trends()
+    send(settings, [b'{"text":"a good film"}'] * 40)
+    trends.wait_for(40)
+    rebuild()
+    assert trends.wait() == 1
+    assert "was made anew" in trends.log
+    start_worker()
+    trends.start()
+    send(settings, [b'{"text":"a good film"}'] * 8)
+    trends.wait_for(8)
 
 
 def test_a_page_goes_on_with_the_new_cluster(

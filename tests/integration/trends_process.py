@@ -45,6 +45,10 @@ class TrendsProcess:
         self._process.send_signal(number)
         return self._process.wait(PATIENCE_S)
 
+    def wait(self) -> int:
+        """Wait for its end, and return the exit code."""
+        return self._process.wait(PATIENCE_S)
+
     @property
     def log(self) -> str:
         """Everything that it has logged."""
@@ -65,6 +69,23 @@ class TrendsProcess:
         """Results in all windows of a length."""
         answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
         return sum(trend["total"]["events"] for trend in answer["trends"])
+
+    def wait_for_probe(self, path: str, status: int, words: str) -> None:
+        """Wait until a probe is answered so."""
+        deadline, found = time.monotonic() + PATIENCE_S, ""
+        while found[:3] != str(status) or words not in found:
+            assert time.monotonic() < deadline, f"{found}\n{self.log}"
+            time.sleep(0.2)
+            try:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.port}{path}", timeout=10
+                ) as answer:
+                    found = f"{answer.status} {answer.read().decode()}"
+            except urllib.error.HTTPError as error:
+                with error:
+                    found = f"{error.code} {error.read().decode()}"
+            except OSError as error:
+                found = str(error)
 
     def wait_for(self, count: int, window: int = 3600) -> None:
         """Wait until the windows have as many results, and a little longer for more."""
