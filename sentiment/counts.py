@@ -9,7 +9,10 @@ from sentiment.events import Model
 
 
 class TallyCount(Struct, frozen=True, gc=False):
-    """What one source had in one interval of ten seconds, by the events' timestamps."""
+    """What one source had in one interval of ten seconds, by the events' timestamps.
+
+    A timestamp that is ahead of the worker's clock counts as the moment of classification.
+    """
 
     source: Annotated[str, Meta(description="The events' source; empty where they have none.")]
     interval: Annotated[int, Meta(description="Start, seconds since 1970; a multiple of 10.")]
@@ -21,7 +24,11 @@ class TallyCount(Struct, frozen=True, gc=False):
     ] = None
     score_sum: Annotated[float, Meta(description="Sum of the scores.")] = 0.0
     latency_ms_sum: Annotated[
-        float, Meta(description="Sum of the times from event to classification, ms.")
+        float,
+        Meta(
+            description="Sum of the times from event to classification, ms, each between 0 and a"
+            " week. Workers before that rule wrote any sums, negative ones too."
+        ),
     ] = 0.0
 
 
@@ -46,7 +53,11 @@ class TrendCounts(Struct, frozen=True, gc=False):
     positive_share: Annotated[float | None, Meta(description="Of the results; none without any.")]
     mean_score: Annotated[float | None, Meta(description="Mean probability of positive.")]
     mean_latency_ms: Annotated[
-        float | None, Meta(description="Mean time from event to classification, ms.")
+        float | None,
+        Meta(
+            description="Mean time from event to classification, ms; of each event between 0 and a"
+            " week."
+        ),
     ]
 
 

@@ -93,7 +93,13 @@ class SentimentResult(Struct, frozen=True, omit_defaults=True, gc=False):
     ]
     model: Model
     input: Input
-    received_at: Annotated[Time, Meta(description="The event's timestamp on its topic.")]
+    received_at: Annotated[
+        Time,
+        Meta(
+            description="The event's timestamp on its topic, by its producer's clock and so perhaps"
+            " later than `processed_at`; that moment where the timestamp is no date."
+        ),
+    ]
     processed_at: Annotated[Time, Meta(description="When it was classified.")]
     source: Annotated[str | None, Meta(description="The event's source.")] = None
     created_at: Annotated[Time | None, Meta(description="The event's `created_at`.")] = None

@@ -115,6 +115,11 @@ EVENT_LATENCY = _histogram(
     "sentiment_event_latency_seconds", "worker",
     "From an event's timestamp to the commit of its result; the oldest event of each batch.",
 )  # fmt: skip
+CLOCK_SKEW_EVENTS = _counter(
+    "sentiment_clock_skew_events_total", "worker",
+    "Events whose timestamp is off: ahead of the worker's clock by more than a second, which counts"
+    " as now; or old, from more than a week ago, which counts as a week.", "kind",
+)  # fmt: skip
 LOOP_SECONDS = _counter(
     "sentiment_loop_seconds_total", "worker",
     "Where the loop's time goes: consume, decode, score, wait_score, encode, produce, wait_commit;"
@@ -275,6 +280,7 @@ for counter, values in (
     (MODEL_SWAPS, ("swapped", "refused")),
     (REFUSALS, ("credentials", "tls")),
     (TRANSACTION_RESETS, ("connection", "unknown_outcome", "unusable")),
+    (CLOCK_SKEW_EVENTS, ("ahead", "old")),
     (WEB_EVENTS, ("delivered", "failed")),
 ):
     for value in values:

@@ -8,19 +8,17 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
-from sentiment import events
+from sentiment import events, times
 from sentiment.event_errors import EventError
 from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult
 from sentiment.registry import LoadedModel
 from sentiment.settings import TopicSettings
+from sentiment.times import Moment
 from sentiment.transactions import Output
 from stream_worker.dead_letters import error_headers
 from stream_worker.decoding import Decoded, Explain, decode
 from stream_worker.scoring import Answers, Models, answer
 from stream_worker.tallies import INTERVAL_MS, Gap, PartitionTally, Row
-
-# The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
-LATEST_MS = 253_402_300_799_999
 
 
 @dataclass
@@ -30,11 +28,13 @@ class Batch:
     Attributes:
         answers: What the models said, of one piece after the other.
         events: Input records, tombstones among them.
-        oldest_ms: Timestamp of the oldest input record, in milliseconds since 1970.
+        oldest_ms: Timestamp of the oldest input record, in milliseconds since 1970; not later than
+            the batch.
         outputs: Results, dead letters and tallies; on each topic in the input's order.
         tallies: Counts by input partition; their `next_offset` is what is committed.
         results: Number of results by sentiment and model version.
         errors: Number of dead letters by error code.
+        skews: Number of records whose timestamp is off, by how; see `sentiment.times`.
     """
 
     answers: list[Answers]
@@ -44,6 +44,7 @@ class Batch:
     tallies: dict[int, PartitionTally] = field(default_factory=dict)
     results: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    skews: Counter[str] = field(default_factory=Counter)
 
 
 def classify(
@@ -102,11 +103,12 @@ class _Assembly:
         self._now = datetime.now(UTC)
         self._now_ms = int(self._now.timestamp() * 1000)
         # Thousands of records share a millisecond, and a row of a tally.
-        self._times: dict[int, datetime] = {}
+        self._moments: dict[int, Moment] = {}
         self._tallies: dict[int, PartitionTally] = {}
         self._rows: dict[tuple[int, str | None, int, str | None], Row] = {}
         self._letters: list[Output] = []
         self._errors: Counter[str] = Counter()
+        self._skews: Counter[str] = Counter()
         self._results: list[SentimentResult] = []
         # The partition, key and headers of each result.
         self._records: list[tuple[int, bytes | None, Headers]] = []
@@ -115,7 +117,7 @@ class _Assembly:
         """Add what became of each record, in one loop: a call costs as much as what it does."""
         decoded, answers = piece
         self._answers.append(answers)
-        now, now_ms, times, rows = self._now, self._now_ms, self._times, self._rows
+        now, now_ms, moments, rows = self._now, self._now_ms, self._moments, self._rows
         results, records, tallies = self._results, self._records, self._tallies
         canaries, scores = answers.canaries, iter(enumerate(answers.scores))
         # In JSON already, and encoded as they are.
@@ -130,30 +132,31 @@ class _Assembly:
             tally.next_offset = offset + 1
             tally.events += 1
             kind, timestamp_ms = message.timestamp()
-            # Producers may write any number there, and it must not stop the stream.
-            if kind == TIMESTAMP_NOT_AVAILABLE or not 0 <= timestamp_ms <= LATEST_MS:
-                timestamp_ms = now_ms
-            received = times.get(timestamp_ms)
-            if received is None:
-                received = times[timestamp_ms] = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+            timestamp_ms = -1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms
+            moment = moments.get(timestamp_ms)
+            if moment is None:
+                moment = moments[timestamp_ms] = times.moment(timestamp_ms, now_ms)
+            if moment.skew:
+                self._skews[moment.skew] += 1
+            counted_ms = moment.counted_ms
             if content is None:
                 tally.tombstones += 1
                 continue
             if isinstance(content, EventError):
-                self._add_dead_letter(message, partition, content, tally.row(None, timestamp_ms))
+                self._add_dead_letter(message, partition, content, tally.row(None, counted_ms))
                 continue
             number, score = next(scores)
             if isinstance(score, EventError):
-                self._add_dead_letter(message, partition, score, tally.row(None, timestamp_ms))
+                self._add_dead_letter(message, partition, score, tally.row(None, counted_ms))
                 continue
             model, version, source = self._champion, None, content.source
             if canaries and self._challenger and number in canaries:
                 model, version = self._challenger, self._challenger.version
-            shared = partition, source, timestamp_ms // INTERVAL_MS, version
+            shared = partition, source, counted_ms // INTERVAL_MS, version
             row = rows.get(shared)
             if row is None:
-                row = rows[shared] = tally.row(source, timestamp_ms, version)
-            positive = row.add(score, now_ms - timestamp_ms)
+                row = rows[shared] = tally.row(source, counted_ms, version)
+            positive = row.add(score, moment.age_ms)
             place = Input(topic, partition, offset)
             results.append(
                 SentimentResult(
@@ -163,7 +166,7 @@ class _Assembly:
                     confidence=score if positive else 1 - score,
                     model=model,
                     input=place,
-                    received_at=received,
+                    received_at=moment.at,
                     processed_at=now,
                     source=source,
                     created_at=content.created_at,
@@ -200,7 +203,8 @@ class _Assembly:
         """The whole batch."""
         topics = self._topics
         count = sum(tally.events for tally in self._tallies.values())
-        batch = Batch(self._answers, count, min(self._times))
+        oldest_ms = min(moment.counted_ms for moment in self._moments.values())
+        batch = Batch(self._answers, count, oldest_ms)
         if any(answers.explanations for answers in self._answers):
             values = events.encode_long(self._results)
         else:
@@ -217,5 +221,5 @@ class _Assembly:
                 version = challenger or self._champion.version
                 batch.results["positive", version] += row.positive
                 batch.results["negative", version] += row.negative
-        batch.tallies, batch.errors = self._tallies, self._errors
+        batch.tallies, batch.errors, batch.skews = self._tallies, self._errors, self._skews
         return batch

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sentiment import metrics
+from sentiment import metrics, times
 from stream_worker.batch import Batch
 from stream_worker.scoring import Answers
 
@@ -31,7 +31,9 @@ def count(batch: Batch) -> None:
     for code, letters in batch.errors.items():
         metrics.DEAD_LETTERS.labels(code).inc(letters)
     metrics.BATCH_EVENTS.observe(batch.events)
-    metrics.EVENT_LATENCY.observe(max(time.time() - batch.oldest_ms / 1000, 0))
+    for kind, events in batch.skews.items():
+        metrics.CLOCK_SKEW_EVENTS.labels(kind).inc(events)
+    metrics.EVENT_LATENCY.observe(times.age_ms(batch.oldest_ms, time.time() * 1000) / 1000)
 
 
 def _count_scores(answers: Answers) -> None:

@@ -72,21 +72,24 @@ class PartitionTally:
     tombstones: int = 0
     gaps: list[Gap] = field(default_factory=list)
     _rows: dict[tuple[str, int, str | None], Row] = field(default_factory=dict)
+    _newest: int = 0
 
     def row(self, source: str | None, timestamp_ms: int, challenger: str | None = None) -> Row:
         """Where to count what a source has at a time.
 
         Args:
             source: The events' source.
-            timestamp_ms: Of the event, in milliseconds since 1970.
+            timestamp_ms: The moment that the event counts in, in milliseconds since 1970.
             challenger: Version of the challenger, where that answered.
         """
         interval = timestamp_ms // INTERVAL_MS * INTERVAL_S
         row = self._rows.get((source or "", interval, challenger))
         if row is None:
             if len(self._rows) >= MAX_ROWS:
-                # Timestamps are the producers' too: the rows beyond share the first one's interval.
-                source, interval = OTHER_SOURCE, next(iter(self._rows))[1]
+                # Timestamps are the producers' too: the rows beyond share one interval. Not an
+                # early one: that of 1970 has no window in the trends.
+                source, interval = OTHER_SOURCE, self._newest
+            self._newest = max(self._newest, interval)
             row = self._rows.setdefault((source or "", interval, challenger), Row())
         return row
 

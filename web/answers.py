@@ -72,7 +72,10 @@ class FeedStatus(Struct, frozen=True):
     dead_letters: Annotated[int, Meta(description="The same.")]
     latency_ms: Annotated[
         float | None,
-        Meta(description="Median from event to classification, of the last minute's results."),
+        Meta(
+            description="Median from event to classification, of the last minute's results; of each"
+            " between 0 and a week."
+        ),
     ]
     lag: Annotated[
         int | None, Meta(description="Events that the workers have not committed; null: not known.")

@@ -3,10 +3,12 @@
 import statistics
 import time
 from collections import OrderedDict, deque
+from datetime import datetime
 from typing import Any
 
 from msgspec import structs
 
+from sentiment import times
 from sentiment.events import SentimentResult
 from web.answers import ServedModel
 
@@ -53,7 +55,7 @@ class Pulse:
         self.negative += len(results) - positive
         now = time.monotonic()
         self._latencies.extend(
-            (now, (result.processed_at - result.received_at).total_seconds() * 1000)
+            (now, times.age_ms(_ms(result.received_at), _ms(result.processed_at)))
             for result in results[-LATENCIES:]
         )
 
@@ -69,3 +71,7 @@ class Pulse:
             "lag": self.lag,
             "models": list(self._models.values()),
         }
+
+
+def _ms(moment: datetime) -> float:
+    return moment.timestamp() * 1000

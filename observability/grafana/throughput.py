@@ -95,13 +95,19 @@ LATENCIES = Row(
                 "p90": quantile(0.9, LATENCY),
                 "p99": quantile(0.99, LATENCY),
             },
-            "s", 12, limits=(0.5, 1),
+            "s", 9, limits=(0.5, 1),
         ),
         Panel(
             "Batches by latency",
             "How many batches took how long.",
             {"{{le}}": f"sum by (le) (increase({LATENCY}_bucket[$__rate_interval]))"},
-            "s", 12, "heatmap",
+            "s", 9, "heatmap",
+        ),
+        Panel(
+            "Timestamps that are off",
+            "Ahead of the worker's clock by more than a second, or more than a week old: the"
+            " latencies of these events say nothing.",
+            {"{{kind}}": per_second("sentiment_clock_skew_events_total", "kind")}, "eps", 6,
         ),
     ),
 )  # fmt: skip

@@ -5,9 +5,9 @@ escaped; for programs, JSON in ASCII is as safe.
 """
 
 import base64
-from datetime import UTC, datetime
 from typing import Any
 
+from sentiment import times
 from sentiment.dlq.letters import DeadLetter
 from sentiment.events import Redriven
 
@@ -34,11 +34,9 @@ def safe(text: str | bytes | None, limit: int | None = None) -> str:
 
 
 def time_of(letter: DeadLetter) -> str:
-    """When it became a dead letter, by RFC 3339."""
-    try:
-        moment = datetime.fromtimestamp(letter.timestamp_ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        # A timestamp is any number that its producer wrote.
+    """When it became a dead letter, by RFC 3339; in milliseconds where that is no date."""
+    moment = times.date_of(letter.timestamp_ms)
+    if moment is None:
         return f"{letter.timestamp_ms} ms"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

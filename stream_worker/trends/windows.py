@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from sentiment import times
 from sentiment.counts import Tally, TallyCount
 from stream_worker.tallies import OTHER_SOURCE
 
@@ -66,12 +67,13 @@ class Row(Struct, array_like=True):
     latency_ms_sum: float = 0.0
 
     def add(self, other: "Row | TallyCount") -> None:
-        """Add what another one counted."""
+        """Add what another one counted; older workers' ages may be out of all bounds."""
         self.positive += other.positive
         self.negative += other.negative
         self.dead_letters += other.dead_letters
         self.score_sum += other.score_sum
-        self.latency_ms_sum += other.latency_ms_sum
+        events = other.positive + other.negative
+        self.latency_ms_sum += times.sum_of_ages_ms(other.latency_ms_sum, events)
 
 
 class Window(Struct, array_like=True):

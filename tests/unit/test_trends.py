@@ -3,10 +3,15 @@
 import random
 from collections import Counter
 
+import msgspec
+import pytest
+
 from sentiment.counts import Tally, TallyCount
 from sentiment.events import Model
+from sentiment.times import OLDEST_MS
+from stream_worker.trends import windows
 from stream_worker.trends.book import Book
-from stream_worker.trends.windows import KEPT_S, MAX_ROWS, SIZES_S, Key
+from stream_worker.trends.windows import KEPT_S, MAX_ROWS, SIZES_S, Key, Row, Window
 
 NOW = 1_700_000_000.0
 START = 1_699_999_990
@@ -141,6 +146,30 @@ def test_a_late_tally_goes_to_its_own_window() -> None:
         (START, 4),
     ]
     assert book.spans(10, START) == [(10, START)]
+
+
+@pytest.mark.parametrize("latency_ms_sum", [-2_999_965.0, -1e300, 1.8e12, 1e300])
+def test_ages_of_older_workers_are_bounded(latency_ms_sum: float) -> None:
+    """A tally whose sum of ages can't be, and a window made of some, give a mean that can."""
+    table: dict[bytes, bytes] = {}
+    honest = tally(0, 4)
+    strange = msgspec.structs.replace(
+        tally(5, 2),
+        counts=[msgspec.structs.replace(tally(5, 2).counts[0], latency_ms_sum=latency_ms_sum)],
+    )
+    book = Book(table)
+    book.merge([honest, strange], NOW)
+    book.save(NOW)
+    # As a process without the rule left it in the changelog.
+    row = Row("app", "1", 1, 1, 0, 1.5, latency_ms_sum)
+    other = Key(10, START - 10, "text-events", 1)
+    book.recall(other.encode(), windows.encode(Window(3, [row])))
+    for trend in book.trends(book.spans(10, 0), each=True):
+        for counts in (trend.total, *trend.models.values()):
+            assert counts.mean_latency_ms is not None
+            assert 0 <= counts.mean_latency_ms <= OLDEST_MS
+    [kept] = windows.decode(table[Key(10, START, "text-events", 0).encode()]).rows
+    assert kept.latency_ms_sum >= 16.0
 
 
 def test_a_window_is_bounded() -> None:

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sentiment.events import Input, Model, SentimentResult
+from sentiment.times import OLDEST_MS
 from web.answers import ServedModel
 from web.pulse import LATENCIES, MODELS, Pulse
 
@@ -38,6 +39,15 @@ def test_latency_is_the_median_of_the_latest() -> None:
     assert pulse.status()["latency_ms"] == 10
     pulse.count([result(3000) for _ in range(LATENCIES)])
     assert pulse.status()["latency_ms"] == 3000
+
+
+def test_latency_is_never_negative() -> None:
+    """A producer whose clock is 50 minutes ahead shows as no delay, one of 1970 as a week."""
+    pulse = Pulse()
+    pulse.count([result(-3_000_000) for _ in range(10)])
+    assert pulse.status()["latency_ms"] == 0
+    pulse.count([result(50 * 365 * 86_400_000.0) for _ in range(LATENCIES)])
+    assert pulse.status()["latency_ms"] == OLDEST_MS
 
 
 def test_models_have_the_time_of_their_first_result() -> None:

@@ -1,6 +1,8 @@
 """Claims about one batch, without a broker."""
 
 import json
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +12,15 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
-from sentiment import events
-from sentiment.counts import decode_tally
+from sentiment import events, metrics
+from sentiment.counts import Tally, decode_tally
 from sentiment.registry import LoadedModel
 from sentiment.scoring import Explained
 from sentiment.settings import TopicSettings
+from sentiment.times import OLDEST_MS
 from sentiment.transactions import Output
 from stream_worker.batch import Batch, Piece, assemble, classify
+from stream_worker.counting import count
 from stream_worker.decoding import decode
 from stream_worker.scoring import Models, answer
 from stream_worker.tallies import MAX_ROWS, OTHER_SOURCE
@@ -51,6 +55,8 @@ def record(
     partition: int = 0,
     headers: events.Headers | None = None,
     key: bytes | None = b"key",
+    *,
+    timestamp_ms: int | None = None,
 ) -> Message:
     """A record as the consumer returns it."""
     return Message(
@@ -60,7 +66,10 @@ def record(
         key=key,
         value=value,
         headers=headers,
-        timestamp=(TIMESTAMP_CREATE_TIME, NOW_MS + offset),
+        timestamp=(
+            TIMESTAMP_CREATE_TIME,
+            NOW_MS + offset if timestamp_ms is None else timestamp_ms,
+        ),
     )
 
 
@@ -147,18 +156,68 @@ def test_size_limit_counts_the_whole_value() -> None:
 @pytest.mark.parametrize("timestamp_ms", [-1, -(2**63), 2**63 - 1])
 def test_an_absurd_timestamp_is_taken_as_now(timestamp_ms: int) -> None:
     """A timestamp that is no date costs nothing but itself: the event has its result."""
-    message = Message(
-        topic="text-events",
-        partition=0,
-        offset=0,
-        value=b'{"text":"x"}',
-        timestamp=(TIMESTAMP_CREATE_TIME, timestamp_ms),
-    )
-    [output] = outputs(run(message), TOPICS.results)
+    [output] = outputs(run(record(b'{"text":"x"}', timestamp_ms=timestamp_ms)), TOPICS.results)
     result = events.decode_result(output.value or b"")
     assert result.received_at == result.processed_at.replace(
         microsecond=result.processed_at.microsecond // 1000 * 1000
     )
+
+
+def tallied(batch: Batch) -> Tally:
+    """The tally of a batch of one partition."""
+    [output] = outputs(batch, TOPICS.tallies)
+    return decode_tally(output.value or b"")
+
+
+def latency_sum() -> float:
+    """The metric's sum, in seconds."""
+    return metrics.REGISTRY.get_sample_value("sentiment_event_latency_seconds_sum") or 0.0
+
+
+def old_events() -> float:
+    """How many events were too old to be believed."""
+    name = "sentiment_clock_skew_events_total"
+    return metrics.REGISTRY.get_sample_value(name, {"kind": "old"}) or 0.0
+
+
+def test_a_clock_that_is_ahead_takes_nothing_from_the_sums() -> None:
+    """An event from the future has no delay, counts now, and is told; its time stays as it is."""
+    now_ms = time.time_ns() // 1_000_000
+    ahead_ms = now_ms + 3_000_000
+    batch = run(
+        record(b'{"text":"x"}', 0, timestamp_ms=now_ms - 60_000),
+        record(b'{"text":"x"}', 1, timestamp_ms=ahead_ms),
+        record(b"?", 2, timestamp_ms=ahead_ms),
+    )
+    counts = tallied(batch).counts
+    assert sum(row.latency_ms_sum for row in counts) >= 60_000
+    assert all(row.latency_ms_sum >= 0 for row in counts)
+    assert all(row.interval <= time.time() for row in counts)
+    assert batch.skews == {"ahead": 2}
+    ahead = events.decode_result(outputs(batch, TOPICS.results)[1].value or b"")
+    assert round(ahead.received_at.timestamp() * 1000) == ahead_ms
+
+
+def test_an_event_of_1970_adds_a_week_at_most() -> None:
+    """It has the longest age that there is, in tally and metric, and an interval of its own."""
+    batch = run(
+        record(b'{"text":"x"}', 0, timestamp_ms=1),
+        record(b'{"text":"x"}', 1, timestamp_ms=time.time_ns() // 1_000_000),
+    )
+    old, new = tallied(batch).counts
+    assert (old.interval, old.latency_ms_sum) == (0, OLDEST_MS)
+    assert 0 <= new.latency_ms_sum < OLDEST_MS
+    before = latency_sum(), old_events()
+    count(batch)
+    assert latency_sum() - before[0] == pytest.approx(OLDEST_MS / 1000)
+    assert old_events() - before[1] == 1
+
+
+def test_a_batch_from_the_future_has_no_negative_latency() -> None:
+    """The metric's sum never falls."""
+    before = latency_sum()
+    count(run(record(b'{"text":"x"}', timestamp_ms=time.time_ns() // 1_000_000 + 3_000_000)))
+    assert latency_sum() >= before
 
 
 def test_tombstones_are_skipped_and_counted() -> None:
@@ -210,6 +269,20 @@ def test_a_tally_is_bounded_and_still_adds_up() -> None:
     assert len(counts) == MAX_ROWS + 1
     assert sum(row.positive for row in counts) == many
     assert counts[-1].source == OTHER_SOURCE
+
+
+def test_rows_beyond_the_limit_are_not_counted_in_1970() -> None:
+    """One old event before all others doesn't take theirs to an interval that has no window."""
+    now_ms = time.time_ns() // 1_000_000
+    values = [json.dumps({"text": "x", "source": f"s{n}"}).encode() for n in range(MAX_ROWS + 500)]
+    batch = run(
+        record(b'{"text":"x"}', 0, timestamp_ms=1),
+        *(record(value, n, timestamp_ms=now_ms) for n, value in enumerate(values, 1)),
+    )
+    events_of = Counter[int]()
+    for row in tallied(batch).counts:
+        events_of[row.interval] += row.positive
+    assert events_of == {0: 1, now_ms // 10_000 * 10: MAX_ROWS + 500}
 
 
 def test_pieces_make_one_batch() -> None:

@@ -1,10 +1,10 @@
 """The commands `sentiment feedback export` and `sentiment feedback accuracy`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from sentiment import times
 from sentiment.settings import Settings
 from trainer.commands import options
 from trainer.commands.options import say
@@ -70,7 +70,7 @@ def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
                 "sentiment": label.sentiment,
                 "model": model and model.name,
                 "model_version": model and model.version,
-                "given_at": datetime.fromtimestamp(given_ms / 1000, UTC),
+                "given_at": times.date_of(given_ms),
             }
         )
     with writing.file(file) as part:

@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, flash, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from sentiment import times
 from sentiment.dlq.describing import details, safe, time_of
 from sentiment.dlq.letters import DeadLetter
 from sentiment.dlq.look import Found, look
@@ -97,9 +98,8 @@ def _found(partition: int, offset: int) -> Found:
 
 def _since(letter: DeadLetter) -> float | None:
     """Its time, for looking it up; None where Kafka can't look up what its producer wrote."""
-    seconds = letter.timestamp_ms / 1000
     # A float holds milliseconds exactly enough up to the year 9999.
-    return seconds if 0 < letter.timestamp_ms < 253_402_300_800_000 else None  # noqa: PLR2004 - see above
+    return letter.timestamp_ms / 1000 if times.date_of(letter.timestamp_ms) else None
 
 
 def _kept_back(found: Found) -> str:

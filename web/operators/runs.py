@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, abort, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from sentiment import times
 from sentiment.dlq.redriving import Redrive
 from sentiment.dlq.scan import Scan
 from sentiment.dlq.selection import Selection
@@ -23,8 +24,6 @@ runs = Blueprint("runs", __name__)
 COUNT_S = 20.0
 # Between two looks of a page that watches a run.
 REFRESH_S = 2
-# The last second that a date can be written of, in the year 9999.
-MAX_TIME_S = 253_402_300_799
 
 
 class _EnoughError(Exception):
@@ -141,7 +140,7 @@ def _moment(text: str) -> float | None:
     except ValueError:
         seconds = -1.0
     # Kafka takes a negative time for the topic's end; the comparison is false for NaN too.
-    if seconds is not None and not 0 <= seconds <= MAX_TIME_S:
+    if seconds is not None and not 0 <= seconds <= times.LATEST_MS // 1000:
         raise InputError("A time has to be in seconds since 1970.")
     return seconds
 

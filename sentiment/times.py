@@ -1,0 +1,75 @@
+"""Times that others wrote: the timestamps of records.
+
+A record's timestamp is what its producer's clock said, or any number at all. What follows from it,
+an event's age and the interval that it counts in, is decided here, for workers, trends and page.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+# The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
+LATEST_MS = 253_402_300_799_999
+# The rule for the age of an event, the time from its timestamp to a later moment of our clock: it
+# is never below zero and never above a week.
+# - Below zero, since nothing is classified before it is there: a timestamp ahead of our clock is
+#   the fault of a clock, and one such event would make up for the delay of a thousand others.
+# - A week, since Kafka keeps events for so long by default: what is older did not wait here, and
+#   its timestamp says when something else happened. Unbounded, one event of 1970 would add 56
+#   years to every sum. Where a topic is kept for longer and read from its beginning, an age of a
+#   week means a week or more; it is beyond the last bucket of every histogram in either case.
+OLDEST_MS = 7 * 86_400_000
+# Clocks that a time service keeps differ by milliseconds. From a second on, which is what results
+# may take (the objective in observability/rules.yml), a difference makes latencies worthless.
+TOLERANCE_MS = 1000
+
+Skew = Literal["", "ahead", "old"]
+
+
+class Moment(NamedTuple):
+    """What an event's timestamp says.
+
+    Attributes:
+        at: The timestamp as it is; now where it is no date.
+        counted_ms: The moment that the event counts in, in ms since 1970: never later than now.
+        age_ms: Its age now, by the rule above.
+        skew: `ahead` or `old` where the timestamp is off: more than a second ahead, or too old.
+    """
+
+    at: datetime
+    counted_ms: int
+    age_ms: float
+    skew: Skew
+
+
+def moment(timestamp_ms: int, now_ms: int) -> Moment:
+    """Read an event's timestamp.
+
+    Args:
+        timestamp_ms: In milliseconds since 1970; negative where there is none.
+        now_ms: By our clock.
+    """
+    at = date_of(timestamp_ms)
+    ahead_ms = timestamp_ms - now_ms
+    skew: Skew = "ahead" if ahead_ms > TOLERANCE_MS else ""
+    if at is None:
+        return Moment(datetime.fromtimestamp(now_ms / 1000, UTC), now_ms, 0, skew)
+    if -ahead_ms > OLDEST_MS:
+        skew = "old"
+    return Moment(at, min(timestamp_ms, now_ms), age_ms(timestamp_ms, now_ms), skew)
+
+
+def age_ms(timestamp_ms: float, now_ms: float) -> float:
+    """The age of an event at a moment of our clock, in milliseconds: from zero to `OLDEST_MS`."""
+    return min(max(now_ms - timestamp_ms, 0), OLDEST_MS)
+
+
+def sum_of_ages_ms(sum_ms: float, events: int) -> float:
+    """The same rule for a sum of ages that somebody else made, as workers without the rule did."""
+    return min(max(sum_ms, 0.0), float(events * OLDEST_MS))
+
+
+def date_of(timestamp_ms: int) -> datetime | None:
+    """The date of a record's timestamp; None where it is none, or the record has none."""
+    if not 0 <= timestamp_ms <= LATEST_MS:
+        return None
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp_ms)
