@@ -1,11 +1,15 @@
-"""Times that others wrote: the timestamps of records.
+"""Times that others wrote: timestamps of records, and points in time that a person gives.
 
 A record's timestamp is what its producer's clock said, or any number at all. What follows from it,
 an event's age and the interval that it counts in, is decided here, for workers, trends and page.
 """
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
+
+from sentiment.errors import InputError
 
 # The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
 LATEST_MS = 253_402_300_799_999
@@ -21,6 +25,12 @@ OLDEST_MS = 7 * 86_400_000
 # Clocks that a time service keeps differ by milliseconds. From a second on, which is what results
 # may take (the objective in observability/rules.yml), a difference makes latencies worthless.
 TOLERANCE_MS = 1000
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+HINT = (
+    "Give `beginning`, a duration such as 30s, 10m, 2h or 7d, or a time such as"
+    " 2026-01-31T08:00:00Z."
+)
 
 Skew = Literal["", "ahead", "old"]
 
@@ -73,3 +83,41 @@ def date_of(timestamp_ms: int) -> datetime | None:
     if not 0 <= timestamp_ms <= LATEST_MS:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp_ms)
+
+
+def parse_since(
+    text: str, now: float, option: str = "--since", tell: Callable[[str], None] | None = None
+) -> "float | Literal['beginning']":
+    """Read a point in time that a person gives.
+
+    Args:
+        text: `beginning`, a duration, or a time by ISO 8601.
+        now: Seconds since 1970.
+        option: Where it was given.
+        tell: Given a sentence where a time names no zone and is taken as local time. None: such a
+            time is refused, since local time here is not that of the person.
+
+    Returns:
+        `beginning`, or seconds since 1970.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if text == "beginning":
+        return "beginning"
+    if duration := re.fullmatch(r"(\d{1,9})([smhd])", text):
+        return max(0.0, now - int(duration[1]) * SECONDS[duration[2]])
+    try:
+        given = datetime.fromisoformat(text)
+        at = given.astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise InputError(f"{option} {text!r} is no point in time.", HINT) from None
+    if given.tzinfo is None:
+        if tell is None:
+            raise InputError(
+                f"{option} {text!r} names no time zone.",
+                "End it with Z for UTC, or with an offset such as +01:00.",
+            )
+        utc = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        tell(f"{option} {text} names no time zone, so it is local time: {at.isoformat()} ({utc}).")
+    return max(0.0, at.timestamp())

@@ -1,32 +1,29 @@
 """`sentiment results`: results as JSON Lines."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from sentiment import logs
-from sentiment.errors import InputError
 from sentiment.settings import Settings
+from sentiment.times import parse_since
 
 if TYPE_CHECKING:
     from sentiment.reader import Start
 
 log = logs.get(__name__)
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
 
 @click.command()
 @click.option("--follow", "-f", is_flag=True, help="Go on with new results, until Ctrl-C.")
 @click.option(
     "--since", metavar="WHEN",
-    help="`beginning`, how long ago (30s, 10m, 2h, 7d), or a time (2026-01-31T08:00:00Z)."
-    "  [default: beginning; with --follow: now]",
+    help="`beginning`, how long ago (30s, 10m, 2h, 7d), or a time (2026-01-31T08:00:00Z;"
+    " without a zone, local time).  [default: beginning; with --follow: now]",
 )  # fmt: skip
 @click.option("--limit", "-n", type=click.IntRange(min=1), metavar="N", help="End after N results.")
 @click.option("--id", "ids", multiple=True, help="Only this event's. May be given several times.")
@@ -61,7 +58,7 @@ def results(
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
     start: Start = "end" if follow else "beginning"
     if since:
-        start = parse_since(since, time.time())
+        start = parse_since(since, time.time(), tell=partial(click.echo, err=True))
     try:
         found = _matching(settings, topic, start, set(ids), sentiment, follow=follow)
         for count, line in enumerate(found, 1):
@@ -74,34 +71,6 @@ def results(
         # The ordinary end of following.
         if not follow:
             raise
-
-
-def parse_since(text: str, now: float, option: str = "--since") -> "float | Literal['beginning']":
-    """Read a point in time.
-
-    Args:
-        text: `beginning`, a duration, or a time by RFC 3339; without a zone it is local.
-        now: Seconds since 1970.
-        option: Where it was given.
-
-    Returns:
-        `beginning`, or seconds since 1970.
-
-    Raises:
-        InputError: It is none of these.
-    """
-    if text == "beginning":
-        return "beginning"
-    if duration := re.fullmatch(r"(\d{1,9})([smhd])", text):
-        return max(0.0, now - int(duration[1]) * SECONDS[duration[2]])
-    try:
-        return max(0.0, datetime.fromisoformat(text).timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise InputError(
-            f"{option} {text!r} is no point in time.",
-            "Give `beginning`, a duration such as 30s, 10m, 2h or 7d, or a time such as"
-            " 2026-01-31T08:00:00Z.",
-        ) from None
 
 
 def _matching(

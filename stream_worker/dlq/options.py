@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import click
 
-from sentiment.commands.results import parse_since
 from sentiment.dlq.selection import Selection
 from sentiment.errors import InputError
 from sentiment.event_errors import ErrorCode
 from sentiment.settings import Settings
+from sentiment.times import parse_since
 
 Command = Callable[..., Any]
 
@@ -32,7 +33,7 @@ def selecting(command: Command) -> Command:
         click.option(
             "--since", metavar="WHEN",
             help="Those that became dead letters since: how long ago (30s, 10m, 2h, 7d), or a time"
-            " (2026-01-31T08:00:00Z).",
+            " (2026-01-31T08:00:00Z; without a zone, local time).",
         ),
         click.option(
             "--source", "sources", multiple=True,
@@ -59,14 +60,14 @@ def selection(
     Raises:
         InputError: A time or an id is none.
     """
-    now = time.time()
-    times = [
-        parse_since(text, now, option) if text else None
+    now, tell = time.time(), partial(click.echo, err=True)
+    given = [
+        parse_since(text, now, option, tell) if text else None
         for text, option in ((since, "--since"), (until, "--until"))
     ]
-    if times[1] == "beginning":
+    if given[1] == "beginning":
         raise InputError("--until beginning leaves no dead letter.")
-    first, last = (None if moment == "beginning" else moment for moment in times)
+    first, last = (None if moment == "beginning" else moment for moment in given)
     return Selection(frozenset(codes), frozenset(sources), first, last, frozenset(ids))
 
 

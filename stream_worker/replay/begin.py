@@ -7,17 +7,19 @@ transactional id is ours, nobody else commits, and what was read before is read 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+import click
 import msgspec
 from confluent_kafka import KafkaException
 
 from sentiment import kafka, logs, topics
-from sentiment.commands.results import parse_since
 from sentiment.errors import FencedError, InputError, TransactionError, WorkerError
 from sentiment.events import Model
 from sentiment.reader import TopicReader
 from sentiment.registry import LoadedModel, Registry
 from sentiment.settings import Settings
+from sentiment.times import parse_since
 from sentiment.transactions import AbortedError, Transactions
 from stream_worker.replay import output
 from stream_worker.replay.offsets import PREFIX, Offsets
@@ -116,9 +118,9 @@ def _known(settings: Settings, order: Order, offsets: Offsets) -> dict[int, Mark
 
 def _planned(settings: Settings, order: Order) -> tuple[Plan, dict[int, Mark]]:
     """Look up the range and the model's version."""
-    now = time.time()
-    since = parse_since(order.since, now, "--from")
-    until = now if order.until is None else parse_since(order.until, now, "--to")
+    now, tell = time.time(), partial(click.echo, err=True)
+    since = parse_since(order.since, now, "--from", tell)
+    until = now if order.until is None else parse_since(order.until, now, "--to", tell)
     if until == "beginning" or (since != "beginning" and since >= until):
         raise InputError("--to is not after --from.", "Nothing stands between them.")
     registry = Registry(settings.model)

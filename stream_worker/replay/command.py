@@ -41,7 +41,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 )  # fmt: skip
 @click.option(
     "--from", "since", metavar="WHEN",
-    help="`beginning`, how long ago (30s, 10m, 2h, 7d), or a time (2026-01-31T08:00:00Z).",
+    help="`beginning`, how long ago (30s, 10m, 2h, 7d), or a time (2026-01-31T08:00:00Z; without a"
+    " zone, local time).",
 )  # fmt: skip
 @click.option(
     "--to", "until", metavar="WHEN", help="The end, exclusive.  [default: what is there now]"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from sentiment.commands.results import parse_since
 from sentiment.dlq.selection import Selection
 from sentiment.errors import InputError
+from sentiment.times import parse_since
 
 # What the form offers; the address takes whatever `sentiment dlq list --since` does.
 TIMES = {"": "any time", "1h": "the last hour", "1d": "the last day", "7d": "the last week"}
@@ -22,7 +22,7 @@ class Filter:
     Attributes:
         code: Error code; empty for all.
         source: The events' source; empty for all.
-        since: As the command takes it; empty for any time.
+        since: As the command takes it, but never without a time zone; empty for any time.
         waiting: Only those that were not redriven.
     """
 
