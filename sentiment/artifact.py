@@ -107,6 +107,18 @@ def digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def missing_file(directory: Path) -> str:
+    """The file that a model directory can't be without, and is; empty where there is none."""
+    if not (directory / "MLmodel").is_file():
+        return "MLmodel"
+    try:
+        name = str(_mlmodel(directory)["flavors"]["sklearn"]["pickled_model"])
+    except (ModelRefusedError, KeyError, TypeError):
+        # Of no format that we know: that is another complaint.
+        return ""
+    return "" if (directory / name).is_file() else name
+
+
 def _mlmodel(directory: Path) -> dict[str, Any]:
     import yaml
 

@@ -14,9 +14,14 @@ SentimentError                 1
 │   │   └── RefusedError       1   it closes our connections: credentials, or TLS
 │   └── TopicError             1   a topic is missing or differs from what the code needs
 ├── ModelError                 1
-│   ├── ModelNotFoundError     1   the registry has no such model, alias or version
+│   ├── ModelNotFoundError     1   the registry has no such model
+│   │   ├── AliasMissingError  1   it has the model, and no such alias of it
+│   │   └── VersionMissingError 1  it has the model, and no such version of it
 │   ├── ModelRefusedError      1   the artifact failed a check; it is never served
+│   │   └── ArtifactMissingError 1 its store lacks files of the artifact
 │   └── RegistryUnavailableError 1 the registry doesn't answer
+│       ├── RegistryDeniedError 1  it answers, and refuses us
+│       └── StoreUnavailableError 1 it answers, and its store of artifacts doesn't
 └── WorkerError                1
     ├── FencedError            3   another worker took over our transactional id
     ├── TransactionError       4   transactions keep failing; the batch was not committed
@@ -78,19 +83,59 @@ class TopicError(BrokerError):
 
 
 class ModelError(SentimentError):
-    """Something about the model."""
+    """Something about the model.
+
+    Attributes:
+        reason: What it is, for programs: the label of `sentiment_registry_errors_total`.
+    """
+
+    reason = "other"
 
 
 class ModelNotFoundError(ModelError):
-    """The registry has no such model, alias or version."""
+    """The registry has no such model."""
+
+    reason = "model_missing"
+
+
+class AliasMissingError(ModelNotFoundError):
+    """The registry has the model, and no such alias of it."""
+
+    reason = "alias_missing"
+
+
+class VersionMissingError(ModelNotFoundError):
+    """The registry has the model, and no such version of it, or no longer."""
+
+    reason = "version_missing"
 
 
 class ModelRefusedError(ModelError):
     """The artifact failed a check and is never served."""
 
 
+class ArtifactMissingError(ModelRefusedError):
+    """The registry has the version, and its store lacks files of the artifact."""
+
+    reason = "artifact_missing"
+
+
 class RegistryUnavailableError(ModelError):
     """The registry doesn't answer."""
+
+    reason = "unavailable"
+
+
+class RegistryDeniedError(RegistryUnavailableError):
+    """The registry answers, and refuses us."""
+
+    reason = "denied"
+
+
+class StoreUnavailableError(RegistryUnavailableError):
+    """The registry answers, and its store of artifacts doesn't."""
+
+    reason = "store_unavailable"
 
 
 class WorkerError(SentimentError):

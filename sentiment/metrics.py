@@ -222,8 +222,10 @@ MODEL_SWAPS = _counter(
     "outcome",
 )  # fmt: skip
 REGISTRY_ERRORS = _counter(
-    "sentiment_registry_errors_total", "worker", "Calls to the model registry that failed."
-)
+    "sentiment_registry_errors_total", "worker",
+    "Looks at the model registry that failed, by reason: unavailable, denied, store_unavailable,"
+    " model_missing, alias_missing, version_missing, artifact_missing, other.", "reason",
+)  # fmt: skip
 REFUSALS = _counter(
     "sentiment_broker_refusals_total", "all",
     "Connections that the brokers refused, by reason: credentials, tls.", "reason",
@@ -274,6 +276,11 @@ WEB_EVENTS = _counter(
     "outcome",
 )  # fmt: skip
 
+# Of `sentiment.errors`, the classes for models.
+REGISTRY_REASONS = (
+    "unavailable", "denied", "store_unavailable", "model_missing", "alias_missing",
+    "version_missing", "artifact_missing", "other",
+)  # fmt: skip
 # A series that begins with its first event has no increase that a rule could see.
 for counter, values in (
     (TRANSACTIONS, ("committed", "aborted")),
@@ -281,6 +288,7 @@ for counter, values in (
     (REFUSALS, ("credentials", "tls")),
     (TRANSACTION_RESETS, ("connection", "unknown_outcome", "unusable")),
     (CLOCK_SKEW_EVENTS, ("ahead", "old")),
+    (REGISTRY_ERRORS, REGISTRY_REASONS),
     (WEB_EVENTS, ("delivered", "failed")),
 ):
     for value in values:

@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentiment import dagshub
-from sentiment.errors import ModelNotFoundError, RegistryUnavailableError, SentimentError
+from sentiment.errors import (
+    ModelNotFoundError,
+    RegistryDeniedError,
+    RegistryUnavailableError,
+    SentimentError,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 # MLflow's codes for a missing model or version, and for a missing alias.
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+# HTTP: no or wrong credentials, and none of the rights that are needed.
+_DENIED = {401, 403}
+_MISSING = 404
 
 _SET_BY_USER = frozenset(os.environ)
 
@@ -34,7 +42,8 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
 
     Raises:
         ModelNotFoundError: A call asked for a model, alias or version that isn't there.
-        RegistryUnavailableError: A call had no answer in time, or was refused.
+        RegistryUnavailableError: A call had no answer in time, or failed.
+        RegistryDeniedError: A call was refused for the credentials that came with it.
         SettingsError: The environment names no usable repository on DagsHub.
     """
     options = {
@@ -64,15 +73,14 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         raise
     except MlflowException as error:
         if error.error_code in _NOT_FOUND:
-            raise ModelNotFoundError(
-                f"The registry says: {dagshub.without_secrets(error.message)}",
-                "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
-                " bundled model.",
-            ) from error
-        raise _unavailable(error) from error
+            raise _not_found(error) from error
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]  # MLflow's
+        raise _failed(error, status) from error
     except Exception as error:
-        # Of requests, SQLAlchemy or the file system: here they all mean the same.
-        raise _unavailable(error) from error
+        # Of requests, SQLAlchemy or the file system. Those of requests are about artifacts, which
+        # MLflow asks for in another way than for the rest.
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        raise (_not_found(error) if status == _MISSING else _failed(error, status)) from error
 
 
 def registry_id() -> str:
@@ -104,9 +112,23 @@ def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -
     return str(client.create_experiment(name, location))
 
 
-def _unavailable(error: Exception) -> RegistryUnavailableError:
+def _not_found(error: Exception) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"The registry says: {dagshub.without_secrets(str(error))}",
+        "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
+        " bundled model.",
+    )
+
+
+def _failed(error: Exception, status: int) -> RegistryUnavailableError:
+    told = dagshub.without_secrets(str(error))
+    if status in _DENIED:
+        return RegistryDeniedError(
+            f"The model registry refuses us: {told}",
+            "Look at MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, at"
+            " MLFLOW_TRACKING_TOKEN, or at DAGSHUB_REPO and DAGSHUB_USER_TOKEN.",
+        )
     return RegistryUnavailableError(
-        f"The model registry does not answer: {dagshub.without_secrets(str(error))}",
-        "Look at MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or at"
-        " DAGSHUB_REPO and DAGSHUB_USER_TOKEN.",
+        f"The model registry does not answer: {told}",
+        "See whether it runs, and look at MLFLOW_TRACKING_URI or DAGSHUB_REPO.",
     )

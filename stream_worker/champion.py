@@ -5,10 +5,18 @@ between two transactions. What fails its checks is refused, and the old model go
 """
 
 import threading
+import time
 from typing import Literal
 
 from sentiment import logs, metrics
-from sentiment.errors import ModelError, ModelNotFoundError, ModelRefusedError
+from sentiment.errors import (
+    ArtifactMissingError,
+    ModelError,
+    ModelNotFoundError,
+    ModelRefusedError,
+    RegistryUnavailableError,
+    SentimentError,
+)
 from sentiment.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
 from stream_worker.scoring import Models
@@ -17,6 +25,21 @@ log = logs.get(__name__)
 
 # A load that the registry answers slowly may hold the thread for one call; then it must end.
 STOP_TIMEOUT_S = 1.0
+# A version whose files are missing is downloaded again after this: somebody may bring them back,
+# and each worker that tries loads what there is of it.
+MISSING_PAUSE_S = 60.0
+
+# What the log says for each reason, besides the sentence.
+EVENTS = {
+    "unavailable": "registry does not answer",
+    "denied": "registry refuses us",
+    "store_unavailable": "artifact store does not answer",
+    "model_missing": "model is not in the registry",
+    "alias_missing": "alias is gone",
+    "version_missing": "version is gone",
+    "artifact_missing": "artifact is missing",
+    "other": "following failed",
+}
 
 
 class Champion:
@@ -80,7 +103,7 @@ class Champion:
                 self.look()
             except Exception:
                 # Whatever it is, the models that serve go on, and so does the looking.
-                metrics.REGISTRY_ERRORS.inc()
+                metrics.REGISTRY_ERRORS.labels(ModelError.reason).inc()
                 log.exception("looking for a new model failed")
 
     def _warm_up(self) -> None:
@@ -110,51 +133,74 @@ class _Followed:
         self._role = role
         self._registry = registry
         self._refused: set[str] = set()
-        self._registry_is_down = False
+        # The version whose files are missing, and when to look for them again.
+        self._incomplete: tuple[str, float] = "", 0.0
+        # What is wrong with the registry, as it was told; empty: nothing.
+        self._told = ""
 
     def look(self) -> None:
         if self.model and not self._registry.moves:
             return
         try:
             version = self._registry.resolve()
-            if self._is_known(version):
-                self._registry_is_down = False
+            if self._is_incomplete(version):
                 return
-            self.serve(self._registry.load(version))
+            if not self._is_known(version):
+                self.serve(self._registry.load(version))
+                metrics.MODEL_SWAPS.labels("swapped").inc()
+        except ArtifactMissingError as error:
+            self._incomplete = version, time.monotonic() + MISSING_PAUSE_S
+            self._tell(error)
         except ModelRefusedError as error:
             # Asked again only when the alias moves: a bad artifact doesn't mend itself.
             self._refused.add(version)
+            self._in_order()
             metrics.MODEL_SWAPS.labels("refused").inc()
             log.error(  # noqa: TRY400 - a sentence for an operator; the traceback says no more
                 "model refused", role=self._role, version=version, reason=error.message
             )
         except ModelNotFoundError as error:
-            self._missing(error)
-        except ModelError as error:
-            self._unanswered(error)
+            if self._role == "champion":
+                self._tell(error)
+            else:
+                self._end_trial(error)
+        except SentimentError as error:
+            self._tell(error)
         else:
-            self._registry_is_down = False
-            metrics.MODEL_SWAPS.labels("swapped").inc()
+            self._in_order()
 
     def _is_known(self, version: str) -> bool:
         return version in self._refused or (
             self.model is not None and self.model.version == version
         )
 
-    def _missing(self, error: ModelNotFoundError) -> None:
-        if self._role == "champion":
-            self._unanswered(error)
-        elif self.model:
-            # The usual end of a trial.
+    def _is_incomplete(self, version: str) -> bool:
+        missing, until = self._incomplete
+        return version == missing and time.monotonic() < until
+
+    def _end_trial(self, error: ModelNotFoundError) -> None:
+        """A trial ends where its alias goes, or its version."""
+        self._in_order()
+        if self.model:
             metrics.MODEL_INFO.remove(*self._labels(self.model))
             self.model = None
-            log.info("no challenger any more")
+            log.info("no challenger any more", reason=error.message)
 
-    def _unanswered(self, error: ModelError) -> None:
-        metrics.REGISTRY_ERRORS.inc()
-        if not self._registry_is_down:
-            log.warning("registry does not answer", role=self._role, reason=error.message)
-        self._registry_is_down = True
+    def _tell(self, error: SentimentError) -> None:
+        """Say what is wrong, once until it is something else; the model that serves goes on."""
+        kind = error.reason if isinstance(error, ModelError) else ModelError.reason
+        metrics.REGISTRY_ERRORS.labels(kind).inc()
+        # What a registry that is away answers differs from call to call.
+        away = isinstance(error, RegistryUnavailableError)
+        trouble = kind if away else error.message
+        if trouble != self._told:
+            log.warning(EVENTS[kind], role=self._role, reason=error.message, hint=error.hint)
+        self._told = trouble
+
+    def _in_order(self) -> None:
+        if self._told:
+            log.info("registry is in order again", role=self._role)
+        self._told = ""
 
     def serve(self, model: LoadedModel) -> None:
         """Answer with a model from the next batch on."""

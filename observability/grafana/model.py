@@ -56,10 +56,11 @@ SERVED = Row(
             colors={"swapped": "green", "refused": "red"},
         ),
         Panel(
-            "Calls to the registry that failed",
-            "Workers go on with the model that they have, and no new champion reaches them.",
+            "Looks at the registry that failed",
+            "By reason: it doesn't answer, or what it should have is missing. Workers go on with"
+            " the model that they have, and no new champion reaches them.",
             {
-                "{{instance}}": "sum by (instance)"
+                "{{instance}} {{reason}}": "sum by (instance, reason)"
                 " (increase(sentiment_registry_errors_total[$__rate_interval]))"
             },
         ),

@@ -18,6 +18,7 @@ from sentiment.errors import (
     InputError,
     ModelNotFoundError,
     ModelRefusedError,
+    RegistryDeniedError,
     RegistryUnavailableError,
 )
 from sentiment.publish import bundled_model, ensure_published, publish
@@ -283,8 +284,9 @@ def test_user_and_password_are_sent(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{guard.server_port}")
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
-        with pytest.raises(RegistryUnavailableError, match="401") as refused:
+        with pytest.raises(RegistryDeniedError, match=r"refuses us: .* 401") as refused:
             Registry(settings).resolve()
         guard.shutdown()
     assert set(seen) == {"Basic YWRhOnNlY3JldA=="}
     assert "secret" not in refused.value.message
+    assert "MLFLOW_TRACKING_PASSWORD" in refused.value.hint

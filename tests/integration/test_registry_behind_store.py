@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
 
 from sentiment import tracking
+from sentiment.errors import ArtifactMissingError, StoreUnavailableError
 from sentiment.publish import ensure_published
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
@@ -70,3 +72,29 @@ def test_models_go_through_the_server(
     monkeypatch.setattr(tracking, "_SET_BY_USER", {SWITCH})
     Registry(settings).load("1")
     assert signed_addresses(store)
+
+
+def test_what_the_store_has_lost_is_told_apart_from_the_registry(
+    store: S3Server, tmp_path: Path
+) -> None:
+    """A lost object is named, a lost bucket loses all of them, and a store that is down is not a
+    registry that is down.
+    """  # noqa: D205 - one claim
+    ensure_published()
+    settings = ModelSettings(cache_dir=tmp_path / "cache", registry_timeout_s=20)
+    s3 = boto3.client(
+        "s3", endpoint_url=store.url, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET
+    )
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="mlflow")["Contents"]]
+    s3.delete_object(Bucket="mlflow", Key=next(key for key in keys if key.endswith("model.skops")))
+    with pytest.raises(ArtifactMissingError, match=r"lost model\.skops .* mlflow-artifacts:/"):
+        Registry(settings).load("1")
+    for key in keys:
+        s3.delete_object(Bucket="mlflow", Key=key)
+    s3.delete_bucket(Bucket="mlflow")
+    with pytest.raises(ArtifactMissingError, match="lost all of its files"):
+        Registry(settings).load("1")
+    store.__exit__()
+    with pytest.raises(StoreUnavailableError, match="mlflow-artifacts:/"):
+        Registry(settings).load("1")
+    assert Registry(settings).resolve() == "1"

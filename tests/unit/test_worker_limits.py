@@ -7,18 +7,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
 from sentiment import metrics
 from sentiment.errors import (
+    ModelError,
     ModelNotFoundError,
     ModelRefusedError,
+    RegistryDeniedError,
     RegistryUnavailableError,
     SentimentError,
+    SetupError,
     TooManyDeadLettersError,
 )
 from sentiment.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
-from stream_worker.champion import Champion
+from stream_worker.champion import EVENTS, Champion
 from stream_worker.dead_letters import ShareLimit
 
 
@@ -204,3 +208,48 @@ def test_a_version_is_not_asked_for_twice() -> None:
 
     registry.answer = never
     champion(registry).look()
+
+
+def test_every_trouble_has_its_words_and_its_series() -> None:
+    """Each class of errors for models has a sentence for the log, and a series from the start."""
+
+    def below(kind: type[ModelError]) -> set[str]:
+        return {kind.reason}.union(*(below(one) for one in kind.__subclasses__()))
+
+    assert below(ModelError) == set(EVENTS) == set(metrics.REGISTRY_REASONS)
+    assert len(set(EVENTS.values())) == len(EVENTS)
+
+
+def test_trouble_is_told_once_until_it_changes() -> None:
+    """However a registry that is away says it; what a full disk does is a sentence too."""
+    registry = StubRegistry(cached="1")
+    following = champion(registry)
+    answers = iter(
+        [
+            RegistryUnavailableError("no answer from 0x1"),
+            RegistryUnavailableError("no answer from 0x2"),
+            RegistryDeniedError("401"),
+            SetupError("no space", "free some"),
+            SetupError("no space", "free some"),
+            None,
+            RegistryUnavailableError("no answer from 0x3"),
+        ]
+    )
+
+    def answer() -> str:
+        error = next(answers)
+        if error:
+            raise error
+        return "1"
+
+    registry.answer = answer
+    with capture_logs() as said:
+        for _ in range(7):
+            following.look()
+    assert [line["event"] for line in said] == [
+        "registry does not answer",
+        "registry refuses us",
+        "following failed",
+        "registry is in order again",
+        "registry does not answer",
+    ]
