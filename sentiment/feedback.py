@@ -60,6 +60,8 @@ class Labels:
         self._lock = threading.Lock()
         self._cells: dict[str, Cell] = {}
         self._counts: Counter[Cell] = Counter()
+        # How many labels each version has, the one that was labelled last at the end.
+        self._versions: dict[str, int] = {}
 
     def take(self, records: Iterable[Message]) -> None:
         """Add records of the feedback topic; one that is none is logged and passed over."""
@@ -76,18 +78,30 @@ class Labels:
                 cell = feedback.model.version, feedback.sentiment, feedback.label
                 self._cells[name] = cell
                 self._counts[cell] += 1
+                self._versions[cell[0]] = self._versions.pop(cell[0], 0) + 1
             if len(self._cells) > self._most:
                 self._drop(next(iter(self._cells)))
 
     def _drop(self, name: str) -> None:
         cell = self._cells.pop(name, None)
-        if cell is not None:
-            self._counts[cell] -= 1
+        if cell is None:
+            return
+        self._counts[cell] -= 1
+        self._versions[cell[0]] -= 1
+        if not self._versions[cell[0]]:
+            del self._versions[cell[0]]
+            for other in [other for other in self._counts if other[0] == cell[0]]:
+                del self._counts[other]
 
-    def counts(self) -> dict[Cell, int]:
-        """How many events there are of each model version, answer and label; zeros stay."""
+    def counts(self, versions: int | None = None) -> dict[Cell, int]:
+        """How many events there are of each model version, answer and label.
+
+        Args:
+            versions: Of so many versions, those that were labelled last; None: of all.
+        """
         with self._lock:
-            return dict(self._counts)
+            latest = set(list(self._versions)[-versions:] if versions else self._versions)
+            return {cell: count for cell, count in self._counts.items() if cell[0] in latest}
 
     def accuracy(self) -> dict[str, Accuracy]:
         """What the labels say of each model version that has any."""

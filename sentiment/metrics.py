@@ -33,6 +33,9 @@ BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 # Of two probabilities: from nothing worth a look to the opposite.
 DIFFERENCE_BUCKETS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
 
+# Labels whose values are versions of models: there are more of them with each swap.
+VERSION_LABELS = {"model_version", "champion_version", "challenger_version"}
+
 Collector = TypeVar("Collector", Counter, Gauge, Histogram)
 
 
@@ -50,10 +53,13 @@ class Metric:
 
 
 TABLE: list[Metric] = []
+VERSIONED: list[tuple[Metric, Counter | Gauge | Histogram]] = []
 
 
 def _register(metric: Metric, collector: Collector) -> Collector:
     TABLE.append(metric)
+    if VERSION_LABELS.intersection(metric.labels):
+        VERSIONED.append((metric, collector))
     for app, registry in EXPOSED.items():
         if metric.app in {app, "all"}:
             registry.register(collector)
@@ -293,3 +299,32 @@ for counter, values in (
 ):
     for value in values:
         counter.labels(value)
+
+
+def versions() -> set[str]:
+    """The versions of models that there are series of."""
+    return {
+        value
+        for metric, collector in VERSIONED
+        for series in _series(metric, collector)
+        for label, value in zip(metric.labels, series, strict=True)
+        if label in VERSION_LABELS
+    }
+
+
+def forget(version: str) -> None:
+    """Drop every series of a model's version; one that is counted again begins at zero."""
+    for metric, collector in VERSIONED:
+        for series in _series(metric, collector):
+            of = zip(metric.labels, series, strict=True)
+            if any(label in VERSION_LABELS and value == version for label, value in of):
+                collector.remove(*series)
+
+
+def _series(metric: Metric, collector: Counter | Gauge | Histogram) -> set[tuple[str, ...]]:
+    """The values of the labels of each series, in the order of the table."""
+    return {
+        tuple(sample.labels[label] for label in metric.labels)
+        for family in collector.collect()
+        for sample in family.samples
+    }

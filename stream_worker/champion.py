@@ -6,6 +6,7 @@ between two transactions. What fails its checks is refused, and the old model go
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from sentiment import logs, metrics
@@ -28,6 +29,10 @@ STOP_TIMEOUT_S = 1.0
 # A version whose files are missing is downloaded again after this: somebody may bring them back,
 # and each worker that tries loads what there is of it.
 MISSING_PAUSE_S = 60.0
+# How long the series of a version stay after it has ceased to serve: ten scrapes at Prometheus'
+# own interval of a minute, so that its last counts are read even where some of them fail. What was
+# read stays in every rate and sum, whose series end there.
+SERIES_KEPT_S = 600.0
 
 # What the log says for each reason, besides the sentence.
 EVENTS = {
@@ -53,6 +58,7 @@ class Champion:
         registry: The champion's.
         challenger: The challenger's; None: there is no trial.
         explains: Whether events may ask for explanations.
+        clock: Seconds that rise.
 
     Raises:
         ModelError: Neither the registry nor the cache has a usable champion.
@@ -65,11 +71,15 @@ class Champion:
         challenger: Registry | None = None,
         *,
         explains: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._champion = _Followed("champion", registry)
+        self._clock = clock
+        self._champion = _Followed("champion", registry, clock)
         self._champion.serve(registry.cached() or registry.load_champion())
-        self._challenger = _Followed("challenger", challenger) if challenger else None
+        self._challenger = _Followed("challenger", challenger, clock) if challenger else None
+        # Versions that serve no more, and since when.
+        self._retired: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
         if explains:
@@ -100,6 +110,7 @@ class Champion:
     def _follow(self) -> None:
         while not self._stop.wait(self._settings.poll_interval_s):
             try:
+                self.drop_series()
                 self.look()
             except Exception:
                 # Whatever it is, the models that serve go on, and so does the looking.
@@ -124,14 +135,31 @@ class Champion:
         if self._challenger:
             self._challenger.look()
 
+    def drop_series(self) -> None:
+        """Drop the metrics' series of versions that have long ceased to serve."""
+        now, models = self._clock(), self.models
+        served = {model.version for model in (models.champion, models.challenger) if model}
+        # By what is there, and not by what was swapped: a batch may be counted long after.
+        idle = metrics.versions() - served
+        self._retired = {version: self._retired.get(version, now) for version in idle}
+        for version, since in self._retired.items():
+            if now - since >= SERIES_KEPT_S:
+                metrics.forget(version)
+
 
 class _Followed:
     """What one alias points to."""
 
-    def __init__(self, role: Literal["champion", "challenger"], registry: Registry) -> None:
+    def __init__(
+        self,
+        role: Literal["champion", "challenger"],
+        registry: Registry,
+        clock: Callable[[], float],
+    ) -> None:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
+        self._clock = clock
         self._refused: set[str] = set()
         # The version whose files are missing, and when to look for them again.
         self._incomplete: tuple[str, float] = "", 0.0
@@ -149,7 +177,7 @@ class _Followed:
                 self.serve(self._registry.load(version))
                 metrics.MODEL_SWAPS.labels("swapped").inc()
         except ArtifactMissingError as error:
-            self._incomplete = version, time.monotonic() + MISSING_PAUSE_S
+            self._incomplete = version, self._clock() + MISSING_PAUSE_S
             self._tell(error)
         except ModelRefusedError as error:
             # Asked again only when the alias moves: a bad artifact doesn't mend itself.
@@ -176,7 +204,7 @@ class _Followed:
 
     def _is_incomplete(self, version: str) -> bool:
         missing, until = self._incomplete
-        return version == missing and time.monotonic() < until
+        return version == missing and self._clock() < until
 
     def _end_trial(self, error: ModelNotFoundError) -> None:
         """A trial ends where its alias goes, or its version."""

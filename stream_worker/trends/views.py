@@ -16,6 +16,9 @@ from stream_worker.trends.windows import KEPT_S, SIZES_S
 
 # What is shown where nothing is asked for: as many windows as a chart has points.
 SHOWN = 60
+# Versions that there are series of labels for: the champion, a challenger, and those that they are
+# compared with. Each is four series, and a registry has more versions every week.
+LABELLED = 10
 
 
 class RefusedError(Exception):
@@ -54,7 +57,9 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
     @app.page("/metrics")
     async def scrape(view: View, request: Request) -> Response:
         del request
-        for (version, sentiment, label), count in labels.counts().items():
+        # Those of the versions before would stay.
+        metrics.FEEDBACK_LABELS.clear()
+        for (version, sentiment, label), count in labels.counts(LABELLED).items():
             metrics.FEEDBACK_LABELS.labels(version, sentiment, label).set(count)
         body = generate_latest(metrics.EXPOSED["trends"])
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])

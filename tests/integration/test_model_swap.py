@@ -1,6 +1,7 @@
 """Claims about the model that a running worker serves."""
 
 import json
+import re
 import shutil
 import time
 from collections import Counter
@@ -115,3 +116,42 @@ def test_a_challenger_on_trial(
         send(settings, [event(key)], key=str(key))
     later = read_results(settings, 80)[-40:]
     assert {result.model.version for result in later} == {"1"}
+
+
+# So that a test need not wait for ten minutes.
+SHORT = """
+from sentiment.cli import main
+from stream_worker import champion
+champion.SERIES_KEPT_S = 2.0
+main()
+"""
+
+
+def test_swaps_leave_no_series_behind(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """After many swaps under load, the worker shows the series of the version that serves."""
+    uri = own_registry(tmp_path)
+    worker = start_worker(
+        "-c", SHORT, "worker", MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2"
+    )
+    client = MlflowClient(uri)
+    source = client.get_model_version("sentiment", "1").source
+    for number in range(2, 8):
+        # The same files, registered again: to make them anew would only take time.
+        made = client.create_model_version("sentiment", str(source))
+        assert str(made.version) == str(number)
+        client.set_registered_model_alias("sentiment", "champion", str(number))
+        worker.wait_for_log(f'"version": "{number}"')
+        send(settings, [event(number)])
+        line = f'sentiment_scored_texts_total{{model_version="{number}"}} 1.0'
+        worker.wait_for_metric(line)
+
+    def shown() -> set[str]:
+        found = re.findall(r'(?:model|champion|challenger)_version="(\d+)"', worker.get("/metrics"))
+        return set(found)
+
+    deadline = time.monotonic() + PATIENCE_S
+    while shown() != {"7"}:
+        assert time.monotonic() < deadline, shown()
+        time.sleep(0.2)

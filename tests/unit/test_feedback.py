@@ -62,7 +62,7 @@ def test_the_last_word_on_an_event_counts() -> None:
     assert labels.accuracy()["1"] == Accuracy(1, 1.0, 1.0, 1.0, 1.0)
     labels.take([record("a", None)])
     assert labels.accuracy() == {}
-    assert set(labels.counts().values()) == {0}
+    assert labels.counts() == {}
 
 
 def test_versions_are_apart() -> None:
@@ -84,6 +84,21 @@ def test_memory_is_bounded() -> None:
     labels = filled([*words, ("0", feedback(POSITIVE, NEGATIVE))], most=3)
     assert labels.accuracy()["1"].labels == 3
     assert labels.counts()["1", POSITIVE, NEGATIVE] == 1
+
+
+def test_versions_are_bounded() -> None:
+    """Of many versions, those that were labelled last; one whose labels all went is gone."""
+    words = [
+        (f"{n}", feedback(POSITIVE, (POSITIVE, NEGATIVE)[n % 2], f"{n // 2}")) for n in range(8)
+    ]
+    labels = filled([*words, ("again", feedback(NEGATIVE, NEGATIVE, "0"))])
+    assert {cell[0] for cell in labels.counts()} == {"0", "1", "2", "3"}
+    assert {cell[0] for cell in labels.counts(2)} == {"0", "3"}
+    assert sum(labels.counts(2).values()) == 5
+    labels.add("6", None)
+    labels.add("7", None)
+    assert {cell[0] for cell in labels.counts(2)} == {"0", "2"}
+    assert {cell[0] for cell in labels.counts()} == {"0", "1", "2"}
 
 
 def test_what_is_no_feedback_is_passed_over() -> None:

@@ -41,6 +41,13 @@ def test_labels_are_few_and_bounded(metric: Metric) -> None:
     assert all(re.fullmatch(r"[a-z][a-z_]*", label) for label in metric.labels)
 
 
+@pytest.mark.parametrize("metric", TABLE, ids=ids)
+def test_series_of_versions_can_be_dropped(metric: Metric) -> None:
+    """A metric with a model's version among its labels is one of those that `forget` looks at."""
+    names_one = any("version" in label for label in metric.labels)
+    assert names_one == (metric in [versioned for versioned, _ in metrics.VERSIONED])
+
+
 @pytest.mark.parametrize(
     "metric", [m for m in TABLE if m.kind == "histogram"], ids=lambda m: m.name
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import Histogram
 from structlog.testing import capture_logs
 
 from sentiment import metrics
@@ -253,3 +254,66 @@ def test_trouble_is_told_once_until_it_changes() -> None:
         "registry is in order again",
         "registry does not answer",
     ]
+
+
+def count_for(version: str, before: str) -> None:
+    """What a worker counts of a version that serves, by every metric with a version."""
+    for metric, collector in metrics.VERSIONED:
+        of = {"model_version": version, "challenger_version": version, "champion_version": before}
+        series = collector.labels(*(of.get(label, "x") for label in metric.labels))
+        if isinstance(series, Histogram):
+            series.observe(1)
+        else:
+            series.inc()
+
+
+def samples() -> int:
+    """How many samples all series of the worker have."""
+    return sum(len(family.samples) for family in metrics.EXPOSED["worker"].collect())
+
+
+def test_many_swaps_leave_a_bounded_number_of_series() -> None:
+    """Series of a version go ten minutes after it has ceased to serve, and not before."""
+    for version in metrics.versions():
+        metrics.forget(version)
+    clock = iter(range(0, 10**9, 60))
+    registry = StubRegistry(cached="0")
+    following = Champion(ModelSettings(), registry, clock=lambda: float(next(clock)))
+    sizes = []
+    for number in range(1, 60):
+        registry.answer = lambda number=number: str(number)  # type: ignore[misc]
+        following.look()
+        count_for(str(number), str(number - 1))
+        following.drop_series()
+        sizes.append(samples())
+    # A minute between two looks at the clock: ten versions that wait, and the one that serves.
+    kept = {str(number) for number in range(49, 60)}
+    assert metrics.versions() == kept
+    assert max(sizes) == sizes[-1] == sizes[20]
+    # What is counted late goes too, however it came.
+    count_for("3", "2")
+    for _ in range(11):
+        following.drop_series()
+    assert metrics.versions() == {"59"}
+
+
+def test_series_of_a_version_that_comes_back_stay() -> None:
+    """A rollback within the ten minutes goes on with the counts that were there."""
+    clock = iter(range(0, 10**9, 60))
+    registry = StubRegistry(cached="1")
+    following = Champion(ModelSettings(), registry, clock=lambda: float(next(clock)))
+    metrics.RESULTS.labels("positive", "1").inc(5)
+    before = metrics.REGISTRY.get_sample_value(
+        "sentiment_results_total", {"sentiment": "positive", "model_version": "1"}
+    )
+    for version in ("2", "1"):
+        registry.answer = lambda version=version: version  # type: ignore[misc]
+        following.look()
+        for _ in range(8):
+            following.drop_series()
+    for _ in range(20):
+        following.drop_series()
+    after = metrics.REGISTRY.get_sample_value(
+        "sentiment_results_total", {"sentiment": "positive", "model_version": "1"}
+    )
+    assert after == before
