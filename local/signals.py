@@ -1,8 +1,14 @@
 """Ctrl-C and SIGTERM while parts are being started, while they run, and while they end."""
 
+import os
 import signal
 import threading
 from types import FrameType
+
+from sentiment.interrupts import importing
+
+# After so long it is seen again whether an import has ended.
+AGAIN_S = 0.05
 
 
 class Stopping:
@@ -23,8 +29,10 @@ class Stopping:
         self._interrupts = False
 
     def _seen(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
         self.event.set()
-        if self._interrupts:
+        if self._interrupts and importing(frame):
+            # An exception might be lost there, and what has been started must be undone.
+            threading.Timer(AGAIN_S, os.kill, (os.getpid(), number)).start()
+        elif self._interrupts:
             self._interrupts = False
             raise KeyboardInterrupt

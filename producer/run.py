@@ -13,6 +13,7 @@ from producer.rows import Columns, to_event
 from producer.sources import Format, Source
 from sentiment import logs
 from sentiment.errors import InputError, SentimentError
+from sentiment.interrupts import importing
 from sentiment.progress import Progress
 from sentiment.rows import Row
 
@@ -71,9 +72,10 @@ class Run:
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal: end reading; the second time, end everything."""
-        del number, frame
-        # Raised only where nothing is being counted: elsewhere the loop sees the flag.
-        if self._reading or self.interrupted:
+        del number
+        # Raised only where nothing is being counted: elsewhere the loop sees the flag. And in no
+        # import, as a file's reader begins with, where it might be lost.
+        if (self._reading or self.interrupted) and not importing(frame):
             raise KeyboardInterrupt
         self.interrupted = True
 

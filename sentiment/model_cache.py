@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -25,6 +26,10 @@ log = logs.get(__name__)
 
 # The running one, the one before it, and the one that an operator may go back to.
 KEPT_VERSIONS = 3
+# What a process that was killed has left of a download: none takes so long.
+LEFT_S = 3600.0
+# Of the directories that models are downloaded into.
+PREFIX = ".new-"
 
 
 class Copy(NamedTuple):
@@ -74,7 +79,8 @@ class ModelCache:
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True)
-            made = tempfile.mkdtemp(prefix=".new-", dir=self._home)
+            self._sweep()
+            made = tempfile.mkdtemp(prefix=PREFIX, dir=self._home)
         except OSError as error:
             log.warning(
                 "model cache can't be written", directory=str(self._home), reason=str(error)
@@ -91,6 +97,14 @@ class ModelCache:
             yield Path(made)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed have left."""
+        for left in self._home.glob(f"{PREFIX}*"):
+            # Others remove theirs meanwhile.
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > LEFT_S:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def keep(self, version: str, downloaded: Path) -> None:
         """Take over a directory that passed its checks. A full disk costs the copy, not the model.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sentiment.artifact import checksums
-from sentiment.model_cache import KEPT_VERSIONS, ModelCache
+from sentiment.model_cache import KEPT_VERSIONS, LEFT_S, ModelCache
 
 
 def cache(root: Path, registry: str = "http://one", name: str = "m", at: str = "@a") -> ModelCache:
@@ -107,3 +107,16 @@ def test_checksums_cover_every_file(tmp_path: Path) -> None:
         # pragma: allowlist nextline secret - a checksum
         "a/b": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     }
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    """A directory of a download that nobody works on any more is removed by the next one."""
+    keep(cache(tmp_path), "1")
+    (version,) = tmp_path.rglob("1")
+    old, new = version.parent / ".new-old", version.parent / ".new-other"
+    for left in (old, new):
+        (left / "model").mkdir(parents=True)
+    os.utime(old, (time.time() - 2 * LEFT_S,) * 2)
+    keep(cache(tmp_path), "2")
+    assert not old.exists()
+    assert new.exists()

@@ -1,0 +1,90 @@
+"""Ctrl-C from the first moment of a command to its last, without a traceback.
+
+A command takes seconds to import, and does so before it begins and in its midst. KeyboardInterrupt
+in an import may end anywhere: native modules make an ImportError of it, callbacks of Python's own
+print it and go on, and after one that came through `exec`, as named tuples are made, Python ends by
+the signal whatever the exit code was to be. So while a module is being imported, Ctrl-C ends the
+process at once: there is nothing yet to undo. Else it is the KeyboardInterrupt that all know.
+
+This module is imported before all others, and so imports next to nothing.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+# The shell's codes for a process that ended by these signals.
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+# How Python calls the files of its own that import others.
+IMPORTING = {"<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}
+
+# Whether a command runs, which may have something to undo.
+_running = False
+
+
+def importing(frame: FrameType | None) -> bool:
+    """Whether a signal came while a module was being imported.
+
+    Args:
+        frame: As a signal's handler is given it.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename in IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def run(command: Callable[[], None]) -> None:
+    """Run a command to its end, or to that of the process.
+
+    A command may set handlers of its own.
+
+    Args:
+        command: Imports what it needs by itself.
+    """
+    global _running  # noqa: PLW0603 - a process has one handler for a signal
+    # Whoever starts us with signals ignored, as a shell does in the background, wants it so.
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heard:
+        signal.signal(signal.SIGINT, _interrupted)
+    if os.getpid() == 1:
+        # Any other process ends on SIGTERM by itself; the first one of a container has to be told.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+    sys.unraisablehook = _unraisable
+    try:
+        try:
+            _running = True
+            command()
+        finally:
+            _running = False
+            if heard:
+                # What follows is Python's own end.
+                signal.signal(signal.SIGINT, _interrupted)
+    except KeyboardInterrupt:
+        _end()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    del number
+    if not _running or importing(frame):
+        _end()
+    raise KeyboardInterrupt
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """What Python's own callbacks could only print: a Ctrl-C must not be lost there."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _end()
+    sys.__unraisablehook__(lost)
+
+
+def _end() -> None:
+    # Where nobody listens any more, there is nobody to tell.
+    with suppress(OSError):
+        os.write(2, b"\nInterrupted.\n")
+    os._exit(INTERRUPTED)
