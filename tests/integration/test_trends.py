@@ -1,17 +1,20 @@
 """The trends of real tallies on a real Kafka, and their sums after every kill."""
 
 import json
+import re
 import signal
 import time
 import urllib.error
 import urllib.request
 
 import pytest
+from confluent_kafka import Message
 
 from sentiment import events, kafka
-from sentiment.counts import Tally, TallyCount
+from sentiment.counts import Tally, TallyCount, decode_tally
 from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
+from sentiment.times import OLDEST_MS
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import PATIENCE_S, read, read_results, send
@@ -46,6 +49,44 @@ def test_trends_add_up_to_the_workers_results(
     hours = {t["source"]: t["total"]["events"] for t in latest.values() if t["window_s"] == 3600}
     assert hours == {None: 40, "": 10, "shop": 30}
     assert trends.end(signal.SIGTERM) == 0
+
+
+def test_wrong_clocks_break_no_figure(
+    settings: Settings, start_worker: StartWorker, start_trends: StartTrends
+) -> None:
+    """A producer that is 50 minutes ahead counts now, an event of 1970 in no window, and no sum of
+    tallies, trends or metrics is negative or counts in decades.
+    """  # noqa: D205 - one claim
+    worker = start_worker()
+    trends = start_trends()
+    now_ms = int(time.time() * 1000)
+    send(settings, [b'{"text":"a good film"}'] * 20)
+    send(settings, [b'{"text":"a good film"}'] * 10, timestamp=now_ms + 3_000_000)
+    send(settings, [b'{"text":"a good film"}'] * 2, timestamp=1)
+    results = read_results(settings, 32)
+    trends.wait_for(30)
+    ahead = [result for result in results if result.received_at > result.processed_at]
+    assert {round(r.received_at.timestamp() * 1000) for r in ahead} == {now_ms + 3_000_000}
+
+    def rows(records: list[Message]) -> list[TallyCount]:
+        return [row for r in records for row in decode_tally(r.value() or b"").counts]
+
+    def events_in(records: list[Message]) -> int:
+        return sum(row.positive + row.negative for row in rows(records))
+
+    counts = rows(read(settings, settings.topics.tallies, lambda seen: events_in(seen) >= 32))
+    for row in counts:
+        assert 0 <= row.latency_ms_sum <= OLDEST_MS * (row.positive + row.negative)
+        assert row.interval <= time.time()
+    for window in (10, 60, 3600):
+        for trend in trends.get(f"/trends?window={window}&seconds=7200")["trends"]:
+            # As long as the test takes at most, and far below what a wrong clock would make of it.
+            assert 0 <= trend["total"]["mean_latency_ms"] < 600_000
+    worker.wait_for_metric('sentiment_clock_skew_events_total{kind="ahead"} 10.0')
+    worker.wait_for_metric('sentiment_clock_skew_events_total{kind="old"} 2.0')
+    scraped = worker.get("/metrics")
+    [line] = re.findall(r"^sentiment_event_latency_seconds_sum (.*)$", scraped, re.MULTILINE)
+    assert 0 <= float(line) <= 3 * OLDEST_MS / 1000
 
 
 def tally(first: int, count: int, partition: int) -> bytes:
