@@ -58,6 +58,9 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Its messages go through our handlers, which leave its small talk out.
         "MLFLOW_CONFIGURE_LOGGING": "false",
+        # It would tell its makers of calls, from a thread that changes the environment while others
+        # read it.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         # MLflow looks for Git when it is imported, and warns where there is none.
         "GIT_PYTHON_REFRESH": "quiet",
     }

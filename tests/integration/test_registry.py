@@ -1,8 +1,11 @@
 """Claims about publishing to and loading from a real registry: a SQLite store and a server."""
 
+import os
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -290,3 +293,20 @@ def test_user_and_password_are_sent(
     assert set(seen) == {"Basic YWRhOnNlY3JldA=="}
     assert "secret" not in refused.value.message
     assert "MLFLOW_TRACKING_PASSWORD" in refused.value.hint
+
+
+def test_the_client_tells_nobody_of_its_calls(store: str) -> None:
+    """MLflow's own telemetry, which is off in tests by itself, is off everywhere else too."""
+    code = (
+        "import sys; from sentiment.tracking import connect\n"
+        "with connect(2, sys.argv[1]): pass\n"
+        "from mlflow.telemetry.client import get_telemetry_client\n"
+        "print(get_telemetry_client())"
+    )
+    # What MLflow takes for a test or for CI, see its `telemetry/utils.py`.
+    kept = {"PATH", "HOME", "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, store], capture_output=True, text=True, check=True,
+        env={name: value for name, value in os.environ.items() if name in kept},
+    )  # fmt: skip
+    assert done.stdout == "None\n"
