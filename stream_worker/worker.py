@@ -26,6 +26,7 @@ from stream_worker.dead_letters import ShareLimit
 from stream_worker.decoding import Decoded, decode
 from stream_worker.drift.sampling import Sampler
 from stream_worker.drift.watch import Watch
+from stream_worker.ending import end_in_time
 from stream_worker.intake import Intake
 from stream_worker.monitor import Monitor
 from stream_worker.scoring import Models, answer
@@ -50,6 +51,9 @@ PREPARE_S = 10.0
 # Longest time without a transaction: soon enough that a member that the group has lost is noticed
 # within a minute, and rare enough to cost nothing.
 CHECK_IN_S = 15.0
+# By so much librdkafka's calls may outlast the time that they were given; one was seen never to
+# come back after its only broker had been away.
+LATE_S = 30.0
 # The loop's consumer hears of no broker for so long, though others answer here: a client reconnects
 # within seconds.
 DEAF_S = 60.0
@@ -116,6 +120,11 @@ class Worker:
             while not self._stopping.is_set():
                 self._turn()
             self._settle()
+        except Exception as error:
+            # Leaving the group may take longer than anybody waits, as may a call that hangs.
+            log.error("worker ends", reason=str(error))  # noqa: TRY400 - it is raised
+            end_in_time(self._settings.worker.shutdown_timeout_s)
+            raise
         finally:
             self._monitor.stop()
             self._intake.close()
@@ -248,10 +257,15 @@ class Worker:
         self._in_flight = None
         with phase("wait_commit"):
             try:
-                commit.result()
+                commit.result(self._settings.worker.commit_timeout_s + LATE_S)
             except AbortedError as error:
                 self._note_abort(error)
                 return
+            except TimeoutError:
+                raise WorkerError(
+                    "A commit did not come back in time, and not when its time was long over.",
+                    "Nothing uncommitted is lost: start the worker again.",
+                ) from None
             finally:
                 # Else its error and this frame hold one another, and with them the producer that
                 # was replaced: it would go on trying to end its transaction.
