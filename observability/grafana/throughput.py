@@ -178,8 +178,8 @@ TRANSACTIONS = Row(
         ),
         Panel(
             "Producers replaced",
-            "Since a connection broke and what it carried may arrive late, the outcome of a commit was"
-            " unknown, or the producer was unusable.",
+            "Since a connection broke, and what it carried may arrive late; the outcome of a commit"
+            " was unknown; or the producer was unusable.",
             {
                 "{{instance}} {{reason}}": "sum by (instance, reason)"
                 " (increase(sentiment_transaction_resets_total[$__rate_interval]))"
