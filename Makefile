@@ -10,6 +10,8 @@ DATA ?=
 FAULTS ?= 500
 EVENTS ?= 1000000
 SEED ?=
+MINUTES ?= 10
+BROKERS ?= 1
 PEER ?=
 
 # A set of locked requirements is installed once; the stamp says which one an environment has.
@@ -29,7 +31,7 @@ define install-with-ours
 	@touch $@
 endef
 
-.PHONY: help demo test lint secrets audit format bench chaos train docs lock clean fuzz soak
+.PHONY: help demo test lint secrets audit format bench chaos train docs lock clean fuzz late outage soak
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -86,6 +88,13 @@ bench: $(VENV)/.dev ## Measure against the copy loop and the peers, in one run
 chaos: $(VENV)/.dev ## Faults under load, then every event checked: make chaos FAULTS=60 EVENTS=60000 SEED=1
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) --events $(EVENTS) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(PEER),--peer $(PEER)) $(ARGS)
+
+late: $(VENV)/.dev ## A thousand requests to end a transaction that arrive late, then every event checked
+	@$(BIN)/python -m tests.chaos --only end-of-transaction-late --faults 220 --events 220000 --every 2.5 \
+	  $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+outage: $(VENV)/.dev ## All brokers away: make outage MINUTES=10 BROKERS=3; everything waits, and goes on
+	@$(BIN)/python -m tests.chaos.outage --minutes $(MINUTES) --brokers $(BROKERS) $(ARGS)
 
 fuzz: $(VENV)/.dev ## Ten minutes of search for bytes that the event decoder is wrong about
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -63,6 +63,29 @@ def test_a_late_request_of_a_worker_does_nothing(ground: Ground, tmp_path: Path)
     assert outcome.exits == {"stopped at the end: 0": 1, "trends stopped at the end: 0": 1}
 
 
+def test_a_late_start_of_a_producer_does_nothing(ground: Ground, tmp_path: Path) -> None:
+    """A worker that is fenced by its own late request begins anew, or ends and is started again."""
+    own = world.make(tmp_path, *ground, protocol="consumer", events=20_000)
+
+    def meanwhile() -> None:
+        own.traffic.rate = 400
+        for _ in range(TIMES):
+            # Each producer needs a successor, and the request that starts it comes again later.
+            own.proxy.harm = harm = Harm(
+                "late_request", frozenset({proxy.INIT_PRODUCER_ID}), seconds=0.3, times=2
+            )
+            for broker in range(len(own.cluster.ports)):
+                own.proxy.reset(broker)
+            _wait_until(partial(_is_done, harm), f"only {harm.done} requests came late")
+            done = own.done() or 0
+            assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
+        own.proxy.heal()
+        own.traffic.count = own.traffic.sent
+
+    outcome = Round(own, [], "consumer", print).run(meanwhile)
+    assert not outcome.counts, report.as_text([outcome]) + "\n" + report.histories(own, outcome)
+
+
 @pytest.fixture
 def own(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[world.World]:
     """Topics of the test's own, and commands that go through the proxy."""
