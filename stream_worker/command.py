@@ -36,7 +36,7 @@ def worker(
     alias moves, the worker follows without a restart.
 
     Exit codes: 0 stopped, 1 failed, 2 wrong use, 3 fenced by another worker, 4 transactions keep
-    failing, 5 too many dead letters.
+    failing, 5 too many dead letters, 6 events expired unread, with WORKER_EXPIRED=stop.
     """
     from stream_worker.ending import end_at_once
 

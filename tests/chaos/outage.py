@@ -150,7 +150,7 @@ class Outage:
         self.wrong += [f"the {who} did not go on in {BACK_S:.0f} s" for who in waiting]
 
     def _says_so(self, page: PageProcess) -> bool:
-        said = [_ready(port) for port in _ports(self.own)] + [_ready(page.port)]
+        said = [_ready(port) for port in ports(self.own)] + [_ready(page.port)]
         return all("Kafka" in text or "brokers" in text.lower() for text in said)
 
     def _is_connected(self, page: PageProcess) -> bool:
@@ -203,7 +203,7 @@ def _count(own: World, topic: str) -> int:
     return sum(1 for _ in records.committed(own.settings.kafka, topic))
 
 
-def _ports(own: World) -> Iterator[int]:
+def ports(own: World) -> Iterator[int]:
     """Where each worker that runs answers probes."""
     for log in own.fleet.logs():
         lines = [line for line in log.read_text().splitlines() if '"port"' in line]

@@ -16,7 +16,7 @@ from typing import Literal, Self
 from local.ports import HOST, free_ports
 
 # Kinds of requests, by Kafka's protocol.
-METADATA, API_VERSIONS = 3, 18
+FETCH, METADATA, API_VERSIONS = 1, 3, 18
 PRODUCE, INIT_PRODUCER_ID, ADD_PARTITIONS = 0, 22, 24
 ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT = 25, 26, 28
 COMMITS = frozenset({ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT})

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from sentiment.dlq.redriving import BATCH, Redrive
+from sentiment.dlq.scan import Scan
+from sentiment.dlq.selection import Selection
+from sentiment.dlq.sending import Sender
+from sentiment.settings import Settings
 from tests.chaos import proxy, report, world
 from tests.chaos.conftest import Ground
 from tests.chaos.faults import NAMES
@@ -122,3 +127,27 @@ def test_a_late_end_of_a_redrive_s_transaction_does_nothing(own: world.World) ->
     assert ends.done > TIMES
     assert not ends.accepted, "the brokers ended a transaction that was not meant"
     assert sent(own.settings) == values
+
+
+def test_a_redrive_that_takes_over_reads_the_marks_again(own: world.World) -> None:
+    """After its connections broke it has a new epoch: what another run did meanwhile it leaves."""
+    values = sorted(event(number) for number in range(3 * BATCH))
+    bury(own.settings, values)
+    settings = Settings()
+    taken = 0
+
+    def mend(value: bytes) -> bytes:
+        nonlocal taken
+        taken += 1
+        if taken == BATCH + BATCH // 2:
+            for broker in range(len(own.cluster.ports)):
+                own.proxy.reset(broker)
+            done = sentiment("dlq", "redrive", "--all")
+            assert done.returncode == 0, done.stderr
+        return value
+
+    with Scan(settings, Selection(), lambda *_: None) as scan:
+        run = Redrive(settings, scan, Sender(settings), mend, again=False, tell=lambda _: None)
+        run.run()
+    assert sent(own.settings) == values
+    assert run.counts == {"redriven": BATCH, "redriven_before": 2 * BATCH}

@@ -113,7 +113,7 @@ def test_a_worker_may_stop_at_expired_events(settings: Settings, start_worker: S
 
 
 def test_a_transaction_that_hangs_is_named(settings: Settings, start_worker: StartWorker) -> None:
-    """Offsets that stay unstable for longer than a transaction may last: log, metric, readiness."""
+    """What it holds back for longer than a transaction may last: log, metric, readiness."""
     # Somebody else's, which the brokers will not end while the test runs.
     hanging = kafka.new_producer(
         settings.kafka, transactional_id=settings.topics.tallies, transaction_timeout_ms=600_000
@@ -124,11 +124,14 @@ def test_a_transaction_that_hangs_is_named(settings: Settings, start_worker: Sta
     assert len(read_results(settings, 8)) == 8
     member = kafka.new_consumer(settings.kafka, group_id=settings.worker.group_id)
     hanging.begin_transaction()
+    hanging.produce(settings.topics.results, b"never committed", partition=3)
+    hanging.flush(30)
     hanging.send_offsets_to_transaction(
         [TopicPartition(settings.topics.events, 0, 1)], member.consumer_group_metadata(), 30
     )
-    worker.wait_for_log("a transaction hangs")
-    wait_until(lambda: metric(worker, "sentiment_hanging_transactions") == 1, worker)
+    wait_until(lambda: metric(worker, "sentiment_hanging_transactions") == 2, worker)
+    assert worker.log.count("a transaction hangs") == 2
+    assert f'"holds_back": "{settings.topics.results}-3"' in worker.log
     wait_until(lambda: "holds back the group's committed offsets" in not_ready(worker), worker)
     hanging.abort_transaction(30)
     wait_until(lambda: metric(worker, "sentiment_hanging_transactions") == 0, worker)

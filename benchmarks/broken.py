@@ -1,0 +1,153 @@
+"""What broken connections cost: `python -m benchmarks.broken`.
+
+A worker works the same backlog off again and again, every other time with one of its connections to
+the broker broken each second. Nothing stands between them: the worker's own socket is shut down.
+Needs Linux, and the right to take another process's descriptors, which root has.
+"""
+
+import ctypes
+import os
+import random
+import re
+import socket
+import statistics
+import threading
+import time
+import urllib.request
+from collections import Counter
+from contextlib import suppress
+
+import click
+import psutil
+
+from benchmarks import bench, events
+from benchmarks.bench import Backlog, Bench
+from benchmarks.measure import Pace
+from benchmarks.progress import say
+from benchmarks.targets import SHORT
+from local.ports import free_ports
+
+# Linux's number of pidfd_getfd, the same on every processor since 5.6.
+PIDFD_GETFD = 438
+LONGEST_S = 600.0
+SEED = 1
+
+
+class Breaker(threading.Thread):
+    """Breaks one connection of a process again and again until `stop`.
+
+    Args:
+        process: Whose.
+        port: Of the broker.
+        every_s: Seconds between two.
+
+    Attributes:
+        broken: How many it has broken.
+    """
+
+    def __init__(self, process: psutil.Process, port: int, every_s: float) -> None:
+        super().__init__(name="breaker", daemon=True)
+        self._process = process
+        self._port = port
+        self._every_s = every_s
+        self._chance = random.Random(SEED)  # noqa: S311 - a choice, no secret
+        self._stopping = threading.Event()
+        self.broken = 0
+
+    def run(self) -> None:
+        """Break until `stop`."""
+        while not self._stopping.wait(self._every_s):
+            connections = self._process.net_connections("tcp")
+            ours = [
+                one.fd
+                for one in connections
+                if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == self._port
+            ]
+            # It may have closed it since.
+            with suppress(OSError):
+                shut_down(self._process.pid, self._chance.choice(ours))
+                self.broken += 1
+
+    def stop(self) -> None:
+        """Break no more, and wait until it doesn't."""
+        self._stopping.set()
+        self.join()
+
+
+def shut_down(pid: int, descriptor: int) -> None:
+    """Shut a socket of another process down, as if the network had.
+
+    Raises:
+        OSError: It isn't there, or not for us.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    try:
+        ours = library.syscall(PIDFD_GETFD, process, descriptor, 0)
+    finally:
+        os.close(process)
+    if ours < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    with socket.socket(fileno=ours) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Counter[str]]:
+    """Work the backlog off once.
+
+    Args:
+        place: Where.
+        backlog: What.
+        every_s: Seconds between two broken connections; 0: none is broken.
+
+    Returns:
+        How fast, and what was counted meanwhile.
+    """
+    group, results = place.name("worker"), place.topic("results")
+    (port,) = free_ports(1)
+    broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])
+    with (
+        place.progress(backlog.topic, group) as done,
+        place.worker(backlog.topic, group, results, port) as process,
+    ):
+        while not done():
+            time.sleep(0.01)
+        breaker = Breaker(process, broker, every_s)
+        if every_s:
+            breaker.start()
+        pace = place.pace(process, done, backlog, LONGEST_S)
+        if every_s:
+            breaker.stop()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            shown = answer.read().decode()
+    counted = Counter(broken=breaker.broken)
+    pattern = r'^sentiment_(transactions|transaction_resets)_total\{\w+="(\w+)"\} (\S+)$'
+    for name, label, value in re.findall(pattern, shown, re.MULTILINE):
+        counted[f"{name} {label}"] = int(float(value))
+    return pace, counted
+
+
+@click.command()
+@click.option("--events", "count", type=int, default=3_000_000, show_default=True)
+@click.option("--pairs", type=int, default=3, show_default=True)
+@click.option("--every", type=float, default=1.0, show_default=True, help="Seconds.")
+def main(count: int, pairs: int, every: float) -> None:
+    """Compare a worker whose connections break with one whose connections don't."""
+    ratios = []
+    with bench.opened() as place:
+        say(f"putting {count:,} {SHORT} on a topic")
+        backlog = events.backlog(place, SHORT, events.write()[SHORT], count)
+        measure(place, backlog, 0)  # The first one also compiles and warms up.
+        for _ in range(pairs):
+            (whole, _), (hurt, counted) = (measure(place, backlog, s) for s in (0, every))
+            ratios.append(hurt.events_per_second / whole.events_per_second)
+            print(
+                f"{whole.events_per_second:,.0f} events/s; with broken connections"
+                f" {hurt.events_per_second:,.0f}, {ratios[-1]:.3f} of it; {dict(counted)}",
+                flush=True,
+            )
+    print(f"median: {statistics.median(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main()
