@@ -187,6 +187,10 @@ class Transactions:
             self._connections,
             transactional_id=self.transactional_id,
             transaction_timeout_ms=int(worker.transaction_timeout_s * 1000),
+            # We begin anew from the first addresses ourselves. Where librdkafka 2.16 does so in the
+            # middle of a transaction, its request for a coordinator may wait for a broker that it
+            # has let go of, whatever the time limit of the call.
+            metadata_recovery_strategy="none",
             # A record that can't be delivered fails its transaction before the brokers do.
             message_timeout_ms=int(worker.commit_timeout_s * 1000),
             # A batch is handed over as a whole: there is nothing to wait for.
