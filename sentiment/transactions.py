@@ -105,7 +105,7 @@ class Deadline:
         return max(self._at - time.monotonic(), 0.0)
 
 
-class _Connections(Access):
+class Connections(Access):
     """Also notes when a connection breaks that may have carried a request.
 
     librdkafka tells nobody else. Its ordinary log leaves out what it has said within 30 s, so that
@@ -143,7 +143,7 @@ class Transactions:
         self._partitions = partitions
         self._is_made_up = not transactional_id
         self.transactional_id = transactional_id or f"{settings.worker.group_id}-{uuid.uuid4()}"
-        self._connections = _Connections(settings.kafka)
+        self._connections = Connections(settings.kafka)
         self._producer: Producer | None = None
         self._deadline = Deadline(0)
 
@@ -181,7 +181,7 @@ class Transactions:
         worker, access = self._settings.worker, self._settings.kafka
         # Beside what a user wants to see of them.
         told = f"{access.config.get('debug', '')},broker".lstrip(",")
-        self._connections = _Connections(access)
+        self._connections = Connections(access)
         producer = kafka.new_producer(
             access.replace(config=access.config | {"debug": told}),
             self._connections,
