@@ -57,16 +57,17 @@ class Breaker(threading.Thread):
     def run(self) -> None:
         """Break until `stop`."""
         while not self._stopping.wait(self._every_s):
-            connections = self._process.net_connections("tcp")
-            ours = [
-                one.fd
-                for one in connections
-                if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == self._port
-            ]
-            # It may have closed it since.
-            with suppress(OSError):
-                shut_down(self._process.pid, self._chance.choice(ours))
-                self.broken += 1
+            # The worker may have closed it since, or ended.
+            with suppress(OSError, psutil.Error):
+                connections = self._process.net_connections("tcp")
+                ours = [
+                    one.fd
+                    for one in connections
+                    if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == self._port
+                ]
+                if ours:
+                    shut_down(self._process.pid, self._chance.choice(ours))
+                    self.broken += 1
 
     def stop(self) -> None:
         """Break no more, and wait until it doesn't."""

@@ -82,19 +82,25 @@ class Follower(threading.Thread):
         with TopicReader(self._settings, self._topic, start) as reader:
             self.trouble = ""
             log.info("following", topic=self._topic)
-            looked, silent = time.monotonic(), True
+            looked, before = time.monotonic(), reader.positions()
             while not self._stopping.is_set():
-                records = reader.poll(POLL_S, BATCH)
-                if records:
+                if records := reader.poll(POLL_S, BATCH):
                     self._take(records)
-                    silent = False
-                elif time.monotonic() - looked > LOOK_S:
-                    if not self._is_current(reader, known, silent=silent):
+                if time.monotonic() - looked > LOOK_S:
+                    if not self._is_current(reader, known, before):
                         return
-                    looked, silent = time.monotonic(), True
+                    looked, before = time.monotonic(), reader.positions()
 
-    def _is_current(self, reader: TopicReader, known: topics.Identity, *, silent: bool) -> bool:
-        """Whether the reader reads all there is; if not, where the next one begins is settled."""
+    def _is_current(
+        self, reader: TopicReader, known: topics.Identity, before: dict[int, int]
+    ) -> bool:
+        """Whether the reader reads all there is; if not, where the next one begins is settled.
+
+        Args:
+            reader: What reads.
+            known: The topic, when it began.
+            before: The next offset of each partition at the last look.
+        """
         try:
             # By a client of its own: the reader's may have lost the brokers for good.
             found = topics.identity(self._settings, self._topic)
@@ -111,7 +117,9 @@ class Follower(threading.Thread):
         self._start = positions | dict.fromkeys(range(len(positions), found.partitions), 0)
         if found.partitions != known.partitions:
             return False
-        return not silent or reader.ends() == positions
+        still = [number for number, offset in positions.items() if offset == before[number]]
+        ends = reader.ends() if still else {}
+        return all(ends[number] == positions[number] for number in still)
 
     def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:

@@ -193,7 +193,7 @@ def _reason(said: str) -> str:
 
 def is_passing(error: KafkaError) -> bool:
     """Whether an error is about brokers that are away, so that waiting may mend it."""
-    return error.code() in PASSING
+    return error.code() in PASSING or error.retriable()
 
 
 def forbidden(error: KafkaError) -> BrokerError | None:

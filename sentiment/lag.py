@@ -67,7 +67,9 @@ class Lag:
         self._consumer: Consumer | None = None
 
     def of(self, topic: str, partitions: Iterable[int], timeout_s: float) -> int | None:
-        """Events on a topic that the group has not committed.
+        """Events on a topic that the group has not committed, and that have not expired.
+
+        Marks of transactions count as events: only who reads them can tell them apart.
 
         Args:
             topic: The topic.
@@ -82,12 +84,13 @@ class Lag:
             self._consumer = kafka.new_consumer(self._settings, group_id=self._group)
         try:
             done = committed_offsets(self._consumer, topic, numbers, timeout_s)
+            begins = offsets_at(self._consumer, topic, numbers, EARLIEST, timeout_s)
             ends = offsets_at(self._consumer, topic, numbers, LATEST, timeout_s)
         except KafkaException:
             # The next one knows nothing of a cluster that isn't there any more.
             self.close()
             return None
-        return sum(max(ends[number] - done[number], 0) for number in numbers)
+        return sum(max(ends[n] - max(done[n], begins[n]), 0) for n in numbers)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -41,6 +41,9 @@ RETRY_BACKOFF_MAX_MS = 20
 INIT_TIMEOUT_S = 30.0
 # Between two tries of a call that the library itself has already retried.
 PAUSE_S = 0.05
+# First and longest pause after an abort: brokers need a moment, and an operator sees it in time.
+ABORT_PAUSE_S = 0.1
+ABORT_PAUSE_MAX_S = 5.0
 # In place of a partition: the client's partitioner chooses one by the key.
 BY_KEY = -1
 
@@ -88,6 +91,12 @@ class AbortedError(Exception):
     def __init__(self, reason: str, *, passing: bool) -> None:
         super().__init__(reason)
         self.passing = passing
+
+
+def pause_s(tries: int) -> float:
+    """How long to wait before the next try to go on, in seconds, after so many in vain."""
+    # No more doublings than it takes: a wait of hours has thousands of tries.
+    return min(ABORT_PAUSE_S * 2.0 ** min(tries, 10), ABORT_PAUSE_MAX_S)
 
 
 class Deadline:
@@ -210,7 +219,7 @@ class Transactions:
                 producer.poll(0)
             self._raise_if_fenced(error)
             cause: KafkaError = error.args[0]
-            if is_passing(cause) or cause.retriable():
+            if is_passing(cause):
                 raise self._connections.unreachable(error) from None
             raise forbidden(cause) or BrokerError(
                 f"Transactions can't be begun as {self.transactional_id!r}: {cause.str()}.",
@@ -318,8 +327,7 @@ class Transactions:
             self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
         if denied := forbidden(cause):
             raise denied from None
-        passing = is_passing(cause) or cause.retriable() or forgotten
-        raise AbortedError(cause.str(), passing=passing) from error
+        raise AbortedError(cause.str(), passing=is_passing(cause) or forgotten) from error
 
     def _raise_if_fenced(self, error: KafkaException) -> None:
         """A name that we made up can't be taken over: its fencing means we were too slow."""

@@ -56,27 +56,30 @@ class ShareLimit:
         self._max_share = max_share
         self._window = window
         self._batches: deque[tuple[int, int]] = deque()
-        self._events = 0
-        self._bad = 0
+        # The same with the batch that was checked last.
+        self._checked = self._batches
 
     def check(self, events_count: int, bad_count: int) -> None:
-        """Take in one batch, before anything of it is committed.
+        """Look at one batch, before anything of it is committed; once it is, `keep` it.
 
         Raises:
-            TooManyDeadLettersError: The share is above the limit.
+            TooManyDeadLettersError: With it, the share is above the limit.
         """
-        self._batches.append((events_count, bad_count))
-        self._events += events_count
-        self._bad += bad_count
-        while self._events - self._batches[0][0] >= self._window:
-            old_events, old_bad = self._batches.popleft()
-            self._events -= old_events
-            self._bad -= old_bad
-        metrics.DEAD_LETTER_SHARE.set(self._bad / self._events)
-        if self._events >= self._window and self._bad > self._max_share * self._events:
+        batches = deque([*self._batches, (events_count, bad_count)])
+        seen = sum(count for count, _ in batches)
+        while seen - batches[0][0] >= self._window:
+            seen -= batches.popleft()[0]
+        bad = sum(count for _, count in batches)
+        self._checked = batches
+        metrics.DEAD_LETTER_SHARE.set(bad / seen)
+        if seen >= self._window and bad > self._max_share * seen:
             raise TooManyDeadLettersError(
-                f"{self._bad} of the last {self._events} events could not be classified, more than"
+                f"{bad} of the last {seen} events could not be classified, more than"
                 f" the share of {self._max_share:g} that WORKER_DEAD_LETTER_MAX_SHARE allows.",
                 "Nothing of the last batch was committed. Look at what the producers send, then"
                 " start the worker again, with a share of 1 to let everything through.",
             )
+
+    def keep(self) -> None:
+        """The batch that was checked last is committed: it counts from now on."""
+        self._batches = self._checked

@@ -7,7 +7,7 @@ the group has committed.
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -66,6 +66,20 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         # Below librdkafka's 45 s: a killed worker's share waits no longer than a broker's restart.
         properties["session_timeout_ms"] = 10_000
     return properties
+
+
+class Expired(NamedTuple):
+    """Events that were deleted before anybody read them.
+
+    Attributes:
+        partition: Of the events topic.
+        first: The first one's offset.
+        events: How many.
+    """
+
+    partition: int
+    first: int
+    events: int
 
 
 class Intake:
@@ -182,9 +196,7 @@ class Intake:
             self.ask()
             return
         deadline = Deadline(REWIND_S)
-        for part in self._consumer.committed(parts, deadline.left()):
-            if part.error is not None:
-                raise KafkaException(part.error)
+        for part in self._committed(parts, deadline.left()):
             self._read_up_to.pop(part.partition, None)
             self._next.pop(part.partition, None)
             if part.offset < 0:
@@ -205,10 +217,11 @@ class Intake:
             else:
                 return
 
-    def read(self, tallies: Iterable[PartitionTally]) -> None:
-        """Take note of a batch, and tell of events that were deleted before anybody read them.
+    def read(self, tallies: Iterable[PartitionTally]) -> list[Expired]:
+        """Take note of a batch, before it is committed.
 
-        To be called before the batch is committed.
+        Returns:
+            What expired in front of it; to be counted once the batch is committed.
 
         Raises:
             ExpiredError: There are some, and `WORKER_EXPIRED` says `stop`.
@@ -228,35 +241,39 @@ class Intake:
         if unknown:
             # Theirs are the first records since the partition came here.
             parts = [TopicPartition(self._topic, tally.partition) for tally in unknown]
-            committed = {p.partition: p.offset for p in self._consumer.committed(parts, ASK_S)}
+            committed = {p.partition: p.offset for p in self._committed(parts, ASK_S)}
             gaps += [(t.partition, Gap(committed[t.partition], t.first_offset)) for t in unknown]
         # A group that begins has no offset, and one that begins anew has one that is further on.
         gaps = [(partition, gap) for partition, gap in gaps if 0 <= gap.expected < gap.found]
-        if gaps:
-            self._look_for_expired(gaps)
-
-    def _look_for_expired(self, gaps: list[tuple[int, Gap]]) -> None:
+        if not gaps:
+            return []
         numbers = {partition for partition, _ in gaps}
         begins = offsets_at(self._consumer, self._topic, numbers, EARLIEST, ASK_S)
-        for partition, gap in gaps:
-            # From there on, what is missing are marks of transactions.
-            expired = min(begins[partition], gap.found) - gap.expected
-            if expired > 0:
-                self._tell_expired(partition, gap.expected, expired)
-
-    def _tell_expired(self, partition: int, first: int, expired: int) -> None:
-        metrics.EXPIRED.labels(self._topic, str(partition)).inc(expired)
-        log.error(
-            "events expired before they were read", topic=self._topic, partition=partition,
-            first_offset=first, events=expired,
-        )  # fmt: skip
-        if self._settings.worker.expired == "stop":
+        # From there on, what is missing are marks of transactions.
+        found = [
+            Expired(partition, gap.expected, min(begins[partition], gap.found) - gap.expected)
+            for partition, gap in gaps
+        ]
+        expired = [one for one in found if one.events > 0]
+        if expired and self._settings.worker.expired == "stop":
+            self.count_expired(expired)
+            partition, first, count = expired[0]
             raise ExpiredError(
-                f"{expired:,} events of {self._topic!r}, partition {partition}, from offset"
+                f"{count:,} events of {self._topic!r}, partition {partition}, from offset"
                 f" {first:,} on, were deleted by the topic's retention before they were read.",
                 "Nothing behind them was committed. To go on without them, start with"
                 " WORKER_EXPIRED=go_on; give the topic a longer retention.ms.",
             )
+        return expired
+
+    def count_expired(self, expired: Iterable[Expired]) -> None:
+        """Log and count what `read` has found."""
+        for partition, first, count in expired:
+            metrics.EXPIRED.labels(self._topic, str(partition)).inc(count)
+            log.error(
+                "events expired before they were read", topic=self._topic, partition=partition,
+                first_offset=first, events=count,
+            )  # fmt: skip
 
     def assigned(self) -> list[int]:
         """The partitions that this member has. From any thread."""
@@ -282,11 +299,15 @@ class Intake:
         Raises:
             KafkaException: The brokers don't tell them now.
         """
-        parts = self._consumer.committed(self._consumer.assignment(), ASK_S)
+        parts = self._committed(self._consumer.assignment(), ASK_S)
+        return [part for part in parts if part.offset >= 0]
+
+    def _committed(self, parts: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:
+        parts = self._consumer.committed(parts, timeout_s)
         for part in parts:
             if part.error is not None:
                 raise KafkaException(part.error)
-        return [part for part in parts if part.offset >= 0]
+        return parts
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""

@@ -11,6 +11,7 @@ admin client asks a group's coordinator, or asks for offsets.
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
@@ -67,6 +68,8 @@ class Monitor(threading.Thread):
         # What a transaction holds back: as it is, and since when it has been so.
         self._held: dict[str, tuple[object, float]] = {}
         self._hanging: set[str] = set()
+        # Committed offsets by partition, as of the last look that some were held back at.
+        self._offsets: dict[int, int] = {}
         self._gone_since: float | None = None
         self._shown: set[int] = set()
         self.heard_at = 0.0
@@ -79,13 +82,9 @@ class Monitor(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self.look()
-            except KafkaException as error:
-                # The loop says so itself, if it lasts.
-                log.debug("the brokers don't tell", reason=error.args[0].str())
             except Exception:
-                # The loop's consumer may be closed by now.
-                if not self._stopping.is_set():
-                    log.exception("looking at the brokers failed")
+                # Nobody else would notice a dead thread.
+                log.exception("looking at the brokers failed")
             self._stopping.wait(LOOK_S)
         self._stable.close()
         self._all.close()
@@ -95,26 +94,29 @@ class Monitor(threading.Thread):
         self._stopping.set()
 
     def look(self) -> None:
-        """Ask once.
-
-        Raises:
-            KafkaException: The brokers don't tell now.
-        """
+        """Ask once; what the brokers don't tell now is asked again at the next look."""
         partitions = self._intake.assigned()
-        self._look_at_lag(partitions)
-        self._look_for_hanging(partitions)
+        for number in self._shown - set(partitions):
+            metrics.LAG.remove(self._settings.topics.events, str(number))
+        self._shown &= set(partitions)
+        looks: list[Callable[[list[int]], None]] = [self._look_at_lag, self._look_for_hanging]
         if self._looks % RARELY == 0:
-            self._look_at_topics()
+            looks.insert(0, self._look_at_topics)
         self._looks += 1
-        self.heard_at = time.monotonic()
+        for one in looks:
+            try:
+                one(partitions)
+            except KafkaException as error:
+                # The loop says so itself, if it lasts.
+                log.debug("the brokers don't tell", reason=error.args[0].str())
+            else:
+                self.heard_at = time.monotonic()
 
     def _look_at_lag(self, partitions: list[int]) -> None:
         topic = self._settings.topics.events
         done = committed_offsets(self._all, topic, partitions, ANSWER_S)
         begins = offsets_at(self._all, topic, partitions, EARLIEST, ANSWER_S)
         ends = offsets_at(self._all, topic, partitions, LATEST, ANSWER_S)
-        for number in self._shown - set(partitions):
-            metrics.LAG.remove(topic, str(number))
         self._shown = set(partitions)
         for number, end in ends.items():
             reached = max(done[number], begins[number])
@@ -128,8 +130,8 @@ class Monitor(threading.Thread):
         """Name transactions that hold readers back for longer than a transaction may last."""
         names = self._settings.topics
         found: dict[str, object] = {}
-        if (offsets := self._unstable_offsets(partitions)) is not None:
-            found[OFFSETS] = offsets
+        for number, offset in self._unstable_offsets(partitions).items():
+            found[f"{OFFSETS} of partition {number}"] = offset
         for topic in (names.results, names.dead_letters, names.tallies):
             known = self._stable.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
             numbers = sorted({number % len(known) for number in partitions}) if known else []
@@ -148,23 +150,35 @@ class Monitor(threading.Thread):
             log.error("a transaction hangs", holds_back=what, seconds=limit_s)
         self._hanging = hanging
         metrics.HANGING_TRANSACTIONS.set(len(hanging))
-        self.trouble = (
-            f"a transaction that hangs holds back {OFFSETS}" if OFFSETS in hanging else ""
-        )
+        stops = [what for what in sorted(hanging) if what.startswith(OFFSETS)]
+        self.trouble = f"a transaction that hangs holds back {', '.join(stops)}" if stops else ""
 
-    def _unstable_offsets(self, partitions: list[int]) -> dict[int, int] | None:
-        """The committed offsets, where a transaction holds back what comes after them; or None."""
+    def _unstable_offsets(self, partitions: list[int]) -> dict[int, int]:
+        """The committed offset of each partition where a transaction holds back the next one."""
         topic = self._settings.topics.events
         try:
             committed_offsets(self._stable, topic, partitions, ANSWER_S)
         except KafkaException:
             # The same question without a care for open transactions: if that fails too, the brokers
             # are away, and say nothing of transactions.
-            return committed_offsets(self._all, topic, partitions, ANSWER_S)
-        return None
+            offsets = committed_offsets(self._all, topic, partitions, ANSWER_S)
+        else:
+            self._offsets = {}
+            return {}
+        # Those that go on are held back by one transaction after the other.
+        still = [number for number in partitions if self._offsets.get(number) == offsets[number]]
+        self._offsets = offsets
+        unstable = {}
+        for number in still:
+            try:
+                committed_offsets(self._stable, topic, [number], ANSWER_S)
+            except KafkaException:
+                unstable[number] = offsets[number]
+        return unstable
 
-    def _look_at_topics(self) -> None:
+    def _look_at_topics(self, partitions: list[int]) -> None:
         """See whether the topics are those of the start: others have other offsets."""
+        del partitions
         names = self._settings.topics
         wanted = [names.events, names.results, names.dead_letters, names.tallies]
         asked = self._admin.describe_topics(TopicCollection(wanted), request_timeout=ANSWER_S)

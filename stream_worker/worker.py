@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from sentiment import kafka, logs, metrics, topics, tracing
 from sentiment.errors import TransactionError, UnreachableError, WorkerError
 from sentiment.settings import Settings
-from sentiment.transactions import AbortedError, Transactions
+from sentiment.transactions import AbortedError, Transactions, pause_s
 from stream_worker.batch import Batch, Piece, assemble
 from stream_worker.champion import Champion
 from stream_worker.counting import count, phase
@@ -27,7 +27,7 @@ from stream_worker.decoding import Decoded, decode
 from stream_worker.drift.sampling import Sampler
 from stream_worker.drift.watch import Watch
 from stream_worker.ending import end_in_time
-from stream_worker.intake import Intake
+from stream_worker.intake import Expired, Intake
 from stream_worker.monitor import Monitor
 from stream_worker.scoring import Models, answer
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
-# First and longest pause after an abort: brokers need a moment, and an operator sees it in time.
-ABORT_PAUSE_S = 0.1
-ABORT_PAUSE_MAX_S = 5.0
 # How long a poll sleeps when there is nothing: the delay of a SIGTERM that nobody notices.
 POLL_S = 0.1
 # The same while a commit is under way, which takes a few milliseconds and lets the next batch go.
@@ -97,7 +94,8 @@ class Worker:
         self._models = champion.models
         self._scoring: Future[Piece] | None = None
         self._pieces: list[Piece] = []
-        self._in_flight: tuple[Batch, Future[None]] | None = None
+        # What is being committed; without a batch: offsets alone.
+        self._in_flight: tuple[Batch | None, list[Expired], Future[None]] | None = None
         self._must_rewind = False
         # In a row: of transactions, and of tries to go on after one.
         self._aborts = self._tries = 0
@@ -106,6 +104,7 @@ class Worker:
         self._looked = 0.0
         self._last_progress = self._last_commit = time.monotonic()
         self._commit_began = 0.0
+        self._longest_commit_s = settings.worker.commit_timeout_s + LATE_S
         self._traces = _traces(settings)
 
     def run(self) -> None:
@@ -142,7 +141,7 @@ class Worker:
             return f"no progress for {idle_s:.0f} s"
         # The loop turns on while a commit is under way, and librdkafka's calls may outlast the time
         # that they were given.
-        commit_s = time.monotonic() - self._commit_began if self._in_flight else 0.0
+        commit_s = self._commit_s()
         return f"a commit has not ended for {commit_s:.0f} s" if commit_s > limit_s else ""
 
     def not_ready(self) -> str:
@@ -153,7 +152,7 @@ class Worker:
 
     def _turn(self) -> None:
         self._progress()
-        if self._is_committed():
+        if self._is_committed() or self._commit_s() > self._longest_commit_s:
             self._settle()
         if self._must_rewind and not self._go_back():
             return
@@ -208,7 +207,11 @@ class Worker:
 
     def _is_committed(self) -> bool:
         """Whether the brokers are free for the next transaction."""
-        return self._in_flight is None or self._in_flight[1].done()
+        return self._in_flight is None or self._in_flight[-1].done()
+
+    def _commit_s(self) -> float:
+        """For how long the present commit has been under way; 0 where none is."""
+        return time.monotonic() - self._commit_began if self._in_flight else 0.0
 
     def _is_idle(self) -> bool:
         """Whether there is nothing under way and nothing in hand."""
@@ -225,7 +228,7 @@ class Worker:
         self._share.check(batch.events, batch.errors.total())
         with phase("produce"):
             try:
-                self._intake.read(batch.tallies.values())
+                expired = self._intake.read(batch.tallies.values())
                 self._transactions.prepare(PREPARE_S)
                 if self._traces:
                     self._traces.begin(batch, self._pieces)
@@ -241,23 +244,34 @@ class Worker:
             TopicPartition(tally.topic, tally.partition, tally.next_offset)
             for tally in batch.tallies.values()
         ]
+        self._begin_commit(batch, expired, offsets)
+
+    def _begin_commit(
+        self, batch: Batch | None, expired: list[Expired], offsets: list[TopicPartition]
+    ) -> None:
         self._commit_began = time.monotonic()
         commit = self._committer.submit(self._commit, offsets, self._intake.group())
-        self._in_flight = batch, commit
+        self._in_flight = batch, expired, commit
 
     def _commit(self, offsets: list[TopicPartition], group: object) -> None:
         with phase("commit"):
             self._transactions.commit(offsets, group)
 
     def _settle(self) -> None:
-        """Wait for the batch in flight, if any; its own deadlines bound the wait."""
+        """Wait for the commit in flight, if any, for as long as it may take.
+
+        Raises:
+            WorkerError: It takes longer.
+            TransactionError: As `_note_abort`.
+        """
         if self._in_flight is None:
             return
-        batch, commit = self._in_flight
+        patience_s = max(self._longest_commit_s - self._commit_s(), 0.0)
+        batch, expired, commit = self._in_flight
         self._in_flight = None
         with phase("wait_commit"):
             try:
-                commit.result(self._settings.worker.commit_timeout_s + LATE_S)
+                commit.result(patience_s)
             except AbortedError as error:
                 self._note_abort(error)
                 return
@@ -270,19 +284,19 @@ class Worker:
                 # Else its error and this frame hold one another, and with them the producer that
                 # was replaced: it would go on trying to end its transaction.
                 del commit
-        self._committed()
+        # The brokers have taken a transaction of ours: all is well with them and the group.
+        self._aborts = self._tries = 0
+        self._trouble = ""
+        self._last_commit = time.monotonic()
+        self._intake.count_expired(expired)
+        if batch is None:
+            return
         if self._traces:
             self._traces.end()
+        self._share.keep()
         count(batch)
         for answers in batch.answers:
             self._watch.add(answers.samples)
-
-    def _committed(self) -> None:
-        """The brokers have taken a transaction of ours: all is well with them and the group."""
-        self._aborts = self._tries = 0
-        self._trouble = ""
-        self._deaf_since = None
-        self._last_commit = time.monotonic()
 
     def _note_abort(self, error: AbortedError) -> None:
         """Go back before anything else is done.
@@ -315,6 +329,8 @@ class Worker:
         if trouble != self._trouble:
             log.warning("waiting for Kafka", reason=trouble)
         self._trouble = trouble
+        if self._stopping.is_set():
+            return
         try:
             self._intake.ask()
         except KafkaException:
@@ -328,17 +344,18 @@ class Worker:
         self._scoring = None
         self._pieces = []
         self._tries += 1
-        # Not at the first: a producer that the brokers have forgotten is replaced at once.
-        pause_s = min(ABORT_PAUSE_S * 2**self._tries, ABORT_PAUSE_MAX_S) if self._trouble else 0
         try:
-            # The group has to hear from us meanwhile.
-            self._intake.idle(pause_s)
+            # The group has to hear from us meanwhile. Nothing failed where partitions only moved.
+            self._intake.idle(pause_s(self._tries) if self._trouble else 0)
+            if self._stopping.is_set():
+                return False
             self._transactions.prepare(PREPARE_S)
             self._intake.rewind()
         except (KafkaException, UnreachableError) as error:
             self._wait_for_brokers(error)
             return False
         self._must_rewind = False
+        self._deaf_since = None
         return True
 
     def _check_in(self) -> None:
@@ -356,13 +373,12 @@ class Worker:
                 return
             self._transactions.prepare(PREPARE_S)
             self._transactions.publish([])
-            self._transactions.commit(offsets, self._intake.group())
         except AbortedError as error:
             self._note_abort(error)
         except (KafkaException, UnreachableError) as error:
             self._wait_for_brokers(error)
         else:
-            self._committed()
+            self._begin_commit(None, [], offsets)
 
     def _progress(self) -> None:
         self._last_progress = time.monotonic()

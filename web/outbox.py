@@ -45,6 +45,7 @@ class Outbox:
         self._producer = self._new_producer()
         # Since when nothing was acknowledged that was sent; None: the last of it was.
         self._failing_since: float | None = None
+        self._failed_at = 0.0
         self._renewing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliver", daemon=True)
@@ -112,7 +113,10 @@ class Outbox:
         if delivered:
             self._failing_since = None
         elif queued:
-            self._failing_since = self._failing_since or began
+            if self._failing_since is None or began - self._failed_at > LOST_S:
+                # The first one, or the first one after a time in which nothing was tried.
+                self._failing_since = began
+            self._failed_at = time.monotonic()
             if time.monotonic() - self._failing_since > LOST_S:
                 log.warning("producer replaced", reason="nothing is acknowledged")
                 self._renew(producer)
@@ -128,8 +132,13 @@ class Outbox:
         """Replace a producer, once."""
         self._failing_since = None
         with self._renewing:
-            if self._producer is producer:
-                self._producer = self._new_producer()
+            if self._producer is not producer:
+                return
+            self._producer = self._new_producer()
+        # Requests may still wait for what the old one holds.
+        threading.Thread(
+            target=producer.flush, args=(DELIVERY_TIMEOUT_S + GRACE_S,), daemon=True
+        ).start()
 
     def _poll(self) -> None:
         while not self._stopping.is_set():

@@ -4,22 +4,17 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from sentiment import kafka
 from sentiment.errors import InputError
+from sentiment.kafka_access import is_passing
 from sentiment.settings import Settings
 from stream_worker.replay.plan import Mark, mark_of
 
 # Every command that asks for a replay finds it by its output topic.
 PREFIX = "sentiment-replay-"
-# What brokers say of a group's coordinator while they start.
-PASSING = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-}
-# Until it is asked again.
+# Until the brokers, as while they start, are asked again.
 PAUSE_S = 0.2
 
 
@@ -54,13 +49,15 @@ class Offsets:
             try:
                 return self._marks()
             except KafkaException as error:
-                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                if not is_passing(error.args[0]) or time.monotonic() > deadline:
                     raise
                 time.sleep(PAUSE_S)
 
     def _marks(self) -> dict[int, Mark]:
         timeout = self._settings.kafka.connect_timeout_s
         found = self._consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
         marks = {}
         for part in self._consumer.committed(
             [TopicPartition(self._topic, number) for number in found.partitions], timeout

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaException, Message
 
-from sentiment import logs
-from sentiment.errors import TransactionError, UnreachableError, WorkerError
+from sentiment import logs, topics
+from sentiment.errors import TopicError, TransactionError, UnreachableError, WorkerError
 from sentiment.progress import Progress
 from sentiment.reader import TopicReader
 from sentiment.registry import LoadedModel
 from sentiment.settings import Settings
-from sentiment.transactions import AbortedError, Transactions
+from sentiment.transactions import AbortedError, Transactions, pause_s
 from stream_worker.batch import classify
 from stream_worker.replay.begin import fencing_told
 from stream_worker.replay.offsets import Offsets
@@ -25,9 +25,6 @@ log = logs.get(__name__)
 POLL_S = 0.2
 # Without a record for so long, the brokers are asked whether they are there.
 STALLED_S = 10.0
-# First and longest pause after an abort, as the worker's.
-ABORT_PAUSE_S = 0.1
-ABORT_PAUSE_MAX_S = 5.0
 # With a rate, so many batches a second: even enough, and far from a transaction per event.
 BATCHES_PER_S = 5
 
@@ -88,12 +85,22 @@ class Replay:
     def _attempt(self, partition: int) -> None:
         """One partition, to its end or until something is in the way."""
         try:
-            self._read(partition)
+            try:
+                self._read(partition)
+            except TopicError:
+                # Brokers that have just started may not know yet what there is.
+                topics.require(self._settings, self._settings.topics.events)
+                raise
         except AbortedError as error:
             self._aborts += not error.passing
-            self._rewind(str(error))
+            trouble = str(error)
         except UnreachableError as error:
-            self._rewind(error.message)
+            trouble = error.message
+        else:
+            return
+        # Behind the handlers: an error holds the producer that was replaced, and that one would go
+        # on trying to end its transaction.
+        self._rewind(trouble)
 
     def _rewind(self, trouble: str) -> None:
         """Wait until the brokers tell the committed offsets, which tell the truth, and go on there.
@@ -108,7 +115,7 @@ class Replay:
                 "What is committed stays. Look at the brokers, then give the same command again.",
             )
         tries, told = 0, ""
-        while not self.stop.wait(min(ABORT_PAUSE_S * 2**tries, ABORT_PAUSE_MAX_S)):
+        while not self.stop.wait(pause_s(tries)):
             tries += 1
             if trouble != told:
                 log.warning("waiting for Kafka", reason=trouble)

@@ -18,6 +18,8 @@ from stream_worker.trends.app import Trends
 STOP_S = 20.0
 # How often the brokers are asked whether the tallies' topic is still the same.
 LOOK_S = 15.0
+# After so many looks in a row that did not find it, it is gone for good.
+GONE = 4
 
 log = logs.get(__name__)
 
@@ -71,20 +73,27 @@ def run(settings: Settings) -> None:
             raise
     if made_anew.is_set():
         raise TopicError(
-            f"Topic {names.tallies!r} at {settings.kafka.bootstrap_servers} is another one than at"
-            " our start: it, or the whole cluster, was made anew.",
+            f"Topic {names.tallies!r} at {settings.kafka.bootstrap_servers} is gone, or another one"
+            " than at our start: it, or the whole cluster, was made anew.",
             "Start again, to begin with what is there now.",
         )
 
 
 def _watch(settings: Settings, known: topics.Identity, made_anew: threading.Event) -> None:
     """End the process when the tallies are others: their offsets would look as counted already."""
+    gone = 0
     while not made_anew.wait(LOOK_S):
         try:
-            found = topics.identity(settings.kafka, settings.topics.tallies)
+            found = topics.identity(settings.kafka, settings.topics.tallies).id
+        except TopicError as error:
+            # A broker that has just started learns of its topics within seconds.
+            log.warning("the topic is gone", reason=error.message)
+            found, gone = "", gone + 1
         except SentimentError as error:
             log.info("the brokers don't tell", reason=error.message)
             continue
-        if found.id != known.id:
+        else:
+            gone = 0
+        if found != known.id and gone in {0, GONE}:
             made_anew.set()
             os.kill(os.getpid(), signal.SIGTERM)

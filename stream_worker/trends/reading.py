@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import faust
 from aiokafka.errors import KafkaConnectionError
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.transport import producer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.auth import CredentialsT
@@ -24,22 +26,27 @@ RETRY_S = 1.0
 MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 
 
-async def _insist(start: Callable[[], Awaitable[None]]) -> None:
-    """Start a client of Faust's, and again: the brokers may go after they were there."""
+async def _started(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - aiokafka's clients
+    """A client that has started, as soon as it can: brokers may go after they were there."""
     while True:
+        client = make()
         try:
-            return await start()
+            await client.start()
         except KafkaConnectionError as error:
             log.warning("waiting for Kafka", reason=str(error))
+            await client.stop()
             await asyncio.sleep(RETRY_S)
+        else:
+            return client
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes in transactions; ours must not."""
 
     async def on_start(self) -> None:
-        """Start, as soon as the brokers are there."""
-        await _insist(super().on_start)
+        """Start, as Faust's own does, as soon as the brokers are there."""
+        self._consumer = await _started(lambda: self._create_consumer(loop=self.thread_loop))
+        self.time_started = time.monotonic()
 
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's
         consumer = super()._create_worker_consumer(transport)
@@ -82,8 +89,10 @@ class _CommittedConsumer(driver.Consumer):
 
 class _Producer(driver.Producer):
     async def on_start(self) -> None:
-        """Start, as soon as the brokers are there."""
-        await _insist(super().on_start)
+        """Start, as Faust's own does, as soon as the brokers are there."""
+        await producer.Producer.on_start(self)
+        self._producer = await _started(self._new_producer)
+        self.beacon.add(self._producer)
 
 
 class _Transport(driver.Transport):

@@ -149,12 +149,8 @@ def _late(api: int) -> Do:
             # In the middle of a later transaction, which is the worst moment.
             harm.after = proxy.TXN_OFFSET_COMMIT
         world.proxy.harm = harm
-
-        def end() -> None:
-            world.proxy.heal()
-            world.late[NAMES[api]] += harm.done
-
-        return end
+        world.late.append((NAMES[api], harm))
+        return world.proxy.heal
 
     return do
 

@@ -64,6 +64,7 @@ class Harm:
         times: How often, then never again.
         every: Of the requests that it could be done to, it is done to one in this many.
         done: How often it was done.
+        arrived: How many late requests a broker got.
         accepted: How many late requests a broker took without an error.
     """
 
@@ -75,6 +76,7 @@ class Harm:
     every: int = 1
     after: int | None = None
     done: int = 0
+    arrived: int = 0
     accepted: int = 0
     waiting: list[asyncio.Event] = field(default_factory=list)
     _seen: int = 0
@@ -94,9 +96,13 @@ class Harm:
     def passes(self, api: int) -> None:
         """Let go of late requests that wait for one of this kind."""
         if api == self.after:
-            for one in self.waiting:
-                one.set()
-            self.waiting.clear()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of all late requests."""
+        for one in self.waiting:
+            one.set()
+        self.waiting.clear()
 
 
 class Proxy:
@@ -142,7 +148,10 @@ class Proxy:
 
     def heal(self) -> None:
         """Do no harm any more."""
-        self.harm = None
+        harm, self.harm = self.harm, None
+        if harm is not None:
+            # What they wait for may never come.
+            self._loop.call_soon_threadsafe(harm.let_go)
         self.cut = frozenset()
         self.away = ""
 
@@ -249,7 +258,9 @@ class Proxy:
     ) -> bool:
         """Do harm to a request, or to the answer that it will have."""
         if harm.kind == "late_request":
-            self._later.add(asyncio.create_task(self._late(broker, frame, harm)))
+            task = asyncio.create_task(self._late(broker, frame, harm))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
         elif harm.kind == "delay_request":
             await asyncio.sleep(harm.seconds)
             return True
@@ -270,6 +281,7 @@ class Proxy:
             reader, writer = await asyncio.open_connection(HOST, self._upstream[broker])
             try:
                 await _send(writer, frame)
+                harm.arrived += 1
                 answer = await _frame(reader)
             finally:
                 writer.transport.abort()

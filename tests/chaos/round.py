@@ -96,7 +96,8 @@ class Round:
             world.close()
             self.outcome.exits = dict(world.fleet.exits + world.trends.exits)
             self.outcome.restarts = world.fleet.restarts
-            self.outcome.late = world.late
+            for name, harm in world.late:
+                self.outcome.late[name] += harm.arrived
             self.outcome.tracebacks = _tracebacks(world)
         return self.outcome
 

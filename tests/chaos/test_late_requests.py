@@ -35,7 +35,7 @@ def _late(api: int, **more: int | None) -> Harm:
 
 
 def _is_done(harm: Harm) -> bool:
-    return harm.done >= harm.times
+    return harm.arrived >= harm.times
 
 
 def _wait_until(true: Callable[[], bool], otherwise: str) -> None:
@@ -55,7 +55,7 @@ def test_a_late_request_of_a_worker_does_nothing(ground: Ground, tmp_path: Path)
         own.traffic.rate = 400
         for harm in (ends, *(_late(api, times=TIMES) for api in NAMES if api != proxy.END_TXN)):
             own.proxy.harm = harm
-            _wait_until(partial(_is_done, harm), f"only {harm.done} requests came late")
+            _wait_until(partial(_is_done, harm), f"only {harm.arrived} requests came late")
             # The last one is on its way.
             done = own.done() or 0
             assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
@@ -81,7 +81,7 @@ def test_a_late_start_of_a_producer_does_nothing(ground: Ground, tmp_path: Path)
             )
             for broker in range(len(own.cluster.ports)):
                 own.proxy.reset(broker)
-            _wait_until(partial(_is_done, harm), f"only {harm.done} requests came late")
+            _wait_until(partial(_is_done, harm), f"only {harm.arrived} requests came late")
             done = own.done() or 0
             assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
         own.proxy.heal()
@@ -112,7 +112,7 @@ def test_a_late_end_of_a_replay_s_transaction_does_nothing(own: world.World) -> 
         "replay", "--from", "beginning", "--output-topic", topic, "--json", WORKER_MAX_BATCH=100
     )
     assert done.returncode == 0, done.stderr
-    assert ends.done > TIMES
+    assert ends.arrived > TIMES
     assert not ends.accepted, "the brokers ended a transaction that was not meant"
     assert len(records(own.settings, topic)) == len(values)
 
@@ -124,7 +124,7 @@ def test_a_late_end_of_a_redrive_s_transaction_does_nothing(own: world.World) ->
     own.proxy.harm = ends = _late(proxy.END_TXN, after=proxy.PRODUCE)
     done = sentiment("dlq", "redrive", "--all")
     assert done.returncode == 0, done.stderr
-    assert ends.done > TIMES
+    assert ends.arrived > TIMES
     assert not ends.accepted, "the brokers ended a transaction that was not meant"
     assert sent(own.settings) == values
 

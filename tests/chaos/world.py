@@ -3,7 +3,6 @@
 import os
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from sentiment.settings import Settings, TopicSettings
 from tests.chaos.cluster import BROKERS, Cluster
 from tests.chaos.engines import WORKER, Engine, Protocol
 from tests.chaos.models import Models
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import Harm, Proxy
 from tests.chaos.traffic import Traffic
 from tests.chaos.trends import TrendsProcess
 from tests.chaos.workers import ENVIRONMENT, Fleet
@@ -38,7 +37,7 @@ class World:
         engine: What classifies.
         settings: The harness's own, past the proxy.
         workers: How many there are when no fault changes it.
-        late: How many requests of each kind came late.
+        late: What was done to have requests arrive late, and to requests of which kind.
     """
 
     engine: Engine
@@ -50,7 +49,7 @@ class World:
     traffic: Traffic
     settings: Settings
     workers: int = WORKERS
-    late: Counter[str] = field(default_factory=Counter)
+    late: list[tuple[str, Harm]] = field(default_factory=list)
 
     @property
     def group(self) -> str:

@@ -65,6 +65,8 @@ def run(
             if not is_import:
                 said.append(line)
             due = moment in line if isinstance(moment, str) else imports >= moment
+            # It imports no more until somebody answers.
+            due = due or '"waiting"' in line
             if due and not sent:
                 sent = True
                 os.killpg(process.pid, number)

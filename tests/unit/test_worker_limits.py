@@ -27,20 +27,36 @@ from stream_worker.champion import EVENTS, Champion
 from stream_worker.dead_letters import ShareLimit
 
 
+def _commit(limit: ShareLimit, events: int, bad: int) -> None:
+    limit.check(events, bad)
+    limit.keep()
+
+
 def test_limit_waits_for_a_full_window() -> None:
     """Nothing is said of a share before the window is full; then one batch too many stops."""
     limit = ShareLimit(0.5, window=100)
-    limit.check(99, 99)
+    _commit(limit, 99, 99)
     with pytest.raises(TooManyDeadLettersError, match="99 of the last 100"):
         limit.check(1, 0)
+
+
+def test_limit_counts_a_batch_once_however_often_it_is_tried() -> None:
+    """What was aborted, as while brokers are away, is read and checked again."""
+    limit = ShareLimit(0.5, window=100)
+    _commit(limit, 90, 40)
+    for _ in range(20):
+        limit.check(10, 10)
+    _commit(limit, 10, 10)
+    with pytest.raises(TooManyDeadLettersError, match="51 of the last 101"):
+        limit.check(1, 1)
 
 
 def test_limit_forgets_what_left_the_window() -> None:
     """Old dead letters don't count against new good events."""
     limit = ShareLimit(0.5, window=100)
-    limit.check(99, 99)
-    limit.check(200, 0)
-    limit.check(100, 50)
+    _commit(limit, 99, 99)
+    _commit(limit, 200, 0)
+    _commit(limit, 100, 50)
     assert metrics.REGISTRY.get_sample_value("sentiment_dead_letter_share") == 0.5
     with pytest.raises(TooManyDeadLettersError):
         limit.check(100, 51)
@@ -50,7 +66,7 @@ def test_a_share_of_one_never_stops() -> None:
     """With a share of 1, a topic of nothing but garbage is drained into dead letters."""
     limit = ShareLimit(1.0, window=10)
     for _ in range(100):
-        limit.check(10, 10)
+        _commit(limit, 10, 10)
 
 
 class StubRegistry(Registry):
