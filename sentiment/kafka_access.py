@@ -7,6 +7,8 @@ looks like a broker that doesn't answer. Each client has an `Access`, which list
 import logging
 import re
 import time
+from concurrent.futures import Future
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -17,6 +19,8 @@ from sentiment.errors import BrokerError, RefusedError, UnreachableError
 from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
+
+Answer = TypeVar("Answer")
 
 # librdkafka logs each lost connection at error level and then mends it; an operator wants its
 # warnings under a name of their own that can be silenced.
@@ -150,6 +154,30 @@ class Access:
             f"No Kafka broker answers at {self._servers}: {reason}.",
             "Start one with `sentiment kafka`, or set KAFKA_BOOTSTRAP_SERVERS to a running one.",
         )
+
+    def answer(self, client: AdminClient, asked: Future[Answer], timeout_s: float) -> Answer:
+        """What an admin client was asked for.
+
+        Args:
+            client: The client that this listens to.
+            asked: Its question, with this time limit of its own.
+            timeout_s: Longest wait, in seconds.
+
+        Raises:
+            KafkaException: The brokers' error.
+            BrokerError: Nobody answers, or they refuse us, which is told at once.
+        """
+        # The question's own limit comes first, and with a reason.
+        deadline = time.monotonic() + 2 * timeout_s
+        while True:
+            try:
+                return asked.result(timeout=LOOK_S)
+            except TimeoutError:
+                # What callbacks have to say comes with a poll.
+                client.poll(0)
+            if self.refusal or time.monotonic() > deadline:
+                timed_out = KafkaError(KafkaError._TIMED_OUT)  # noqa: SLF001 - its only name
+                raise self.unreachable(KafkaException(timed_out))
 
     def first_answer(
         self, client: AdminClient | Consumer, timeout_s: float, topic: str | None = None

@@ -233,11 +233,7 @@ def identity(settings: KafkaSettings, name: str) -> Identity:
     admin = kafka.new_admin(settings, access)
     asked = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)
     try:
-        # The request's own limit comes first, and with a reason.
-        found = asked[name].result(timeout=2 * timeout)
-    except TimeoutError:
-        timed_out = KafkaError(KafkaError._TIMED_OUT)  # noqa: SLF001 - its only name
-        raise access.unreachable(KafkaException(timed_out)) from None
+        found = access.answer(admin, asked[name], timeout)
     except KafkaException as error:
         if is_passing(error.args[0]):
             raise access.unreachable(error) from None

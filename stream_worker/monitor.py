@@ -106,9 +106,9 @@ class Monitor(threading.Thread):
         for one in looks:
             try:
                 one(partitions)
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 # The loop says so itself, if it lasts.
-                log.debug("the brokers don't tell", reason=error.args[0].str())
+                log.debug("the brokers don't tell", reason=str(error))
             else:
                 self.heard_at = time.monotonic()
 
