@@ -129,6 +129,8 @@ class Monitor(threading.Thread):
     def _look_for_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""
         names = self._settings.topics
+        # Where the brokers don't tell, all of it begins anew: while they are away nothing ends.
+        held, self._held = self._held, {}
         found: dict[str, object] = {}
         for number, offset in self._unstable_offsets(partitions).items():
             found[f"{OFFSETS} of partition {number}"] = offset
@@ -141,7 +143,7 @@ class Monitor(threading.Thread):
         now = time.monotonic()
         # What has moved since the last look is held back by another transaction.
         self._held = {
-            what: (state, self._held[what][1] if self._held.get(what, (None,))[0] == state else now)
+            what: (state, held[what][1] if held.get(what, (None,))[0] == state else now)
             for what, state in found.items()
         }
         limit_s = self._settings.worker.transaction_timeout_s + OVERDUE_S

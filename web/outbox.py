@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -136,9 +137,7 @@ class Outbox:
                 return
             self._producer = self._new_producer()
         # Requests may still wait for what the old one holds.
-        threading.Thread(
-            target=producer.flush, args=(DELIVERY_TIMEOUT_S + GRACE_S,), daemon=True
-        ).start()
+        threading.Thread(target=_drain, args=(producer,), name="drain", daemon=True).start()
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
@@ -150,6 +149,12 @@ class Outbox:
                 log.warning("producer replaced", reason=str(error))
                 self._renew_if_fatal(producer, error)
                 self._stopping.wait(POLL_S)
+
+
+def _drain(producer: Producer) -> None:
+    """Let a producer that was replaced acknowledge what it has, while anybody waits for it."""
+    with suppress(KafkaException):
+        producer.flush(DELIVERY_TIMEOUT_S)
 
 
 def _report(outcomes: Outcomes, number: int, error: KafkaError | None, message: Message) -> None:

@@ -1,11 +1,11 @@
-"""Which of librdkafka's lines say that a request may still arrive."""
+"""What of transactions can be told without brokers: broken connections, pauses."""
 
 import logging
 
 import pytest
 
 from sentiment.settings import KafkaSettings
-from sentiment.transactions import Connections
+from sentiment.transactions import Connections, pause_s
 
 BROKEN = [
     "127.0.0.1:9092/1: Disconnected: connection reset by peer (after 1040ms in state UP)",
@@ -43,3 +43,10 @@ def test_a_connection_that_carried_none_is_not(said: str) -> None:
 def test_other_lines_say_nothing_of_connections() -> None:
     """Whatever their text has in it."""
     assert not _is_broken("STATE", BROKEN[0])
+
+
+def test_pauses_grow_to_seconds_and_stay_there() -> None:
+    """Brokers that are away for hours cost thousands of tries."""
+    pauses = [pause_s(tries) for tries in range(5000)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 1 < pauses[-1] < 10
