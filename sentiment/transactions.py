@@ -115,7 +115,7 @@ class Deadline:
 
 
 class Connections(Access):
-    """Also notes when a connection breaks that may have carried a request.
+    """Also counts connections that broke and may have carried a request.
 
     librdkafka tells nobody else. Its ordinary log leaves out what it has said within 30 s, so that
     these producers have its lines about brokers in full (`debug=broker`), some three for each
@@ -125,13 +125,13 @@ class Connections(Access):
 
     def __init__(self, settings: KafkaSettings) -> None:
         super().__init__(settings)
-        self.broken = False
+        self.broken = 0
 
     def log(self, level: int, line: str, *parts: object) -> None:
         """Pass a line on."""
         super().log(level, line, *parts)
         if parts[0] == "FAIL" and not _IDLE_STATE.search(str(parts[-1])):
-            self.broken = True
+            self.broken += 1
 
 
 class Transactions:
@@ -155,6 +155,8 @@ class Transactions:
         self._connections = Connections(settings.kafka)
         self._producer: Producer | None = None
         self._deadline = Deadline(0)
+        # Starts of producers that may reach the brokers yet, each of which would fence us once.
+        self._late_starts = 0
 
     def prepare(self, timeout_s: float = INIT_TIMEOUT_S) -> bool:
         """Have a producer that no late request of an earlier transaction can hurt.
@@ -217,16 +219,19 @@ class Transactions:
             with suppress(KafkaException):
                 # For what the brokers said to the client as a whole, such as that they refuse it.
                 producer.poll(0)
-            self._raise_if_fenced(error)
             cause: KafkaError = error.args[0]
+            fenced = self._is_fenced(cause)
             if is_passing(cause):
+                self._late_starts += 1
+            if is_passing(cause) or fenced:
                 raise self._connections.unreachable(error) from None
             raise forbidden(cause) or BrokerError(
                 f"Transactions can't be begun as {self.transactional_id!r}: {cause.str()}.",
                 "Check WORKER_TRANSACTION_TIMEOUT_S, and the brokers' version and limits.",
             ) from None
-        # What broke up to here carried no transaction of this epoch.
-        self._connections.broken = False
+        # What broke up to here carried no transaction of this epoch, but perhaps its start.
+        self._late_starts += self._connections.broken
+        self._connections.broken = 0
         return producer
 
     def publish(self, outputs: Iterable[Output]) -> None:
@@ -307,7 +312,7 @@ class Transactions:
         try:
             _until(self._deadline, self._producer.abort_transaction)
         except KafkaException as error:
-            self._raise_if_fenced(error)
+            self._is_fenced(error.args[0])
             self._let_go(error.args[0].str(), "unusable")
 
     def _recover(self, error: KafkaException) -> None:
@@ -319,24 +324,36 @@ class Transactions:
         cause: KafkaError = error.args[0]
         log.warning("transaction failed", code=cause.name(), reason=cause.str())
         metrics.TRANSACTIONS.labels("aborted").inc()
-        forgotten = cause.code() in FORGOTTEN_CODES
-        if cause.txn_requires_abort() and not forgotten:
+        # Neither a transaction nor another process is to blame.
+        ours = cause.code() in FORGOTTEN_CODES
+        if cause.txn_requires_abort() and not ours:
             self.abort()
         else:
-            self._raise_if_fenced(error)
+            ours = self._is_fenced(cause) or ours
             self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
         if denied := forbidden(cause):
             raise denied from None
-        raise AbortedError(cause.str(), passing=is_passing(cause) or forgotten) from error
+        raise AbortedError(cause.str(), passing=is_passing(cause) or ours) from error
 
-    def _raise_if_fenced(self, error: KafkaException) -> None:
-        """A name that we made up can't be taken over: its fencing means we were too slow."""
-        if error.args[0].code() in FENCED_CODES and not self._is_made_up:
-            raise FencedError(
-                f"Another process has the transactional id {self.transactional_id!r}, or this one"
-                " was stopped for longer than its transaction may last.",
-                "Give each running worker a name of its own, then start this one again.",
-            ) from None
+    def _is_fenced(self, cause: KafkaError) -> bool:
+        """Whether a late request of our own has fenced us.
+
+        Raises:
+            FencedError: It was another process.
+        """
+        if cause.code() not in FENCED_CODES:
+            return False
+        if self._late_starts:
+            self._late_starts -= 1
+            return True
+        if self._is_made_up:
+            # Nobody else has it: we were too slow.
+            return False
+        raise FencedError(
+            f"Another process has the transactional id {self.transactional_id!r}, or this one"
+            " was stopped for longer than its transaction may last.",
+            "Give each running worker a name of its own, then start this one again.",
+        ) from None
 
     def _let_go(self, reason: str, kind: str) -> None:
         """Have `prepare` make a new producer with the same transactional id."""

@@ -69,7 +69,7 @@ def test_a_late_request_of_a_worker_does_nothing(ground: Ground, tmp_path: Path)
 
 
 def test_a_late_start_of_a_producer_does_nothing(ground: Ground, tmp_path: Path) -> None:
-    """A worker that is fenced by its own late request begins anew, or ends and is started again."""
+    """A worker that is fenced by its own late request begins anew, whoever chose its id."""
     own = world.make(tmp_path, *ground, protocol="consumer", events=20_000)
 
     def meanwhile() -> None:
@@ -89,6 +89,7 @@ def test_a_late_start_of_a_producer_does_nothing(ground: Ground, tmp_path: Path)
 
     outcome = Round(own, [], "consumer", print).run(meanwhile)
     assert not outcome.counts, report.as_text([outcome]) + "\n" + report.histories(own, outcome)
+    assert outcome.exits == {"stopped at the end: 0": 2, "trends stopped at the end: 0": 1}
 
 
 @pytest.fixture
