@@ -352,7 +352,8 @@ class Transactions:
         raise FencedError(
             f"Another process has the transactional id {self.transactional_id!r}, or this one"
             " was stopped for longer than its transaction may last.",
-            "Give each running worker a name of its own, then start this one again.",
+            "Give each running worker a WORKER_TRANSACTIONAL_ID of its own, or none, then start"
+            " this one again.",
         ) from None
 
     def _let_go(self, reason: str, kind: str) -> None:

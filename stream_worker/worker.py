@@ -284,13 +284,14 @@ class Worker:
                 # Else its error and this frame hold one another, and with them the producer that
                 # was replaced: it would go on trying to end its transaction.
                 del commit
-        # The brokers have taken a transaction of ours: all is well with them and the group.
-        self._aborts = self._tries = 0
-        self._trouble = ""
         self._last_commit = time.monotonic()
-        self._intake.count_expired(expired)
+        if batch or not self._aborts:
+            # Offsets alone say nothing of a batch that is refused again and again.
+            self._aborts = self._tries = 0
+            self._trouble = ""
         if batch is None:
             return
+        self._intake.count_expired(expired)
         if self._traces:
             self._traces.end()
         self._share.keep()
