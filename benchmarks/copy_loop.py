@@ -19,7 +19,8 @@ def main(group: str, output: str) -> None:
     settings = Settings()
     # As the worker has it, so that both wait for the brokers equally often.
     worker = settings.worker.replace(group_id=group)
-    consumer = kafka.new_consumer(settings.kafka, **consumer_properties(worker))
+    properties = consumer_properties(worker) | {"enable_partition_eof": False}
+    consumer = kafka.new_consumer(settings.kafka, **properties)
     producer = kafka.new_producer(
         settings.kafka, transactional_id=group, retry_backoff_ms=2, retry_backoff_max_ms=20
     )

@@ -101,12 +101,21 @@ class Intake:
         self._read_up_to: dict[int, int] = {}
         # By partition, the offset that comes next if nothing is missing.
         self._next: dict[int, int] = {}
-        self._consumer: Consumer = kafka.new_consumer(
-            settings.kafka, **consumer_properties(settings.worker)
+        self._consumer = self._joined()
+
+    def _joined(self) -> Consumer:
+        consumer: Consumer = kafka.new_consumer(
+            self._settings.kafka, **consumer_properties(self._settings.worker)
         )
-        self._consumer.subscribe(
+        consumer.subscribe(
             [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
+        return consumer
+
+    def join_anew(self) -> None:
+        """Leave the group and join it as a new member; then `rewind`."""
+        self._consumer.close()
+        self._consumer = self._joined()
 
     def take(self, most: int, wait_s: float) -> list[Message] | None:
         """What has arrived.

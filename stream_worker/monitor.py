@@ -35,6 +35,9 @@ GONE_S = 60.0
 # Brokers look for transactions that have outlived their time every ten seconds, and write their
 # marks within milliseconds.
 OVERDUE_S = 30.0
+# So long a partition may stand still while events arrive on it, with whoever has it: a rebalance
+# after a kill, and a start, are over by then.
+UNREAD_S = 60.0
 # What the loop reads at a start and after an abort.
 OFFSETS = "the group's committed offsets"
 
@@ -50,6 +53,7 @@ class Monitor(threading.Thread):
         heard_at: When the brokers last answered, by the monotonic clock.
         trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
         ended: Why only a new start helps; None while the worker may go on.
+        unread: Partitions that others should read and nobody does; joining the group anew may help.
     """
 
     def __init__(self, settings: Settings, intake: Intake) -> None:
@@ -70,11 +74,16 @@ class Monitor(threading.Thread):
         self._hanging: set[str] = set()
         # Committed offsets by partition, as of the last look that some were held back at.
         self._offsets: dict[int, int] = {}
+        # By partition of others: how far the group has committed, how far it went then, and since
+        # when the first is so.
+        self._still: dict[int, tuple[int, int, float]] = {}
+        self._told: dict[int, int] = {}
         self._gone_since: float | None = None
         self._shown: set[int] = set()
         self.heard_at = 0.0
         self.trouble = ""
         self.ended: TopicError | None = None
+        self.unread: list[int] = []
 
     def run(self) -> None:
         """Look until `stop`."""
@@ -101,7 +110,7 @@ class Monitor(threading.Thread):
         self._shown &= set(partitions)
         looks: list[Callable[[list[int]], None]] = [self._look_at_lag, self._look_for_hanging]
         if self._looks % RARELY == 0:
-            looks.insert(0, self._look_at_topics)
+            looks = [self._look_at_topics, *looks, self._look_at_others]
         self._looks += 1
         for one in looks:
             try:
@@ -125,6 +134,34 @@ class Monitor(threading.Thread):
             if following <= reached:
                 reached = max(reached, up_to)
             metrics.LAG.labels(topic, str(number)).set(max(end - reached, 0))
+
+    def _look_at_others(self, partitions: list[int]) -> None:
+        """See whether partitions that others have are read by them.
+
+        A client that lost its partitions and got them again at the same moment may think that it
+        has none, and the group that it has them (librdkafka 2.16): no other evidence tells.
+        """
+        topic = self._settings.topics.events
+        still, self._still = self._still, {}
+        known = self._stable.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+        others = [number for number in known if number not in partitions]
+        done = committed_offsets(self._all, topic, others, ANSWER_S)
+        ends = offsets_at(self._stable, topic, others, LATEST, ANSWER_S)
+        now = time.monotonic()
+        for number in others:
+            then = still.get(number)
+            if then is None or then[0] != done[number]:
+                then = done[number], ends[number], now
+            self._still[number] = then
+        unread = [
+            number
+            for number, (offset, end, since) in self._still.items()
+            # Once for each place where it stands still: whoever has it may be in trouble itself.
+            if ends[number] > end and now - since > UNREAD_S and self._told.get(number) != offset
+        ]
+        self._told |= {number: done[number] for number in unread}
+        if unread:
+            self.unread = unread
 
     def _look_for_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""

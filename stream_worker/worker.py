@@ -154,6 +154,11 @@ class Worker:
         self._progress()
         if self._is_committed() or self._commit_s() > self._longest_commit_s:
             self._settle()
+        if self._monitor.unread and self._is_committed():
+            log.warning("nobody reads partitions: joining anew", partitions=self._monitor.unread)
+            self._monitor.unread = []
+            self._must_rewind = True
+            self._intake.join_anew()
         if self._must_rewind and not self._go_back():
             return
         if time.monotonic() - self._last_commit > CHECK_IN_S and self._is_idle():
