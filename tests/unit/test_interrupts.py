@@ -25,7 +25,7 @@ NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_CONNECT_TIMEOUT_S": 
 FIRST = " sentiment.interrupts"
 # Numbers of imports after which the signal is sent: from the first one to those that commands do in
 # their midst. Those of a command that ends before are not sent.
-MOMENTS = (1, 30, 250, 440, 700, 1300)
+MOMENTS = (1, 30, 440, 1300)
 UNSHARE = shutil.which("unshare")
 
 
