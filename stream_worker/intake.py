@@ -323,7 +323,9 @@ class Intake:
         self._consumer.close()
 
     def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        del consumer
+        consumer.incremental_assign(parts)
+        # They stay paused through losses, if `idle` had paused them when they were here before.
+        consumer.resume(parts)
         self._assigned |= {part.partition for part in parts}
         self._moved("assigned", parts)
 

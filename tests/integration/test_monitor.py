@@ -71,3 +71,31 @@ def test_a_member_that_joins_anew_has_its_partitions_again(
         assert sorted(intake.assigned()) == list(range(settings.topics.partitions))
         intake.join_anew()
         assert not intake.assigned()
+
+
+def test_partitions_that_come_back_are_read_although_they_were_paused(
+    settings: Settings, intake: Intake
+) -> None:
+    """A member that is idle and loses partitions has them whole again, without a rewind."""
+    count = settings.topics.partitions
+    deadline = time.monotonic() + PATIENCE_S
+
+    def poll_until(others: Intake | None, mine: int) -> None:
+        while len(intake.assigned()) != mine:
+            assert time.monotonic() < deadline, intake.assigned()
+            intake.take(10, 0.1)
+            if others:
+                others.take(10, 0.1)
+
+    poll_until(None, count)
+    intake.idle(0)
+    other = Intake(settings, before_revoke=lambda: None)
+    poll_until(other, count // 2)
+    moved = set(range(count)) - set(intake.assigned())
+    other.close()
+    poll_until(None, count)
+    send(settings, [GOOD] * count)
+    seen: set[int | None] = set()
+    while not moved <= seen:
+        assert time.monotonic() < deadline, (moved, seen)
+        seen |= {record.partition() for record in intake.take(10, 0.2) or []}
