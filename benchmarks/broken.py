@@ -12,7 +12,6 @@ import re
 import socket
 import statistics
 import threading
-import time
 import urllib.request
 from collections import Counter
 from contextlib import suppress
@@ -111,8 +110,6 @@ def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Count
         place.progress(backlog.topic, group) as done,
         place.worker(backlog.topic, group, results, port) as process,
     ):
-        while not done():
-            time.sleep(0.01)
         breaker = Breaker(process, broker, every_s)
         if every_s:
             breaker.start()

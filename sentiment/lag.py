@@ -43,11 +43,20 @@ def committed_offsets(
     return {number: max(offset, 0) for number, offset in offsets.items()}
 
 
-def _offsets(parts: list[TopicPartition]) -> dict[int, int]:
+def checked(parts: list[TopicPartition]) -> list[TopicPartition]:
+    """What brokers answered, by partition.
+
+    Raises:
+        KafkaException: They don't tell it of one of them now.
+    """
     for part in parts:
         if part.error is not None:
             raise KafkaException(part.error)
-    return {part.partition: part.offset for part in parts}
+    return parts
+
+
+def _offsets(parts: list[TopicPartition]) -> dict[int, int]:
+    return {part.partition: part.offset for part in checked(parts)}
 
 
 class Lag:

@@ -220,7 +220,7 @@ class Transactions:
                 # For what the brokers said to the client as a whole, such as that they refuse it.
                 producer.poll(0)
             cause: KafkaError = error.args[0]
-            fenced = self._is_fenced(cause)
+            fenced = self._note_fencing(cause)
             if is_passing(cause):
                 self._late_starts += 1
             if is_passing(cause) or fenced:
@@ -312,7 +312,7 @@ class Transactions:
         try:
             _until(self._deadline, self._producer.abort_transaction)
         except KafkaException as error:
-            self._is_fenced(error.args[0])
+            self._note_fencing(error.args[0])
             self._let_go(error.args[0].str(), "unusable")
 
     def _recover(self, error: KafkaException) -> None:
@@ -329,14 +329,14 @@ class Transactions:
         if cause.txn_requires_abort() and not ours:
             self.abort()
         else:
-            ours = self._is_fenced(cause) or ours
+            ours = self._note_fencing(cause) or ours
             self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
         if denied := forbidden(cause):
             raise denied from None
         raise AbortedError(cause.str(), passing=is_passing(cause) or ours) from error
 
-    def _is_fenced(self, cause: KafkaError) -> bool:
-        """Whether a late request of our own has fenced us.
+    def _note_fencing(self, cause: KafkaError) -> bool:
+        """Take note of it where we are fenced; whether a late request of our own did it.
 
         Raises:
             FencedError: It was another process.

@@ -56,8 +56,9 @@ class ShareLimit:
         self._max_share = max_share
         self._window = window
         self._batches: deque[tuple[int, int]] = deque()
-        # The same with the batch that was checked last.
-        self._checked = self._batches
+        self._events = self._bad = 0
+        # The sums with the batch that was checked last, that batch, and how many leave for it.
+        self._checked = (0, 0, (0, 0), 0)
 
     def check(self, events_count: int, bad_count: int) -> None:
         """Look at one batch, before anything of it is committed; once it is, `keep` it.
@@ -65,12 +66,12 @@ class ShareLimit:
         Raises:
             TooManyDeadLettersError: With it, the share is above the limit.
         """
-        batches = deque([*self._batches, (events_count, bad_count)])
-        seen = sum(count for count, _ in batches)
-        while seen - batches[0][0] >= self._window:
-            seen -= batches.popleft()[0]
-        bad = sum(count for _, count in batches)
-        self._checked = batches
+        seen, bad, leaving = self._events + events_count, self._bad + bad_count, 0
+        for old_events, old_bad in self._batches:
+            if seen - old_events < self._window:
+                break
+            seen, bad, leaving = seen - old_events, bad - old_bad, leaving + 1
+        self._checked = seen, bad, (events_count, bad_count), leaving
         metrics.DEAD_LETTER_SHARE.set(bad / seen)
         if seen >= self._window and bad > self._max_share * seen:
             raise TooManyDeadLettersError(
@@ -82,4 +83,7 @@ class ShareLimit:
 
     def keep(self) -> None:
         """The batch that was checked last is committed: it counts from now on."""
-        self._batches = self._checked
+        self._events, self._bad, batch, leaving = self._checked
+        for _ in range(leaving):
+            self._batches.popleft()
+        self._batches.append(batch)

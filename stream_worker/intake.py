@@ -26,7 +26,7 @@ from sentiment.errors import (
     UnreachableError,
     WorkerError,
 )
-from sentiment.lag import EARLIEST, offsets_at
+from sentiment.lag import EARLIEST, checked, offsets_at
 from sentiment.settings import Settings, WorkerSettings
 from sentiment.transactions import Deadline
 from stream_worker.tallies import Gap, PartitionTally
@@ -205,7 +205,7 @@ class Intake:
             self.ask()
             return
         deadline = Deadline(REWIND_S)
-        for part in self._committed(parts, deadline.left()):
+        for part in checked(self._consumer.committed(parts, deadline.left())):
             self._read_up_to.pop(part.partition, None)
             self._next.pop(part.partition, None)
             if part.offset < 0:
@@ -250,7 +250,8 @@ class Intake:
         if unknown:
             # Theirs are the first records since the partition came here.
             parts = [TopicPartition(self._topic, tally.partition) for tally in unknown]
-            committed = {p.partition: p.offset for p in self._committed(parts, ASK_S)}
+            told = checked(self._consumer.committed(parts, ASK_S))
+            committed = {part.partition: part.offset for part in told}
             gaps += [(t.partition, Gap(committed[t.partition], t.first_offset)) for t in unknown]
         # A group that begins has no offset, and one that begins anew has one that is further on.
         gaps = [(partition, gap) for partition, gap in gaps if 0 <= gap.expected < gap.found]
@@ -308,39 +309,30 @@ class Intake:
         Raises:
             KafkaException: The brokers don't tell them now.
         """
-        parts = self._committed(self._consumer.assignment(), ASK_S)
+        parts = checked(self._consumer.committed(self._consumer.assignment(), ASK_S))
         return [part for part in parts if part.offset >= 0]
-
-    def _committed(self, parts: list[TopicPartition], timeout_s: float) -> list[TopicPartition]:
-        parts = self._consumer.committed(parts, timeout_s)
-        for part in parts:
-            if part.error is not None:
-                raise KafkaException(part.error)
-        return parts
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
         self._consumer.close()
 
     def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        consumer.incremental_assign(parts)
-        # They stay paused through losses, if `idle` had paused them when they were here before.
-        consumer.resume(parts)
+        del consumer
         self._assigned |= {part.partition for part in parts}
         self._moved("assigned", parts)
 
     def _revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        del consumer
         self._before_revoke()
-        self._leave("revoked", parts)
+        self._leave(consumer, "revoked", parts)
 
     def _lose(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         # The group has already given these away: the open transaction will be fenced.
-        del consumer
         self._before_revoke()
-        self._leave("lost", parts)
+        self._leave(consumer, "lost", parts)
 
-    def _leave(self, kind: str, parts: list[TopicPartition]) -> None:
+    def _leave(self, consumer: Consumer, kind: str, parts: list[TopicPartition]) -> None:
+        # What `idle` has paused would still be paused when it comes back.
+        consumer.resume(parts)
         # New partitions start at their committed offset by themselves; only leaving ones disturb.
         self._disturbed = self._disturbed or bool(parts)
         self._assigned -= {part.partition for part in parts}

@@ -108,13 +108,16 @@ class Monitor(threading.Thread):
         for number in self._shown - set(partitions):
             metrics.LAG.remove(self._settings.topics.events, str(number))
         self._shown &= set(partitions)
-        looks: list[Callable[[list[int]], None]] = [self._look_at_lag, self._look_for_hanging]
+        looks: list[Callable[[], None]] = [
+            partial(self._look_at_lag, partitions),
+            partial(self._look_for_hanging, partitions),
+        ]
         if self._looks % RARELY == 0:
-            looks = [self._look_at_topics, *looks, self._look_at_others]
+            looks = [self._look_at_topics, *looks, partial(self._look_at_others, partitions)]
         self._looks += 1
         for one in looks:
             try:
-                one(partitions)
+                one()
             except (KafkaException, TimeoutError) as error:
                 # The loop says so itself, if it lasts.
                 log.debug("the brokers don't tell", reason=str(error))
@@ -215,9 +218,8 @@ class Monitor(threading.Thread):
                 unstable[number] = offsets[number]
         return unstable
 
-    def _look_at_topics(self, partitions: list[int]) -> None:
+    def _look_at_topics(self) -> None:
         """See whether the topics are those of the start: others have other offsets."""
-        del partitions
         names = self._settings.topics
         wanted = [names.events, names.results, names.dead_letters, names.tallies]
         asked = self._admin.describe_topics(TopicCollection(wanted), request_timeout=ANSWER_S)

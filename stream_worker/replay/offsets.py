@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from sentiment import kafka
 from sentiment.errors import InputError
 from sentiment.kafka_access import is_passing
+from sentiment.lag import checked
 from sentiment.settings import Settings
 from stream_worker.replay.plan import Mark, mark_of
 
@@ -59,11 +60,8 @@ class Offsets:
         if found.error is not None:
             raise KafkaException(found.error)
         marks = {}
-        for part in self._consumer.committed(
-            [TopicPartition(self._topic, number) for number in found.partitions], timeout
-        ):
-            if part.error is not None:
-                raise KafkaException(part.error)
+        parts = [TopicPartition(self._topic, number) for number in found.partitions]
+        for part in checked(self._consumer.committed(parts, timeout)):
             if part.offset < 0:
                 continue
             mark = mark_of(part.metadata)

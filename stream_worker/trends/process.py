@@ -94,6 +94,6 @@ def _watch(settings: Settings, known: topics.Identity, made_anew: threading.Even
             continue
         else:
             gone = 0
-        if found != known.id and gone in {0, GONE}:
+        if found != known.id and (found or gone == GONE):
             made_anew.set()
             os.kill(os.getpid(), signal.SIGTERM)

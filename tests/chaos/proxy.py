@@ -140,11 +140,15 @@ class Proxy:
         """End every connection to a broker, at once and without a goodbye."""
         self._loop.call_soon_threadsafe(self._abort, broker)
 
+    def reset_all(self) -> None:
+        """The same for all brokers."""
+        for broker in range(len(self.ports)):
+            self.reset(broker)
+
     def go_away(self, how: Away) -> None:
         """Have clients find this in place of the brokers, on connections that are open too."""
         self.away = how
-        for broker in range(len(self.ports)):
-            self.reset(broker)
+        self.reset_all()
 
     def heal(self) -> None:
         """Do no harm any more."""

@@ -6,7 +6,6 @@ ends whatever transaction of the producer is open by then. Each is held back unt
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,15 +33,18 @@ def _late(api: int, **more: int | None) -> Harm:
     return Harm("late_request", frozenset({api}), seconds=0.1, every=2, **more)  # type: ignore[arg-type]
 
 
-def _is_done(harm: Harm) -> bool:
-    return harm.arrived >= harm.times
-
-
 def _wait_until(true: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.05)
+
+
+def _see_it_through(own: world.World, harm: Harm) -> None:
+    """Wait for all late requests, and until events are committed after them."""
+    _wait_until(lambda: harm.arrived >= harm.times, f"only {harm.arrived} requests came late")
+    done = own.done() or 0
+    assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
 
 
 def test_a_late_request_of_a_worker_does_nothing(ground: Ground, tmp_path: Path) -> None:
@@ -55,10 +57,7 @@ def test_a_late_request_of_a_worker_does_nothing(ground: Ground, tmp_path: Path)
         own.traffic.rate = 400
         for harm in (ends, *(_late(api, times=TIMES) for api in NAMES if api != proxy.END_TXN)):
             own.proxy.harm = harm
-            _wait_until(partial(_is_done, harm), f"only {harm.arrived} requests came late")
-            # The last one is on its way.
-            done = own.done() or 0
-            assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
+            _see_it_through(own, harm)
             own.proxy.heal()
         own.traffic.count = own.traffic.sent
 
@@ -79,11 +78,8 @@ def test_a_late_start_of_a_producer_does_nothing(ground: Ground, tmp_path: Path)
             own.proxy.harm = harm = Harm(
                 "late_request", frozenset({proxy.INIT_PRODUCER_ID}), seconds=0.3, times=2
             )
-            for broker in range(len(own.cluster.ports)):
-                own.proxy.reset(broker)
-            _wait_until(partial(_is_done, harm), f"only {harm.arrived} requests came late")
-            done = own.done() or 0
-            assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
+            own.proxy.reset_all()
+            _see_it_through(own, harm)
         own.proxy.heal()
         own.traffic.count = own.traffic.sent
 
@@ -141,8 +137,7 @@ def test_a_redrive_that_takes_over_reads_the_marks_again(own: world.World) -> No
         nonlocal taken
         taken += 1
         if taken == BATCH + BATCH // 2:
-            for broker in range(len(own.cluster.ports)):
-                own.proxy.reset(broker)
+            own.proxy.reset_all()
             done = sentiment("dlq", "redrive", "--all")
             assert done.returncode == 0, done.stderr
         return value

@@ -8,6 +8,7 @@ import pytest
 
 from sentiment.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
+from tests.integration.mlflow_server import Server
 from tests.integration.replays import Replays
 from tests.integration.secure_kafka import SecureKafka, secure_kafka
 from tests.integration.trends_process import StartTrends, TrendsProcess
@@ -90,3 +91,12 @@ def replays(
     yield replays
     if replays.exists():
         replays.delete()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A running MLflow server with an empty SQLite store, and a folder for artifacts."""
+    made = Server(tmp_path)
+    made.start()
+    yield made
+    made.kill()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,6 @@ from tests.integration.mlflow_server import PATIENCE_S, Server
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A running MLflow server with an empty SQLite store."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

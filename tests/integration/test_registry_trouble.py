@@ -3,7 +3,6 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,6 @@ from tests.integration.workers import PATIENCE_S, WorkerProcess, read_results, s
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 
 NAME = "sentiment"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A running MLflow server with an empty SQLite store, and a folder for artifacts."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=["server", "sqlite"])
