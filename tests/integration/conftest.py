@@ -94,7 +94,7 @@ def replays(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def mlflow_server(tmp_path: Path) -> Iterator[Server]:
     """A running MLflow server with an empty SQLite store, and a folder for artifacts."""
     made = Server(tmp_path)
     made.start()

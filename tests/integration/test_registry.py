@@ -55,10 +55,10 @@ def other_model(folder: Path) -> Path:
 
 
 def test_server_dies_and_comes_back(
-    server: Server, settings: ModelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_server: Server, settings: ModelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Published, loaded, served from the copy while the server is dead, and followed afterwards."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
     assert ensure_published() == "1"
     assert ensure_published() == "1"
     registry = Registry(settings)
@@ -67,7 +67,7 @@ def test_server_dies_and_comes_back(
     assert (first.name, first.version, first.scorer.kind) == ("sentiment", "1", "compiled")
     expected = first.scorer.score(["a fine film", "a dull film"])
 
-    server.kill()
+    mlflow_server.kill()
     with pytest.raises(RegistryUnavailableError):
         registry.resolve()
     copy = Registry(settings).load_champion()
@@ -76,7 +76,7 @@ def test_server_dies_and_comes_back(
     with pytest.raises(RegistryUnavailableError):
         Registry(settings.replace(uri="models:/sentiment@other")).load_champion()
 
-    server.start()
+    mlflow_server.start()
     assert publish(other_model(tmp_path / "other")) == "2"
     assert registry.resolve() == "2"
     assert registry.load("2").version == "2"

@@ -32,7 +32,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     """A registry, once behind a server and once as a file, with versions 1 and 2 of the model."""
     address = f"sqlite:///{tmp_path}/mlflow.db"
     if request.param == "server":
-        server: Server = request.getfixturevalue("server")
+        server: Server = request.getfixturevalue("mlflow_server")
         address = server.uri
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     publish(bundled_model())
@@ -179,18 +179,18 @@ def lines(worker: WorkerProcess) -> list[tuple[str, str]]:
 def test_a_worker_tells_each_trouble_once(
     settings: Settings,
     start_worker: StartWorker,
-    server: Server,
+    mlflow_server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Deleted version, deleted alias, lost file, dead server: four sentences, and no event less."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
     publish(bundled_model())
     publish_other(tmp_path, "second")
     publish_other(tmp_path, "third", alias="")
     (stored(tmp_path, "third") / "model.skops").unlink()
     worker = start_worker(
-        MLFLOW_TRACKING_URI=server.uri,
+        MLFLOW_TRACKING_URI=mlflow_server.uri,
         MODEL_POLL_INTERVAL_S="0.2",
         MODEL_CACHE_DIR=str(tmp_path / "cache"),
         MODEL_REGISTRY_TIMEOUT_S="20",
@@ -198,7 +198,7 @@ def test_a_worker_tells_each_trouble_once(
     )
     send(settings, [b'{"text": "a good one"}'])
     read_results(settings, 1)
-    client = MlflowClient(server.uri)
+    client = MlflowClient(mlflow_server.uri)
 
     def in_order(times: int) -> None:
         client.set_registered_model_alias(NAME, "champion", "1")
@@ -216,7 +216,7 @@ def test_a_worker_tells_each_trouble_once(
     client.set_registered_model_alias(NAME, "champion", "3")
     worker.wait_for_log("artifact is missing")
     in_order(3)
-    server.kill()
+    mlflow_server.kill()
     worker.wait_for_log("registry does not answer")
     told = [line for line in lines(worker) if line[0] != "registry is in order again"]
     assert [event for event, _ in told] == [
