@@ -19,6 +19,7 @@ from local.jars import KAFKA_VERSION
 from local.ports import HOST, free_ports
 from sentiment import kafka, topics
 from sentiment.settings import LocalSettings, Settings
+from tests import compiled
 
 # The version that the local Kafka runs too, so that a test means the same on both.
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
@@ -64,6 +65,7 @@ def settings(
     monkeypatch.setenv("TRENDS_GROUP_ID", f"{own}-trends")
     monkeypatch.setenv("WORKER_HTTP_PORT", "0")
     monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "models"))
+    compiled.provide(tmp_path / "models")
     settings = Settings()
     topics.create(settings)
     # Made before the test, which may change its settings.

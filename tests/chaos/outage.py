@@ -19,6 +19,7 @@ from typing import Literal, get_args
 
 import click
 
+from tests import compiled
 from tests.chaos import records, report, world
 from tests.chaos.engines import Protocol
 from tests.chaos.outcome import Outcome
@@ -66,7 +67,9 @@ class Outage:
         command = [*self.own.engine.command[:-1], "replay", "--from", "beginning"]
         command += ["--output-topic", name, "--rate", str(REPLAY_RATE), "--json"]
         environment = dict(self.own.fleet.environment)
-        environment["MODEL_CACHE_DIR"] = str(self.folder / "models-replay")
+        models = self.folder / "models-replay"
+        compiled.provide(models)
+        environment["MODEL_CACHE_DIR"] = str(models)
         with _page(self.folder / "page.log", environment) as page:
 
             def meanwhile() -> None:

@@ -26,7 +26,7 @@ from tests.integration.workers import send
 
 PATIENCE_S = 60.0
 # Of each kind, to a worker: enough for several moments of a transaction.
-TIMES = 5
+TIMES = 3
 
 
 def _late(api: int, **more: int | None) -> Harm:

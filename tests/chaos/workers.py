@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import compiled
+
 # A worker that has to end by itself does so at its own deadlines; see `ENVIRONMENT`.
 PATIENCE_S = 60.0
 # As Kubernetes does after a pod's grace period.
@@ -224,8 +226,10 @@ class Fleet:
     def _start(self, slot: int) -> None:
         self.restarts += slot in self._not_before
         self._paused.discard(slot)
+        models = self.folder / f"models-{slot}"
+        compiled.provide(models)
         own = {
-            "MODEL_CACHE_DIR": str(self.folder / f"models-{slot}"),
+            "MODEL_CACHE_DIR": str(models),
             "WORKER_TRANSACTIONAL_ID": self.transactional_id(slot),
         }
         path = self.folder / f"worker-{slot}.log"

@@ -41,7 +41,11 @@ class Server:
                     "--artifacts-destination", self._artifacts,
                 ],
                 stdout=log, stderr=log, start_new_session=True,
-                env={k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+                env={
+                    **{k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+                    # As in our image: seven more processes, for what nobody here asks of it.
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                },
             )  # fmt: skip
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until and self._process.poll() is None:

@@ -88,6 +88,8 @@ def environment(folder: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "MODEL_CACHE_DIR": str(folder / ".own" / "models"),
         "NLTK_DATA": str(folder / "nltk_data"),
+        # The project's copy of the code, in the current folder, would be compiled anew.
+        "PYTHONSAFEPATH": "1",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from local.ports import free_port
+from tests import compiled
 from tests.integration.workers import PATIENCE_S
 
 
@@ -68,6 +69,7 @@ def test_a_given_kafka_is_used(
     tmp_path: Path, environment: dict[str, str], bootstrap_servers: str
 ) -> None:
     """With `--bootstrap-servers` no broker is started."""
+    compiled.provide(tmp_path / "demo" / "models")
     # Topics of the suite's Kafka are made for each test; the demo makes those of its defaults.
     process = subprocess.Popen(
         demo(tmp_path, "--bootstrap-servers", bootstrap_servers, "--duration", "2", "--json"),
@@ -87,6 +89,7 @@ def test_no_process_stays_behind(
     tmp_path: Path, environment: dict[str, str], number: signal.Signals
 ) -> None:
     """Ctrl-C ends everything with code 0 and a summary; even `kill -9` leaves no child."""
+    compiled.provide(tmp_path / "demo" / "models")
     process = subprocess.Popen(
         demo(tmp_path, "--rate", "50"),
         stdout=subprocess.PIPE,

@@ -27,6 +27,7 @@ from sentiment.errors import (
 from sentiment.publish import bundled_model, ensure_published, publish
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
+from tests import compiled
 from tests.integration.mlflow_server import PATIENCE_S, Server
 
 # MLflow's own, when it is first imported.
@@ -44,6 +45,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def settings(tmp_path: Path) -> ModelSettings:
     """The model's settings with a cache of the test's own."""
+    compiled.provide(tmp_path / "cache")
     return ModelSettings(cache_dir=tmp_path / "cache", registry_timeout_s=60)
 
 

@@ -3,10 +3,13 @@
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -17,6 +20,7 @@ from sentiment.registry import Registry
 from sentiment.settings import ModelSettings, Settings
 from stream_worker import champion as following
 from stream_worker.champion import Champion
+from tests import compiled
 from tests.integration.conftest import StartWorker
 from tests.integration.mlflow_server import Server
 from tests.integration.workers import PATIENCE_S, WorkerProcess, read_results, send
@@ -27,17 +31,33 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:User
 NAME = "sentiment"
 
 
-@pytest.fixture(params=["server", "sqlite"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A registry, once behind a server and once as a file, with versions 1 and 2 of the model."""
-    address = f"sqlite:///{tmp_path}/mlflow.db"
+@pytest.fixture(scope="module", params=["server", "sqlite"])
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A registry, once behind a server and once as a file, and where it keeps artifacts."""
+    folder = tmp_path_factory.mktemp("store")
+    server = Server(folder)
     if request.param == "server":
-        server: Server = request.getfixturevalue("mlflow_server")
-        address = server.uri
+        server.start()
+    address = server.uri if request.param == "server" else f"sqlite:///{folder}/mlflow.db"
+    yield address, folder / "artifacts"
+    server.kill()
+
+
+@pytest.fixture
+def uri(store: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The registry with versions 1 and 2 of the model, and nothing else."""
+    address, artifacts = store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    compiled.provide(tmp_path / "cache")
     publish(bundled_model())
     publish_other(tmp_path, "second")
-    return address
+    yield address
+    with suppress(MlflowException):
+        # A test may have deleted it.
+        MlflowClient(address).delete_registered_model(NAME)
+    shutil.rmtree(artifacts)
 
 
 def publish_other(folder: Path, name: str, alias: str = "champion") -> str:
@@ -47,9 +67,15 @@ def publish_other(folder: Path, name: str, alias: str = "champion") -> str:
     return publish(directory, alias=alias)
 
 
-def stored(folder: Path, name: str) -> Path:
-    """Where the store keeps the model that `publish_other` made."""
-    cards = (folder / "artifacts").rglob("MODEL_CARD.md")
+@pytest.fixture
+def artifacts(store: tuple[str, Path]) -> Path:
+    """Where the registry keeps the files of models."""
+    return store[1]
+
+
+def stored(artifacts: Path, name: str) -> Path:
+    """Where the model is that `publish_other` made."""
+    cards = artifacts.rglob("MODEL_CARD.md")
     (found,) = [card.parent for card in cards if card.read_text() == name]
     return found
 
@@ -111,12 +137,12 @@ def test_a_deleted_alias_is_told_as_such(uri: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gone", ["model.skops", "MLmodel", "all of its files"])
 def test_a_missing_artifact_is_named(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+    uri: str, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
     """The file and where it is missing; the old model goes on until the file is back."""
     worker = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     assert publish_other(tmp_path, "third", alias="") == "3"
-    folder = stored(tmp_path, "third")
+    folder = stored(artifacts, "third")
     place = folder if gone.startswith("all") else folder / gone
     shutil.move(place, tmp_path / "moved")
     MlflowClient(uri).set_registered_model_alias(NAME, "champion", "3")
@@ -149,11 +175,13 @@ def test_a_trial_ends_with_its_version(uri: str, tmp_path: Path) -> None:
     assert worker.models.challenger is None
 
 
-def test_a_start_without_files_takes_the_last_good_copy(uri: str, tmp_path: Path) -> None:
+def test_a_start_without_files_takes_the_last_good_copy(
+    uri: str, artifacts: Path, tmp_path: Path
+) -> None:
     """What was loaded once serves where the store has lost it; a version that is gone does not."""
     settings = settings_of(tmp_path)
     Registry(settings).load_champion()
-    shutil.rmtree(stored(tmp_path, "second"))
+    shutil.rmtree(stored(artifacts, "second"))
     assert Registry(settings).load_champion().version == "2"
     with pytest.raises(ArtifactMissingError, match="all of its files"):
         Registry(settings.replace(cache_dir=tmp_path / "empty")).load_champion()
@@ -188,11 +216,10 @@ def test_a_worker_tells_each_trouble_once(
     publish(bundled_model())
     publish_other(tmp_path, "second")
     publish_other(tmp_path, "third", alias="")
-    (stored(tmp_path, "third") / "model.skops").unlink()
+    (stored(tmp_path / "artifacts", "third") / "model.skops").unlink()
     worker = start_worker(
         MLFLOW_TRACKING_URI=mlflow_server.uri,
         MODEL_POLL_INTERVAL_S="0.2",
-        MODEL_CACHE_DIR=str(tmp_path / "cache"),
         MODEL_REGISTRY_TIMEOUT_S="20",
         LOG_FORMAT="json",
     )

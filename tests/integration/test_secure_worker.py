@@ -34,19 +34,6 @@ def bootstrap_servers(secure_broker: SecureKafka) -> str:
     return secure_broker.bootstrap_servers
 
 
-@pytest.fixture(scope="module")
-def kept_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One place for the model, which a dozen workers need not fetch and compile anew."""
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(autouse=True)
-def keep_models(settings: Settings, kept_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's workers share that place."""
-    del settings  # its fixture sets the environment first
-    monkeypatch.setenv("MODEL_CACHE_DIR", str(kept_models))
-
-
 @pytest.fixture
 def grant(secure_broker: SecureKafka, settings: Settings) -> Iterator[Grant]:
     """Gives a user rights on what belongs to the test, until its end."""

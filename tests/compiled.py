@@ -1,0 +1,29 @@
+"""The bundled model, compiled once for the machine: each worker would need 8 s of a core for it."""
+
+from functools import cache
+from pathlib import Path
+
+from sentiment.artifact import open_model
+from sentiment.publish import bundled_model
+from sentiment.registry import COMPILED
+from sentiment.settings import LocalSettings
+
+# Beside Kafka's jars. Read before any test changes the environment.
+KEPT = LocalSettings().cache_dir / COMPILED
+
+
+def provide(cache_dir: Path) -> None:
+    """Put what is compiled where a process with this cache of models looks for it."""
+    own = cache_dir / COMPILED
+    own.mkdir(parents=True, exist_ok=True)
+    for file in _compiled():
+        link = own / file.name
+        if not link.exists():
+            link.symlink_to(file)
+
+
+@cache
+def _compiled() -> list[Path]:
+    open_model(bundled_model(), KEPT)
+    # Also of other states of the code, which nobody loads.
+    return list(KEPT.glob("*.npz"))
