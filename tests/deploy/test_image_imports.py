@@ -3,7 +3,8 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -76,7 +77,13 @@ def others(begin: list[str]) -> set[str]:
 
 def distributions(top: str) -> set[str]:
     """Which distributions bring a top-level name, as the index spells them."""
-    return {re.sub(r"[-_.]+", "-", name).lower() for name in packages_distributions()[top]}
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in installed()[top]}
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Top-level names and the distributions that bring them: reads a file of each one installed."""
+    return packages_distributions()
 
 
 def locked(target: str) -> set[str]:

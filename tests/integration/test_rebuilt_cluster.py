@@ -14,11 +14,12 @@ from sentiment.settings import LocalSettings, Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
 from tests.integration.trends_process import StartTrends
-from tests.integration.workers import PATIENCE_S, read_results, send
+from tests.integration.workers import PATIENCE_S, WorkerProcess, read_results, send
 
 pytestmark = pytest.mark.kafka
 
 ACCEPTED, OK = 202, 200
+PROTOCOLS = ("consumer", "classic")
 
 
 @pytest.fixture
@@ -49,23 +50,30 @@ def rebuild(broker: LocalKafka, settings: Settings, tmp_path: Path) -> Callable[
     return anew
 
 
-@pytest.mark.parametrize("protocol", ["consumer", "classic"])
-def test_a_worker_ends_and_its_successor_begins_anew(
-    rebuild: Callable[[], None], settings: Settings, start_worker: StartWorker, protocol: str
+def test_workers_end_and_their_successors_begin_anew(
+    rebuild: Callable[[], None], settings: Settings, start_worker: StartWorker
 ) -> None:
-    """It says that what it began with is gone; the next one classifies what is new."""
-    worker = start_worker(WORKER_GROUP_PROTOCOL=protocol)
+    """They say that what they began with is gone; the next ones classify what is new."""
+
+    def start() -> list[WorkerProcess]:
+        return [
+            start_worker(WORKER_GROUP_PROTOCOL=protocol, WORKER_GROUP_ID=f"its-{protocol}")
+            for protocol in PROTOCOLS
+        ]
+
+    workers = start()
     send(settings, [b'{"text":"a good film"}'] * 40)
-    assert len(read_results(settings, 40)) == 40
+    assert len(read_results(settings, 80)) == 80
     rebuild()
     send(settings, [b'{"text":"a bad film"}'] * 8)
-    assert worker.wait() == 1
-    # Whoever notices it first: the consumer protocol, or the look at the topics.
-    assert "was made anew" in worker.log or "The group id does not exist" in worker.log
-    assert "Traceback" not in worker.log
-    start_worker(WORKER_GROUP_PROTOCOL=protocol)
-    # The first one may have had time for some of them.
-    assert [result.sentiment for result in read_results(settings, 8)] == ["negative"] * 8
+    for worker in workers:
+        assert worker.wait() == 1
+        # Whoever notices it first: the consumer protocol, or the look at the topics.
+        assert "was made anew" in worker.log or "The group id does not exist" in worker.log
+        assert "Traceback" not in worker.log
+    start()
+    # The first ones may have had time for some of them.
+    assert [result.sentiment for result in read_results(settings, 16)] == ["negative"] * 16
 
 
 def test_trends_end_and_their_successors_begin_anew(
