@@ -12,8 +12,6 @@ from typing import Any
 import hypothesis
 import pytest
 from confluent_kafka import KafkaException
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 from local import properties
 from local.broker import HEAP, LocalKafka
@@ -34,23 +32,10 @@ hypothesis.settings.load_profile("untimed")
 TOPICS = ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK")
 
 
-class ByFile(LoadFileScheduling):  # type: ignore[misc] # xdist publishes no types
-    """A file's tests run in one process; so do all of the chaos suite's, which share a cluster."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        chaos = "tests/chaos/"
-        return chaos if nodeid.startswith(chaos) else str(super()._split_scope(nodeid))
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
-    """What `--dist loadfile` means here."""
-    return ByFile(config, log)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a Kafka, so that `-m 'not kafka'` leaves it out."""
     for item in items:
-        if {"bootstrap_servers", "ground"}.intersection(getattr(item, "fixturenames", ())):
+        if "bootstrap_servers" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)
 
 

@@ -1,6 +1,7 @@
 """A cluster that the chaos tests share: its start is most of what it costs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,18 @@ from tests.chaos.models import Models
 from tests.chaos.proxy import Proxy
 
 Ground = tuple[Cluster, Proxy, Models]
+HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="package")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run these last: three brokers would make every test after them slower."""
+    for item in items:
+        if "ground" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+    items.sort(key=lambda item: HERE in item.path.parents)
+
+
+@pytest.fixture(scope="session")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """Three brokers behind a proxy, and a registry."""
     with world.running(tmp_path_factory.mktemp("chaos")) as all_of_it:

@@ -28,9 +28,10 @@ from tests.chaos.world import World
 from tests.integration.pages import PageProcess
 
 How = Literal["hang", "stop", "closes", "garbage", "nobody"]
-EVENTS = 6000
+# Enough for any machine: no more are sent once everybody has gone on.
+EVENTS = 100_000
 # Events of a second before and after; the replay takes longer than that for them.
-RATE, REPLAY_RATE = 100.0, 20.0
+RATE, REPLAY_RATE = 100.0, 50.0
 # Until everybody has found out, on a busy machine: a commit's and a probe's time limits.
 NOTICED_S = 60.0
 # From the brokers' return to the next result: reconnecting, a new session, a coordinator's start.
@@ -73,7 +74,8 @@ class Outage:
         with _page(self.folder / "page.log", environment) as page:
 
             def meanwhile() -> None:
-                self.own.traffic.rate = RATE
+                traffic = self.own.traffic
+                traffic.rate = RATE
                 _until(lambda: self._is_connected(page), "the page connects")
                 with (self.folder / "replay.log").open("wb") as log:
                     replay = subprocess.Popen(
@@ -83,7 +85,8 @@ class Outage:
                     _until(lambda: _count(self.own, name) > 0, "the replay has results")
                     self._away(page, replay)
                     self._back(page)
-                    out, _ = replay.communicate(timeout=EVENTS / REPLAY_RATE + BACK_S)
+                    traffic.count = traffic.sent
+                    out, _ = replay.communicate(timeout=traffic.count / REPLAY_RATE + BACK_S)
                     self._check_replay(name, replay.returncode, out)
                 finally:
                     replay.kill()

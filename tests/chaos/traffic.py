@@ -165,7 +165,9 @@ class Traffic:
     def _send(self) -> None:
         producer = self._new_producer()
         due, last = 0.0, time.monotonic()
-        while not self._stop.is_set() and (self.sent < self.count or self._extra):
+        while not self._stop.is_set():
+            if self._hurry.is_set() and self.sent >= self.count and not self._extra:
+                break
             time.sleep(0.005)
             now = time.monotonic()
             rate = max(self.rate, REST_PER_S) if self._hurry.is_set() else self.rate
