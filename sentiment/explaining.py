@@ -16,7 +16,7 @@ from msgspec import Raw
 from sentiment import events
 from sentiment.events import Explanation, Part
 
-# Sums of a few thousand products differ by less than this, however they are added up, in float32 too.
+# Sums of a few thousand products, in float32 too, differ by less, however they are added up.
 ROUNDING = 1e-6
 
 
