@@ -1,5 +1,6 @@
 """The bundled model, compiled once for the machine: each worker would need 8 s of a core for it."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,14 +13,18 @@ from sentiment.settings import LocalSettings
 KEPT = LocalSettings().cache_dir / COMPILED
 
 
-def provide(cache_dir: Path) -> None:
-    """Put what is compiled where a process with this cache of models looks for it."""
+def provide(cache_dir: Path) -> Path:
+    """Put what is compiled where a process with this cache of models looks for it.
+
+    Returns:
+        The cache's folder, for the setting.
+    """
     own = cache_dir / COMPILED
     own.mkdir(parents=True, exist_ok=True)
     for file in _compiled():
-        link = own / file.name
-        if not link.exists():
-            link.symlink_to(file)
+        with suppress(FileExistsError):
+            (own / file.name).symlink_to(file)
+    return cache_dir
 
 
 @cache

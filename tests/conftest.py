@@ -64,8 +64,7 @@ def settings(
     monkeypatch.setenv("WORKER_GROUP_ID", f"{own}-workers")
     monkeypatch.setenv("TRENDS_GROUP_ID", f"{own}-trends")
     monkeypatch.setenv("WORKER_HTTP_PORT", "0")
-    monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "models"))
-    compiled.provide(tmp_path / "models")
+    monkeypatch.setenv("MODEL_CACHE_DIR", str(compiled.provide(tmp_path / "models")))
     settings = Settings()
     topics.create(settings)
     # Made before the test, which may change its settings.

@@ -68,9 +68,7 @@ class Outage:
         command = [*self.own.engine.command[:-1], "replay", "--from", "beginning"]
         command += ["--output-topic", name, "--rate", str(REPLAY_RATE), "--json"]
         environment = dict(self.own.fleet.environment)
-        models = self.folder / "models-replay"
-        compiled.provide(models)
-        environment["MODEL_CACHE_DIR"] = str(models)
+        environment["MODEL_CACHE_DIR"] = str(compiled.provide(self.folder / "models-replay"))
         with _page(self.folder / "page.log", environment) as page:
 
             def meanwhile() -> None:

@@ -226,10 +226,8 @@ class Fleet:
     def _start(self, slot: int) -> None:
         self.restarts += slot in self._not_before
         self._paused.discard(slot)
-        models = self.folder / f"models-{slot}"
-        compiled.provide(models)
         own = {
-            "MODEL_CACHE_DIR": str(models),
+            "MODEL_CACHE_DIR": str(compiled.provide(self.folder / f"models-{slot}")),
             "WORKER_TRANSACTIONAL_ID": self.transactional_id(slot),
         }
         path = self.folder / f"worker-{slot}.log"

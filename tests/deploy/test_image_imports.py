@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -26,6 +26,9 @@ ALSO = {"mlflow": {"mlflow", "boto3"}, "trainer": {"dvc"}}
 
 # What only makes native code, where an image brings none; see `sentiment.compiled.native`.
 SPARED = {"worker": {"llvmlite", "numba"}}
+
+# It reads files of everything that is installed.
+installed = cache(packages_distributions)
 
 
 def file_of(module: str) -> Path | None:
@@ -78,12 +81,6 @@ def others(begin: list[str]) -> set[str]:
 def distributions(top: str) -> set[str]:
     """Which distributions bring a top-level name, as the index spells them."""
     return {re.sub(r"[-_.]+", "-", name).lower() for name in installed()[top]}
-
-
-@cache
-def installed() -> Mapping[str, list[str]]:
-    """Top-level names and the distributions that bring them: reads a file of each one installed."""
-    return packages_distributions()
 
 
 def locked(target: str) -> set[str]:

@@ -19,7 +19,6 @@ from tests.integration.workers import PATIENCE_S, WorkerProcess, read_results, s
 pytestmark = pytest.mark.kafka
 
 ACCEPTED, OK = 202, 200
-PROTOCOLS = ("consumer", "classic")
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_workers_end_and_their_successors_begin_anew(
     def start() -> list[WorkerProcess]:
         return [
             start_worker(WORKER_GROUP_PROTOCOL=protocol, WORKER_GROUP_ID=f"its-{protocol}")
-            for protocol in PROTOCOLS
+            for protocol in ("consumer", "classic")
         ]
 
     workers = start()

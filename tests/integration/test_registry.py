@@ -45,8 +45,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def settings(tmp_path: Path) -> ModelSettings:
     """The model's settings with a cache of the test's own."""
-    compiled.provide(tmp_path / "cache")
-    return ModelSettings(cache_dir=tmp_path / "cache", registry_timeout_s=60)
+    return ModelSettings(cache_dir=compiled.provide(tmp_path / "cache"), registry_timeout_s=60)
 
 
 def other_model(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from sentiment.errors import ArtifactMissingError, StoreUnavailableError
 from sentiment.publish import ensure_published
 from sentiment.registry import Registry
 from sentiment.settings import ModelSettings
+from tests import compiled
 from tests.integration.mlflow_server import Server
 from tests.integration.s3_helpers import KEY_ID, SECRET
 from tests.integration.s3_server import S3Server
@@ -62,7 +63,8 @@ def test_models_go_through_the_server(
     own choice would be to ask the store: this test can fail.
     """  # noqa: D205 - one claim
     assert ensure_published() == "1"
-    settings = ModelSettings(uri="models:/sentiment@champion", cache_dir=tmp_path / "cache")
+    cache = compiled.provide(tmp_path / "cache")
+    settings = ModelSettings(uri="models:/sentiment@champion", cache_dir=cache)
     model = Registry(settings).load_champion()
     assert model.scorer.score(["a fine film"])[0] > 0.5
     assert any(seen.method == "GET" and seen.path.endswith("model.skops") for seen in store.seen)

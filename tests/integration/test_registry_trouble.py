@@ -38,9 +38,10 @@ def store(
     """A registry, once behind a server and once as a file, and where it keeps artifacts."""
     folder = tmp_path_factory.mktemp("store")
     server = Server(folder)
+    address = f"sqlite:///{folder}/mlflow.db"
     if request.param == "server":
         server.start()
-    address = server.uri if request.param == "server" else f"sqlite:///{folder}/mlflow.db"
+        address = server.uri
     yield address, folder / "artifacts"
     server.kill()
 
@@ -50,7 +51,6 @@ def uri(store: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The registry with versions 1 and 2 of the model, and nothing else."""
     address, artifacts = store
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    compiled.provide(tmp_path / "cache")
     publish(bundled_model())
     publish_other(tmp_path, "second")
     yield address
@@ -82,7 +82,7 @@ def stored(artifacts: Path, name: str) -> Path:
 
 def settings_of(folder: Path) -> ModelSettings:
     """The model's settings with a cache of the test's own."""
-    return ModelSettings(cache_dir=folder / "cache", registry_timeout_s=20)
+    return ModelSettings(cache_dir=compiled.provide(folder / "cache"), registry_timeout_s=20)
 
 
 def errors(reason: str) -> float:
