@@ -7,7 +7,7 @@ start reads the windows from, has it on the brokers.
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import faust
 import msgspec
@@ -49,9 +49,11 @@ class Trends:
 
     Args:
         settings: The settings tree.
+        cluster: Kafka's id of the cluster, whose windows alone are recalled.
+        is_same: Whether the tallies' topic is still that of the start, for sure; asks the brokers.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cluster: str, is_same: Callable[[], bool]) -> None:
         names, own = settings.topics, settings.trends
         self.app = faust.App(
             own.group_id,
@@ -85,7 +87,8 @@ class Trends:
             value_type=bytes,
             on_changelog_event=self._recall,
         )
-        self.book = Book(table)
+        self.book = Book(table, cluster)
+        self._is_same = is_same
         # The topic of people's labels is a table already; Faust's own would be a second copy.
         self.labels = Labels()
         self.feedback = Follower(settings.kafka, names.feedback, None, self.labels.take)
@@ -102,6 +105,8 @@ class Trends:
     async def _begin_again(self, *arguments: object, **named: object) -> None:
         """After a start and after each rebalance, with all of the changelog read."""
         del arguments, named
+        # Nothing is read before: what we have counted would hide what a rebuilt cluster has.
+        await self.app.consumer.confirm(self._is_same)  # type: ignore[attr-defined]  # it is ours
         self.book.write_again()
         for size in SIZES_S:
             self._due.update(self.book.spans(size, time.time() - AGAIN_S))

@@ -16,10 +16,12 @@ class Book:
 
     Args:
         table: Where they are kept; may be changed while records are being processed alone.
+        cluster: Kafka's id of the cluster that the tallies come from.
     """
 
-    def __init__(self, table: MutableMapping[bytes, bytes]) -> None:
+    def __init__(self, table: MutableMapping[bytes, bytes], cluster: str) -> None:
         self._table = table
+        self._cluster = cluster
         self._windows: dict[Key, Window] = {}
         self._changed: set[Key] = set()
 
@@ -27,13 +29,17 @@ class Book:
         """Take in a record of the table's changelog, as at a start.
 
         Of two states of a window the one that covers more is the newer one: a process that was
-        replaced may have written its own after its successor's.
+        replaced may have written its own after its successor's. One of another cluster is none of
+        ours: a client that waited for its brokers writes to those that are there, though rebuilt.
         """
         place = Key.decode(key)
         if value is None:
             self._windows.pop(place, None)
             return
         window, present = windows.decode(value), self._windows.get(place)
+        if window.cluster not in {"", self._cluster}:
+            return
+        window.cluster = self._cluster
         if present is None or window.next_offset > present.next_offset:
             self._windows[place] = window
 
@@ -52,9 +58,12 @@ class Book:
             for key, counts in parts(tally):
                 if not is_kept(key.size_s, key.start, now):
                     left_out += sum(c.positive + c.negative + c.dead_letters for c in counts)
-                elif self._windows.setdefault(key, Window()).add(tally, counts):
+                elif self._window(key).add(tally, counts):
                     self._changed.add(key)
         return left_out
+
+    def _window(self, key: Key) -> Window:
+        return self._windows.setdefault(key, Window(cluster=self._cluster))
 
     def save(self, now: float) -> set[Span]:
         """Write what has changed to the table, and drop what is too old.

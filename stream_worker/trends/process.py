@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 import threading
+import time
 
 import faust
 
-from sentiment import logs, topics
+from sentiment import kafka, logs, topics
 from sentiment.errors import SentimentError, TopicError
 from sentiment.health import HealthServer, Start
 from sentiment.settings import Settings
@@ -18,8 +19,8 @@ from stream_worker.trends.app import Trends
 STOP_S = 20.0
 # How often the brokers are asked whether the tallies' topic is still the same.
 LOOK_S = 15.0
-# After so many looks in a row that did not find it, it is gone for good.
-GONE = 4
+# A broker that has just started learns of its topics within seconds; after this, one is gone.
+GONE_S = 60.0
 
 log = logs.get(__name__)
 
@@ -56,22 +57,20 @@ def run(settings: Settings) -> None:
     try:
         start.made(lambda: topics.require(settings, *needed))
         known = start.made(lambda: topics.identity(settings.kafka, names.tallies))
+        cluster = str(start.made(lambda: kafka.describe_cluster(settings.kafka)).cluster_id)
     finally:
         health.stop()
-    made_anew = threading.Event()
-    watch = threading.Thread(
-        target=_watch, args=(settings, known, made_anew), name="watch", daemon=True
-    )
+    watch = _Watch(settings, known)
     watch.start()
-    trends = Trends(settings)
+    trends = Trends(settings, cluster, watch.is_same)
     trends.feedback.start()
     worker = _Worker(trends.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
     try:
         worker.execute_from_commandline()
     except SystemExit:
-        if not made_anew.is_set():
+        if not watch.made_anew.is_set():
             raise
-    if made_anew.is_set():
+    if watch.made_anew.is_set():
         raise TopicError(
             f"Topic {names.tallies!r} at {settings.kafka.bootstrap_servers} is gone, or another one"
             " than at our start: it, or the whole cluster, was made anew.",
@@ -79,21 +78,42 @@ def run(settings: Settings) -> None:
         )
 
 
-def _watch(settings: Settings, known: topics.Identity, made_anew: threading.Event) -> None:
-    """End the process when the tallies are others: their offsets would look as counted already."""
-    gone = 0
-    while not made_anew.wait(LOOK_S):
+class _Watch(threading.Thread):
+    """Ends the process when the tallies are others: their offsets would look as counted already.
+
+    Args:
+        settings: The settings tree.
+        known: The tallies' topic at our start.
+    """
+
+    def __init__(self, settings: Settings, known: topics.Identity) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._settings = settings
+        self._known = known
+        self._gone_since: float | None = None
+        self.made_anew = threading.Event()
+
+    def run(self) -> None:
+        """Look, again and again."""
+        while not self.made_anew.wait(LOOK_S):
+            self.is_same()
+
+    def is_same(self) -> bool:
+        """Whether the topic is that of our start for sure; where it never will be, we end."""
         try:
-            found = topics.identity(settings.kafka, settings.topics.tallies).id
+            found = topics.identity(self._settings.kafka, self._settings.topics.tallies).id
         except TopicError as error:
-            # A broker that has just started learns of its topics within seconds.
             log.warning("the topic is gone", reason=error.message)
-            found, gone = "", gone + 1
+            self._gone_since = self._gone_since or time.monotonic()
+            if time.monotonic() - self._gone_since < GONE_S:
+                return False
+            found = ""
         except SentimentError as error:
             log.info("the brokers don't tell", reason=error.message)
-            continue
+            return False
         else:
-            gone = 0
-        if found != known.id and (found or gone == GONE):
-            made_anew.set()
+            self._gone_since = None
+        if found != self._known.id and not self.made_anew.is_set():
+            self.made_anew.set()
             os.kill(os.getpid(), signal.SIGTERM)
+        return found == self._known.id

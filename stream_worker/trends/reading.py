@@ -3,11 +3,11 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IllegalGenerationError, KafkaConnectionError
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport import producer
 from faust.transport.drivers import aiokafka as driver
@@ -21,7 +21,7 @@ from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
 
-# Between two tries to connect.
+# Between two tries to reach the brokers.
 RETRY_S = 1.0
 MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 
@@ -41,12 +41,49 @@ async def _started(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - aiokafka's
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):
-    """Faust reads uncommitted records unless it writes in transactions; ours must not."""
+    """Faust reads uncommitted records unless it writes in transactions; ours must not.
+
+    Nor may it commit offsets of another cluster. aiokafka tries to commit for as long as no broker
+    answers, then as whoever it has become; in a cluster that was rebuilt meanwhile, what is there
+    at smaller offsets would never be read. So it commits as the confirmed member of the group
+    alone: a new cluster knows none of the old one's.
+    """
+
+    confirmed = ""
+
+    @property
+    def member_id(self) -> str:
+        """Which member of the group we are; empty where we are none."""
+        return str(self._ensure_consumer()._coordinator.member_id)  # noqa: SLF001 - no other way in
 
     async def on_start(self) -> None:
         """Start, as Faust's own does, as soon as the brokers are there."""
         self._consumer = await _started(lambda: self._create_consumer(loop=self.thread_loop))
+        coordinator = self._consumer._coordinator  # noqa: SLF001
+        commit = coordinator._do_commit_offsets  # noqa: SLF001
+
+        async def commit_as_confirmed(assignment: object, offsets: object) -> None:
+            if not self.confirmed or coordinator.member_id != self.confirmed:
+                raise IllegalGenerationError(coordinator.group_id)
+            await commit(assignment, offsets)
+
+        coordinator._do_commit_offsets = commit_as_confirmed  # noqa: SLF001
         self.time_started = time.monotonic()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to what is committed, and to the beginning where nothing is.
+
+        Faust reads while it recovers the table, and drops what is no change of it. aiokafka goes
+        back only where an offset is committed: not so after an end before the first commit.
+        """
+        committed = await super().seek_to_committed()
+        changelogs = self.consumer.app.tables.changelog_topics
+        begun_anew = [
+            tp for tp, offset in committed.items() if not offset and tp.topic not in changelogs
+        ]
+        if begun_anew:
+            await self.call_thread(self._ensure_consumer().seek_to_beginning, *begun_anew)
+        return committed
 
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's
         consumer = super()._create_worker_consumer(transport)
@@ -61,6 +98,8 @@ class _CommittedConsumer(driver.Consumer):
     It gives up handing it over then, but counts it as read; where the flow goes on at once, as at
     the end of a recovery, the next one follows.
     """
+
+    _thread: _CommittedThread
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - Faust's
         super().__init__(*arguments, **named)
@@ -82,6 +121,20 @@ class _CommittedConsumer(driver.Consumer):
         while waiting:
             await self._hand_over(waiting[0])
             waiting.pop(0)
+
+    async def confirm(self, is_same: Callable[[], bool]) -> None:
+        """Wait until it is sure that the brokers are those of the start; then we may commit.
+
+        Args:
+            is_same: Asks them, as often as it takes.
+        """
+        thread = self._thread
+        while True:
+            member_id = thread.member_id
+            if await asyncio.to_thread(is_same):
+                thread.confirmed = member_id
+                return
+            await asyncio.sleep(RETRY_S)
 
     def _new_consumer_thread(self) -> Any:  # noqa: ANN401 - Faust's
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)

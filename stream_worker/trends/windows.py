@@ -82,10 +82,12 @@ class Window(Struct, array_like=True):
     Attributes:
         next_offset: One after the last offset of the input partition that is in it.
         rows: By source and model version.
+        cluster: Kafka's id of the cluster with that partition; empty from older versions.
     """
 
     next_offset: int = 0
     rows: list[Row] = []
+    cluster: str = ""
 
     def add(self, tally: Tally, counts: Iterable[TallyCount]) -> bool:
         """Add a tally's counts; False where they are in it already."""

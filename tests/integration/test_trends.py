@@ -15,6 +15,8 @@ from sentiment.counts import Tally, TallyCount, decode_tally
 from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
 from sentiment.times import OLDEST_MS
+from stream_worker.trends import windows
+from stream_worker.trends.windows import Key, Row, Window
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import PATIENCE_S, read, read_results, send
@@ -124,8 +126,8 @@ import asyncio
 from sentiment.cli import main
 from stream_worker.trends import process
 class Interrupted(process.Trends):
-    def __init__(self, settings):
-        super().__init__(settings)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         self.app.timer(0.05)(self.interrupt)
         self.app.flow_control.acquire = lambda: asyncio.sleep(0.001)
     async def interrupt(self):
@@ -146,6 +148,39 @@ def test_no_tally_is_skipped_where_the_flow_was_interrupted(
     assert producer.flush(PATIENCE_S) == 0
     trends = start_trends(program=("-c", INTERRUPTED))
     trends.wait_for(27000)
+
+
+# Faust reads tallies while it recovers the windows, and drops them; here the recovery takes long.
+SLOWLY_RECOVERED = """
+import time
+from sentiment.cli import main
+from stream_worker.trends import process
+class Slow(process.Trends):
+    def __init__(self, settings, cluster, is_same):
+        super().__init__(settings, cluster, lambda: time.sleep(2) or is_same())
+process.Trends = Slow
+main()
+"""
+
+
+def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
+    settings: Settings, start_trends: StartTrends
+) -> None:
+    """With windows recovered and no offset committed, all tallies are read."""
+    producer = kafka.new_producer(settings.kafka)
+    hour = int(time.time()) // 3600 * 3600
+    # As left by two ends of a process; the second one's cluster has been rebuilt since.
+    for partition, left in (
+        (0, Window(3, [Row("s", "1", positive=3)])),
+        (1, Window(3000, [Row("s", "1", positive=3000)], "another cluster")),
+    ):
+        key = Key(3600, hour, "e", partition).encode()
+        producer.produce(settings.trends.windows, windows.encode(left), key, partition=0)
+    for number in range(40):
+        producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
+    assert producer.flush(PATIENCE_S) == 0
+    trends = start_trends(program=("-c", SLOWLY_RECOVERED))
+    trends.wait_for(120)
 
 
 def test_aborted_tallies_do_not_count(settings: Settings, start_trends: StartTrends) -> None:

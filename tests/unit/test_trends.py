@@ -44,7 +44,7 @@ def tally(
 
 def recalled(table: dict[bytes, bytes]) -> Book:
     """What a process knows after it has read the table's changelog."""
-    book = Book(table)
+    book = Book(table, "ours")
     for key, value in table.items():
         book.recall(key, value)
     return book
@@ -62,7 +62,7 @@ def total(book: Book, size_s: int = 10, source: str | None = None) -> tuple[int,
 
 def test_a_tally_is_in_a_window_of_each_length() -> None:
     """Each length has the same sums, at the start that the interval falls into."""
-    book = Book({})
+    book = Book({}, "ours")
     assert book.merge([tally(0, 10)], NOW) == 0
     for size in SIZES_S:
         [trend] = book.trends(book.spans(size, 0))
@@ -75,7 +75,7 @@ def test_a_tally_is_in_a_window_of_each_length() -> None:
 
 def test_sums_by_source_and_by_model() -> None:
     """Sources and versions are told apart, the challenger's answers too; all of it adds up."""
-    book = Book({})
+    book = Book({}, "ours")
     tallies = [
         tally(0, 4, "a"),
         tally(5, 6, "b", version="2"),
@@ -105,7 +105,7 @@ def test_what_is_read_again_changes_nothing() -> None:
         offsets[partition] += events + 1
     expected = sum(count.positive + count.negative for t in tallies for count in t.counts)
     table: dict[bytes, bytes] = {}
-    book, place = Book(table), 0
+    book, place = Book(table, "ours"), 0
     while place < len(tallies):
         ahead = place + chance.randrange(1, 40)
         book.merge(tallies[place:ahead], NOW)
@@ -125,7 +125,7 @@ def test_what_is_read_again_changes_nothing() -> None:
 def test_old_windows_go_and_early_ones_do_not_come() -> None:
     """A window is kept for its time; an event that is too old or too early is told, not kept."""
     table: dict[bytes, bytes] = {}
-    book = Book(table)
+    book = Book(table, "ours")
     book.merge([tally(0, 10)], NOW)
     book.save(NOW)
     assert len(table) == len(SIZES_S)
@@ -139,7 +139,7 @@ def test_old_windows_go_and_early_ones_do_not_come() -> None:
 
 def test_a_late_tally_goes_to_its_own_window() -> None:
     """Windows are by the events' times, not by when they are read."""
-    book = Book({})
+    book = Book({}, "ours")
     book.merge([tally(0, 4), tally(5, 6, interval=START - 600)], NOW)
     assert [(t.start, t.total.events) for t in book.trends(book.spans(10, 0))] == [
         (START - 600, 6),
@@ -157,7 +157,7 @@ def test_ages_of_older_workers_are_bounded(latency_ms_sum: float) -> None:
         tally(5, 2),
         counts=[msgspec.structs.replace(tally(5, 2).counts[0], latency_ms_sum=latency_ms_sum)],
     )
-    book = Book(table)
+    book = Book(table, "ours")
     book.merge([honest, strange], NOW)
     book.save(NOW)
     # As a process without the rule left it in the changelog.
@@ -174,16 +174,26 @@ def test_ages_of_older_workers_are_bounded(latency_ms_sum: float) -> None:
 
 def test_a_window_is_bounded() -> None:
     """Beyond the most rows, sources are counted together, and none is left out of the sum."""
-    book = Book({})
+    book = Book({}, "ours")
     book.merge((tally(3 * n, 2, f"s{n}") for n in range(MAX_ROWS + 50)), NOW)
     assert total(book)[0] == 2 * (MAX_ROWS + 50)
     assert total(book, 10, "(other)")[0] == 100
     assert len(book.sources()) == MAX_ROWS + 1
 
 
+def test_windows_of_another_cluster_are_not_recalled() -> None:
+    """One would hide what a rebuilt cluster has at smaller offsets; an older version's count."""
+    own, other, older = (Key(10, START, "text-events", number) for number in range(3))
+    book = Book({}, "ours")
+    for place, cluster in ((own, "ours"), (other, "theirs"), (older, "")):
+        left = Window(3, [Row("app", "1", positive=1)], cluster)
+        book.recall(place.encode(), windows.encode(left))
+    assert total(book)[0] == 2
+
+
 def test_only_what_changed_is_written() -> None:
     """`save` names the windows that changed since the last one, and writes these alone."""
-    book = Book({})
+    book = Book({}, "ours")
     book.merge([tally(0, 4)], NOW)
     assert book.save(NOW) == {(size, START // size * size) for size in SIZES_S}
     assert book.save(NOW) == set()
@@ -194,7 +204,7 @@ def test_only_what_changed_is_written() -> None:
 def test_an_older_state_of_a_window_does_not_replace_a_newer_one() -> None:
     """What a replaced process writes after its successor is passed over; a removal is not."""
     table: dict[bytes, bytes] = {}
-    book = Book(table)
+    book = Book(table, "ours")
     book.merge([tally(0, 4)], NOW)
     book.save(NOW)
     older = dict(table)
@@ -212,7 +222,7 @@ def test_an_older_state_of_a_window_does_not_replace_a_newer_one() -> None:
 def test_windows_are_written_again_when_asked() -> None:
     """What a changelog may lack is in the next one."""
     table: dict[bytes, bytes] = {}
-    book = Book(table)
+    book = Book(table, "ours")
     book.merge([tally(0, 4)], NOW)
     book.save(NOW)
     kept = dict(table)
