@@ -12,6 +12,7 @@ import msgspec
 from confluent_kafka import Message
 from msgspec import Meta, Struct
 
+from sentiment import metrics
 from sentiment.event_errors import EventError, diagnose
 
 # An identifier travels in URLs, logs and headers: long enough for any UUID or URL, bounded.
@@ -167,6 +168,9 @@ ERROR_HEADERS = frozenset(
     }
 )
 
+# In place of headers that can't be read.
+UNREADABLE_HEADERS = "sentiment.headers.unreadable"
+
 # As the client types them; what it has consumed is always bytes or None.
 Headers = list[tuple[str, str | bytes | None]]
 # Shared by all records without headers, and so never to be changed.
@@ -245,8 +249,18 @@ decode_redriven = msgspec.json.Decoder(Redriven).decode
 
 
 def headers_of(message: Message) -> Headers:
-    """A consumed record's headers, in order; empty where it has none."""
-    headers: Any = message.headers()
+    """A consumed record's headers, in order; empty where it has none.
+
+    Where a name is no UTF-8, the client gives none of them: `UNREADABLE_HEADERS` takes their place.
+    (Of a name with a NUL, it gives what is before that.)
+    """
+    try:
+        headers: Any = message.headers()
+    except (UnicodeDecodeError, SystemError):
+        # Asked again, the client would give a list with null pointers in it.
+        headers = [(UNREADABLE_HEADERS, b"a name is no UTF-8")]
+        message.set_headers(headers)
+        metrics.UNREADABLE_HEADERS.inc()
     return headers or NO_HEADERS
 
 

@@ -121,6 +121,10 @@ EVENT_LATENCY = _histogram(
     "sentiment_event_latency_seconds", "worker",
     "From an event's timestamp to the commit of its result; the oldest event of each batch.",
 )  # fmt: skip
+UNREADABLE_HEADERS = _counter(
+    "sentiment_unreadable_headers_total", "all",
+    "Records with a header whose name is no UTF-8; none of their headers can be read or passed on.",
+)  # fmt: skip
 CLOCK_SKEW_EVENTS = _counter(
     "sentiment_clock_skew_events_total", "worker",
     "Events whose timestamp is off: ahead of the worker's clock by more than a second, which counts"

@@ -174,7 +174,7 @@ class _Assembly:
                     canary=version is not None,
                 )
             )
-            headers: Any = message.headers()
+            headers = events.headers_of(message)
             own = events.passed_on(headers) if headers else NO_HEADERS
             records.append((partition, message.key(), own))
 

@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Message
 
 from sentiment import events, kafka, logs, tracing
+from sentiment.dlq import letters
 from sentiment.errors import BrokerError
 from sentiment.events import Input, Model, SentimentResult
 from sentiment.follower import Follower
@@ -188,20 +189,15 @@ class Inbox:
 
 
 def _dead_letter(record: Message) -> DeadLetter:
-    headers = {
-        key: value.decode(errors="replace") if isinstance(value, bytes) else ""
-        for key, value in events.headers_of(record)
-    }
-    place = [headers.get(name, "") for name in (events.ERROR_PARTITION, events.ERROR_OFFSET)]
-    partition, offset = (int(text) if text.isdecimal() else -1 for text in place)
-    topic = headers.get(events.ERROR_TOPIC, "")
+    letter = letters.read(record)
+    place = letter.input or Input("", -1, -1)
     try:
         name = msgspec.json.decode(record.value() or b"", type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
     return DeadLetter(
-        id=name or f"{topic}-{partition}-{offset}",
-        code=headers.get(events.ERROR_CODE, "unknown"),
-        message=headers.get(events.ERROR_MESSAGE, ""),
-        input=Input(topic, partition, offset),
+        id=name or events.name_of(place),
+        code=letter.code or "unknown",
+        message=letter.message,
+        input=place,
     )
