@@ -171,7 +171,7 @@ class Access:
         deadline = time.monotonic() + 2 * timeout_s
         while True:
             try:
-                return asked.result(timeout=LOOK_S)
+                return result_of(asked, LOOK_S)
             except TimeoutError:
                 # What callbacks have to say comes with a poll.
                 client.poll(0)
@@ -212,6 +212,22 @@ class Access:
                 # Whoever was refused before has been let in since.
                 self.refusal = None
                 return answer
+
+
+def result_of(asked: "Future[Answer]", timeout_s: float) -> Answer:
+    """What an admin client was asked for, for this long.
+
+    The future's own `result` raises the error that the future holds, in a frame that holds the
+    future: with its client, that would stay until the garbage collector comes, and that seldom is.
+
+    Raises:
+        KafkaException: The brokers' error.
+        TimeoutError: There is no answer yet.
+    """
+    failed = asked.exception(timeout_s)
+    if failed is not None:
+        raise KafkaException(*failed.args)
+    return asked.result()
 
 
 def _reason(said: str) -> str:

@@ -7,6 +7,9 @@ Rules, each learnt by others the hard way:
 - Any other error, an abort that fails, or a commit whose outcome is unknown because the deadline
   passed: a new producer with the same transactional id. Its `init_transactions()` makes the brokers
   finish or abort what the old one left, so that the committed offsets tell the truth.
+- While an exception is handled, nothing is asked of the client that may fail: its errors are never
+  freed (confluent-kafka 2.16), and with them goes what they were raised in the middle of, down to
+  the producers in its frames. An outage of an hour has hundreds of tries.
 - A connection that broke: a new producer before the next transaction. What was under way on that
   connection may reach the brokers at any later time, and librdkafka speaks version 1 of the
   transaction protocol (its issue 5423): to the brokers, an EndTxn that arrives late ends whatever
@@ -19,7 +22,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -176,15 +179,14 @@ class Transactions:
             FencedError: Another process begins at the same moment.
         """
         if self._producer is not None:
-            try:
-                # The library's log lines arrive by polls alone.
-                self._producer.poll(0)
-            except KafkaException as error:
-                self._let_go(error.args[0].str(), "unusable")
-            else:
-                if not self._connections.broken:
-                    return False
+            # The library's log lines arrive by polls alone.
+            failed = _error_of(partial(self._producer.poll, 0))
+            if failed:
+                self._let_go(failed.str(), "unusable")
+            elif self._connections.broken:
                 self._let_go("a connection broke", "connection")
+            else:
+                return False
         self._producer = self._new_producer(timeout_s)
         return True
 
@@ -212,23 +214,19 @@ class Transactions:
             queue_buffering_max_messages=max(100_000, 3 * worker.max_batch),
             queue_buffering_max_kbytes=3 * worker.prefetch_kib,
         )
-        try:
-            _until(Deadline(timeout_s), producer.init_transactions)
-            producer.poll(0)
-        except KafkaException as error:
-            with suppress(KafkaException):
-                # For what the brokers said to the client as a whole, such as that they refuse it.
-                producer.poll(0)
-            cause: KafkaError = error.args[0]
-            fenced = self._note_fencing(cause)
-            if is_passing(cause):
+        failed = _error_of(lambda: _until(Deadline(timeout_s), producer.init_transactions))
+        # Also for what the brokers said to the client as a whole, such as that they refuse it.
+        failed = failed or _error_of(partial(producer.poll, 0))
+        if failed:
+            fenced = self._note_fencing(failed)
+            if is_passing(failed):
                 self._late_starts += 1
-            if is_passing(cause) or fenced:
-                raise self._connections.unreachable(error) from None
-            raise forbidden(cause) or BrokerError(
-                f"Transactions can't be begun as {self.transactional_id!r}: {cause.str()}.",
+            if is_passing(failed) or fenced:
+                raise self._connections.unreachable(KafkaException(failed))
+            raise forbidden(failed) or BrokerError(
+                f"Transactions can't be begun as {self.transactional_id!r}: {failed.str()}.",
                 "Check WORKER_TRANSACTION_TIMEOUT_S, and the brokers' version and limits.",
-            ) from None
+            )
         # What broke up to here carried no transaction of this epoch, but perhaps its start.
         self._late_starts += self._connections.broken
         self._connections.broken = 0
@@ -243,39 +241,36 @@ class Transactions:
         # It was prepared.
         assert self._producer is not None  # noqa: S101
         self._deadline = Deadline(self._settings.worker.commit_timeout_s)
-        try:
-            self._producer.begin_transaction()
-            for output in outputs:
-                try:
-                    self._produce(self._producer, output)
-                except BufferError:
-                    self._wait_and_produce(self._producer, output)
-        except KafkaException as error:
-            self._recover(error)
+        if failed := _error_of(partial(self._publish, self._producer, outputs)):
+            self._recover(failed)
 
-    def _produce(self, producer: Producer, output: Output) -> None:
+    def _publish(self, producer: Producer, outputs: Iterable[Output]) -> None:
+        producer.begin_transaction()
+        for output in outputs:
+            while not self._is_queued(producer, output):
+                # The queue is full: go on as it empties.
+                if not self._deadline.left():
+                    raise KafkaException(
+                        KafkaError(KafkaError._TIMED_OUT, "the queue stays full")  # noqa: SLF001
+                    )
+                producer.poll(PAUSE_S)
+
+    def _is_queued(self, producer: Producer, output: Output) -> bool:
         partition = output.partition
         if partition != BY_KEY:
             # Results of one input partition stay in one output partition, in order.
             partition %= self._partitions[output.topic]
-        if output.headers:
-            producer.produce(
-                output.topic, output.value, output.key, partition, headers=output.headers
-            )
-        else:
-            # Even an empty list of headers costs as much as half of the call.
-            producer.produce(output.topic, output.value, output.key, partition)
-
-    def _wait_and_produce(self, producer: Producer, output: Output) -> None:
-        """The queue is full: go on as it empties."""
-        while self._deadline.left():
-            producer.poll(PAUSE_S)
-            with suppress(BufferError):
-                self._produce(producer, output)
-                return
-        raise KafkaException(
-            KafkaError(KafkaError._TIMED_OUT, "the queue stays full")  # noqa: SLF001
-        )
+        try:
+            if output.headers:
+                producer.produce(
+                    output.topic, output.value, output.key, partition, headers=output.headers
+                )
+            else:
+                # Even an empty list of headers costs as much as half of the call.
+                producer.produce(output.topic, output.value, output.key, partition)
+        except BufferError:
+            return False
+        return True
 
     def commit(self, offsets: list[TopicPartition] | None = None, group: Any = None) -> None:  # noqa: ANN401 - opaque
         """Commit the open transaction, together with its input offsets if there are any.
@@ -290,15 +285,17 @@ class Transactions:
         """
         producer = self._producer
         assert producer is not None  # noqa: S101 - a transaction is open
-        try:
+
+        def commit() -> None:
             if offsets:
                 _until(
                     self._deadline,
                     lambda left: producer.send_offsets_to_transaction(offsets, group, left),
                 )
             _until(self._deadline, producer.commit_transaction)
-        except KafkaException as error:
-            self._recover(error)
+
+        if failed := _error_of(commit):
+            self._recover(failed)
         metrics.TRANSACTIONS.labels("committed").inc()
 
     def abort(self) -> None:
@@ -309,19 +306,17 @@ class Transactions:
         """
         if self._producer is None:
             return
-        try:
-            _until(self._deadline, self._producer.abort_transaction)
-        except KafkaException as error:
-            self._note_fencing(error.args[0])
-            self._let_go(error.args[0].str(), "unusable")
+        abort = self._producer.abort_transaction
+        if failed := _error_of(lambda: _until(self._deadline, abort)):
+            self._note_fencing(failed)
+            self._let_go(failed.str(), "unusable")
 
-    def _recover(self, error: KafkaException) -> None:
+    def _recover(self, cause: KafkaError) -> None:
         """End a failed transaction: by an abort if possible, else with its producer.
 
         Raises:
             AbortedError: Always, unless something worse is raised.
         """
-        cause: KafkaError = error.args[0]
         log.warning("transaction failed", code=cause.name(), reason=cause.str())
         metrics.TRANSACTIONS.labels("aborted").inc()
         # Neither a transaction nor another process is to blame.
@@ -332,8 +327,8 @@ class Transactions:
             ours = self._note_fencing(cause) or ours
             self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
         if denied := forbidden(cause):
-            raise denied from None
-        raise AbortedError(cause.str(), passing=is_passing(cause) or ours) from error
+            raise denied
+        raise AbortedError(cause.str(), passing=is_passing(cause) or ours)
 
     def _note_fencing(self, cause: KafkaError) -> bool:
         """Take note of it where we are fenced; whether a late request of our own did it.
@@ -364,6 +359,15 @@ class Transactions:
             # What the old one still holds must not be sent any more.
             self._producer.purge()
         self._producer = None
+
+
+def _error_of(call: Callable[[], object]) -> KafkaError | None:
+    """Make a call; its error, without what it was raised in, and behind the handler."""
+    try:
+        call()
+    except KafkaException as error:
+        return error.args[0]  # type: ignore[no-any-return]
+    return None
 
 
 def _until(deadline: Deadline, call: Callable[[float], object]) -> None:

@@ -12,12 +12,14 @@ admin client asks a group's coordinator, or asks for offsets.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 
 from sentiment import kafka, logs, metrics
 from sentiment.errors import TopicError
+from sentiment.kafka_access import result_of
 from sentiment.lag import EARLIEST, LATEST, committed_offsets, offsets_at
 from sentiment.settings import Settings
 from stream_worker.intake import Intake
@@ -51,6 +53,7 @@ class Monitor(threading.Thread):
 
     Attributes:
         heard_at: When the brokers last answered, by the monotonic clock.
+        hears_since: Since when they have answered each time; None where they did not the last time.
         trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
         ended: Why only a new start helps; None while the worker may go on.
         unread: Partitions that others should read and nobody does; joining the group anew may help.
@@ -81,6 +84,7 @@ class Monitor(threading.Thread):
         self._gone_since: float | None = None
         self._shown: set[int] = set()
         self.heard_at = 0.0
+        self.hears_since: float | None = None
         self.trouble = ""
         self.ended: TopicError | None = None
         self.unread: list[int] = []
@@ -121,8 +125,10 @@ class Monitor(threading.Thread):
             except (KafkaException, TimeoutError) as error:
                 # The loop says so itself, if it lasts.
                 log.debug("the brokers don't tell", reason=str(error))
+                self.hears_since = None
             else:
                 self.heard_at = time.monotonic()
+                self.hears_since = self.hears_since or self.heard_at
 
     def _look_at_lag(self, partitions: list[int]) -> None:
         topic = self._settings.topics.events
@@ -198,15 +204,13 @@ class Monitor(threading.Thread):
     def _unstable_offsets(self, partitions: list[int]) -> dict[int, int]:
         """The committed offset of each partition where a transaction holds back the next one."""
         topic = self._settings.topics.events
-        try:
+        with suppress(KafkaException):
             committed_offsets(self._stable, topic, partitions, ANSWER_S)
-        except KafkaException:
-            # The same question without a care for open transactions: if that fails too, the brokers
-            # are away, and say nothing of transactions.
-            offsets = committed_offsets(self._all, topic, partitions, ANSWER_S)
-        else:
             self._offsets = {}
             return {}
+        # The same question without a care for open transactions: if that fails too, the brokers
+        # are away, and say nothing of transactions.
+        offsets = committed_offsets(self._all, topic, partitions, ANSWER_S)
         # Those that go on are held back by one transaction after the other.
         still = [number for number in partitions if self._offsets.get(number) == offsets[number]]
         self._offsets = offsets
@@ -226,7 +230,7 @@ class Monitor(threading.Thread):
         gone = []
         for name, answer in asked.items():
             try:
-                found = str(answer.result(timeout=2 * ANSWER_S).topic_id)
+                found = str(result_of(answer, 2 * ANSWER_S).topic_id)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise

@@ -160,6 +160,7 @@ class Worker:
             self._must_rewind = True
             self._intake.join_anew()
         if self._must_rewind and not self._go_back():
+            self._listen()
             return
         if time.monotonic() - self._last_commit > CHECK_IN_S and self._is_idle():
             self._check_in()
@@ -335,6 +336,9 @@ class Worker:
         if trouble != self._trouble:
             log.warning("waiting for Kafka", reason=trouble)
         self._trouble = trouble
+
+    def _listen(self) -> None:
+        """See whether any broker answers this consumer; behind handlers (see `transactions`)."""
         if self._stopping.is_set():
             return
         try:
@@ -402,9 +406,11 @@ class Worker:
         """
         if self._monitor.ended:
             raise self._monitor.ended
-        now = time.monotonic()
-        deaf = self._deaf_since is not None and now - self._deaf_since > DEAF_S
-        if deaf and now - self._monitor.heard_at < CHECK_IN_S:
+        now, deaf_since, hears_since = time.monotonic(), self._deaf_since, self._monitor.hears_since
+        if deaf_since is None or hears_since is None or now - self._monitor.heard_at > CHECK_IN_S:
+            return
+        # Brokers that come and go are heard by one and missed by the other.
+        if now - max(deaf_since, hears_since) > DEAF_S:
             raise WorkerError(
                 f"This worker's consumer has reached no broker for {DEAF_S:.0f} s, though another"
                 " client does from here.",

@@ -12,12 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 import click
+import psutil
 
 from tests import compiled
 from tests.chaos import records, report, world
@@ -37,6 +38,9 @@ NOTICED_S = 60.0
 # From the brokers' return to the next result: reconnecting, a new session, a coordinator's start.
 BACK_S = 120.0
 LOOK_S = 0.5
+# Of Kafka, that a program has at a time: a worker has five, and a sixth while one takes another's
+# place. Each try that leaves one behind adds three or four a minute.
+MOST_CLIENTS = 6
 ACCEPTED = 202
 
 
@@ -52,6 +56,7 @@ class Outage:
         say: Told of progress.
         wrong: What did not hold.
         back_s: By who, the seconds from the brokers' return until it went on.
+        clients: By program, how many clients of Kafka it had when they returned.
     """
 
     own: World
@@ -61,6 +66,7 @@ class Outage:
     say: Callable[[str], None]
     wrong: list[str] = field(default_factory=list)
     back_s: dict[str, float] = field(default_factory=dict)
+    clients: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Outcome:
         """A whole round with it; the outcome has what was lost or doubled."""
@@ -110,6 +116,12 @@ class Outage:
                 self._expect("the workers and the page say so", lambda: self._says_so(page))
             if number + 1 < len(self.how):
                 self._end(how)
+        self.clients = clients()
+        self.wrong += [
+            f"{who} has {count} clients of Kafka: each try leaves one behind"
+            for who, count in self.clients.items()
+            if count > MOST_CLIENTS
+        ]
         for who, process in (("page", page.process), ("replay", replay)):
             if process.poll() is not None:
                 self.wrong.append(f"the {who} ended with code {process.returncode}")
@@ -186,6 +198,20 @@ class Outage:
             self.wrong.append(f"the replay's topic has {_count(self.own, name)}: {figures}")
 
 
+def clients() -> dict[str, int]:
+    """How many clients of Kafka each program that we have started has, by the threads of each."""
+    found = {}
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error, OSError):
+            words = process.cmdline()
+            if "sentiment" not in words:
+                continue
+            name = f"{words[words.index('sentiment') + 1]} {process.pid}"
+            threads = Path(f"/proc/{process.pid}/task").glob("*/comm")
+            found[name] = sum(thread.read_text() == "rdk:main\n" for thread in threads)
+    return found
+
+
 def _until(is_so: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + NOTICED_S
     while not is_so():
@@ -260,6 +286,7 @@ def outage(
         outcome = run.run()
     click.echo(report.as_text([outcome]))
     click.echo(f"went on, in seconds after the brokers' return: {run.back_s}")
+    click.echo(f"clients of Kafka: {run.clients}")
     click.echo("wrong: " + ("; ".join(run.wrong) or "nothing"))
     if run.wrong or outcome.counts or outcome.tracebacks:
         click.echo(f"FAILED; everything is kept in {home}")
