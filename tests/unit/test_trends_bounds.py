@@ -216,3 +216,36 @@ def test_numbers_of_a_tally_are_bounded() -> None:
         book.merge([tally(first, [TallyCount("s", NOW, 1, score_sum=1.7e308)])], NOW)
     [trend] = book.trends(book.spans(3600, 0))
     assert trend.total.mean_score == 1.0
+
+
+# All variables that Faust knows, with values that it either refuses or obeys.
+SURROUNDED = """
+import os
+from faust.types.settings import Settings as Fausts
+if {surrounded}:
+    for name in [param.env_name for param in Fausts.SETTINGS.values() if param.env_name]:
+        os.environ[name] = "1"
+from sentiment.settings import Settings
+from stream_worker.trends.app import Trends
+conf = Trends(Settings(), "ours", lambda: True).app.conf
+known = [param for param in Fausts.SETTINGS.values() if not param.version_deprecated]
+for param in known:
+    # Two of ours differ anyway: a folder of its own, and a random name.
+    if "dir" not in param.name and param.name != "reply_to":
+        print(param.name, getattr(conf, param.name))
+"""
+
+
+def test_no_variable_of_fausts_counts() -> None:
+    """With each of Faust's variables set, every setting of the app is what it is without."""
+    without, surrounded = (
+        subprocess.run(
+            [sys.executable, "-c", SURROUNDED.format(surrounded=one)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for one in (False, True)
+    )
+    assert len(without.splitlines()) > 80
+    assert surrounded == without

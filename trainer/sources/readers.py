@@ -100,7 +100,7 @@ def _open(path: Path, where: str) -> BinaryIO:
     # Asked by its first bytes: downloads and archives of all names come through here.
     if not zipped:
         return path.open("rb")
-    return cast("BinaryIO", io.BufferedReader(_Unpacked(path, where), ALWAYS_UNPACKED // 256))
+    return cast("BinaryIO", io.BufferedReader(_Unpacked(path, where)))
 
 
 class _Unpacked(io.RawIOBase):
@@ -249,9 +249,11 @@ def _jsonl(stream: BinaryIO, wanted: Wanted, where: str) -> Iterator[tuple[int, 
             fields = None
         if isinstance(fields, dict):
             if len(seen) < MAX_COLUMNS:
-                seen.update((name if name in wanted else excerpt(name), None) for name in fields)
+                seen.update(
+                    dict.fromkeys(name if name in wanted else excerpt(name) for name in fields)
+                )
             else:
-                seen.update((name, None) for name in wanted if name in fields)
+                seen.update(dict.fromkeys(name for name in fields if name in wanted))
             yield number, _cells([None if name is None else fields.get(name) for name in wanted])
         else:
             yield number, Fault("malformed", excerpt(line))
