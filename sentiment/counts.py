@@ -5,7 +5,21 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from sentiment import times
 from sentiment.events import Model
+
+# Kafka's own bounds for the name of a topic, the number of a partition, and an offset.
+MAX_TOPIC_CHARS = 249
+MAX_PARTITION = 2**31 - 1
+MAX_OFFSET = 2**63 - 1
+# Far above a batch of any worker. Sums of as many tallies as Kafka can hold stay below 2^63.
+MAX_COUNT = 10_000_000
+# Twice the rows that a worker writes at most.
+MAX_COUNTS = 2000
+# As long as the source of an event may be.
+MAX_SOURCE_CHARS = 256
+
+_Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 
 
 class TallyCount(Struct, frozen=True, gc=False):
@@ -14,13 +28,28 @@ class TallyCount(Struct, frozen=True, gc=False):
     A timestamp that is ahead of the worker's clock counts as the moment of classification.
     """
 
-    source: Annotated[str, Meta(description="The events' source; empty where they have none.")]
-    interval: Annotated[int, Meta(description="Start, seconds since 1970; a multiple of 10.")]
-    positive: Annotated[int, Meta(ge=0)] = 0
-    negative: Annotated[int, Meta(ge=0)] = 0
-    dead_letters: Annotated[int, Meta(ge=0)] = 0
+    source: Annotated[
+        str,
+        Meta(
+            max_length=MAX_SOURCE_CHARS,
+            description="The events' source; empty where they have none.",
+        ),
+    ]
+    interval: Annotated[
+        int,
+        Meta(
+            ge=0,
+            # The last second that a date can tell.
+            le=times.LATEST_MS // 1000,
+            description="Start, seconds since 1970; a multiple of 10.",
+        ),
+    ]
+    positive: _Count = 0
+    negative: _Count = 0
+    dead_letters: _Count = 0
     challenger: Annotated[
-        str | None, Meta(description="Version of the challenger, where that answered these.")
+        Annotated[str, Meta(max_length=256)] | None,
+        Meta(description="Version of the challenger, where that answered these."),
     ] = None
     score_sum: Annotated[float, Meta(description="Sum of the scores.")] = 0.0
     latency_ms_sum: Annotated[
@@ -35,13 +64,17 @@ class TallyCount(Struct, frozen=True, gc=False):
 class Tally(Struct, frozen=True, gc=False):
     """What one batch held of one input partition. The key is `topic-partition`."""
 
-    topic: str
-    partition: int
-    first_offset: Annotated[int, Meta(description="First input offset that is covered.")]
-    next_offset: Annotated[int, Meta(description="One after the last that is covered.")]
+    topic: Annotated[str, Meta(max_length=MAX_TOPIC_CHARS)]
+    partition: Annotated[int, Meta(ge=0, le=MAX_PARTITION)]
+    first_offset: Annotated[
+        int, Meta(ge=0, le=MAX_OFFSET, description="First input offset that is covered.")
+    ]
+    next_offset: Annotated[
+        int, Meta(ge=0, le=MAX_OFFSET, description="One after the last that is covered.")
+    ]
     model: Model
     tombstones: Annotated[int, Meta(ge=0, description="Records without a value: skipped.")]
-    counts: list[TallyCount]
+    counts: Annotated[list[TallyCount], Meta(max_length=MAX_COUNTS)]
 
 
 class TrendCounts(Struct, frozen=True, gc=False):
@@ -79,4 +112,21 @@ class Trend(Struct, frozen=True, gc=False):
     ]
 
 
-decode_tally = msgspec.json.Decoder(Tally).decode
+_decode_tally = msgspec.json.Decoder(Tally).decode
+
+
+def decode_tally(value: bytes | None) -> Tally:
+    """Decode the value of a record that anybody may have written.
+
+    Raises:
+        ValueError: It is no tally; the message says why.
+    """
+    if value is None:
+        raise ValueError("it has no value")
+    try:
+        if not value.isascii():
+            # The decoder skips unknown fields unread; bytes that are no UTF-8 must not pass there.
+            value.decode()
+        return _decode_tally(value)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None

@@ -40,8 +40,9 @@ class TextEvent(Struct, frozen=True, gc=False):
 class Model(Struct, frozen=True, gc=False):
     """The model that classified a text, by its name and version in the registry."""
 
-    name: str
-    version: str
+    # MLflow's own bound for names; versions are numbers. Others write models too, as feedback.
+    name: Annotated[str, Meta(max_length=256)]
+    version: Annotated[str, Meta(max_length=256)]
 
 
 class Input(Struct, frozen=True, gc=False):

@@ -4,6 +4,8 @@ The topic is compacted by the event's id, so that it is its own table: whoever n
 reads it from the beginning.
 """
 
+import hashlib
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +22,11 @@ from sentiment.settings import Settings
 # Labels of the latest events that are kept in memory; people give a few a minute, and this many are
 # some 60 MB. A figure of accuracy is steady to a thousandth long before.
 MOST = 200_000
+# Versions that labels are kept of, those labelled last: a new one every day for half a year.
+# Feedback may name any.
+MOST_VERSIONS = 200
+# Of an event's name, which may be a megabyte, what tells it from 200,000 others.
+DIGEST_BYTES = 16
 
 log = logs.get(__name__)
 
@@ -58,7 +65,8 @@ class Labels:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._cells: dict[str, Cell] = {}
+        # By the digest of the event's name.
+        self._cells: dict[bytes, Cell] = {}
         self._counts: Counter[Cell] = Counter()
         # How many labels each version has, the one that was labelled last at the end.
         self._versions: dict[str, int] = {}
@@ -70,20 +78,27 @@ class Labels:
 
     def add(self, name: str, feedback: Feedback | None) -> None:
         """Add the last word on an event; None takes it back."""
+        place = hashlib.blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()
         with self._lock:
             # Taken out first, so that it stands at the end again.
-            self._drop(name)
+            self._drop(place)
             # Without the answer that it is about, a label says nothing of a model.
             if feedback is not None and feedback.model and feedback.sentiment:
-                cell = feedback.model.version, feedback.sentiment, feedback.label
-                self._cells[name] = cell
+                # One copy of a version for all of its labels.
+                version = sys.intern(feedback.model.version)
+                cell = version, feedback.sentiment, feedback.label
+                self._cells[place] = cell
                 self._counts[cell] += 1
                 self._versions[cell[0]] = self._versions.pop(cell[0], 0) + 1
             if len(self._cells) > self._most:
                 self._drop(next(iter(self._cells)))
+            if len(self._versions) > MOST_VERSIONS:
+                oldest = next(iter(self._versions))
+                for other in [other for other, cell in self._cells.items() if cell[0] == oldest]:
+                    self._drop(other)
 
-    def _drop(self, name: str) -> None:
-        cell = self._cells.pop(name, None)
+    def _drop(self, place: bytes) -> None:
+        cell = self._cells.pop(place, None)
         if cell is None:
             return
         self._counts[cell] -= 1

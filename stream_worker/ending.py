@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sentiment import logs
 
@@ -10,6 +12,8 @@ log = logs.get(__name__)
 
 # The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
 KILLED = 137
+# That of every program of ours that failed.
+FAILED = 1
 
 
 def end_at_once() -> None:
@@ -18,6 +22,22 @@ def end_at_once() -> None:
     Process 1 of a container would not even hear a signal that it has no handler for.
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+
+@contextmanager
+def end_by_fault() -> Iterator[None]:
+    """End the process where something raises what nobody expects.
+
+    For what a framework runs, which would stop alone, in a process that says that it is alive. What
+    is open is done again by the next process, as after a kill.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        log.error(  # noqa: TRY400 - a sentence, that a supervisor's log has once per start
+            "a fault of ours ended this; report it if it comes again", reason=repr(error)
+        )
+        os._exit(FAILED)
 
 
 def end_in_time(timeout_s: float) -> None:

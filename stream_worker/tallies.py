@@ -5,16 +5,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sentiment.counts import Tally, TallyCount
-from sentiment.events import Model
+from sentiment.events import Model, encode
 
 # The shortest window of the trends; longer ones are sums of these.
 INTERVAL_S = 10
 INTERVAL_MS = 1000 * INTERVAL_S
-# A row is at most 400 bytes, so that a tally stays far below Kafka's 1 MiB per record even if
-# every event of a batch names a source of its own.
+# Rows of a tally, even if every event of a batch names a source of its own: as many sources as a
+# person can still look at.
 MAX_ROWS = 1000
+# Most bytes of a tally's rows, so that it stays below Kafka's 1 MiB per record. A source may be 256
+# control characters, which are 1.5 kB of JSON: then fewer rows are the most.
+MAX_BYTES = 750_000
+# Of a row in JSON, all but its names: names of fields, and numbers of any size.
+ROW_BYTES = 250
 # Where the rows beyond that are counted: no event is left out of a sum.
 OTHER_SOURCE = "(other)"
+
+
+def row_bytes(*names: str | None) -> int:
+    """The most bytes that a row with such names takes as JSON."""
+    return ROW_BYTES + len(encode(names))
 
 
 @dataclass(slots=True)
@@ -73,6 +83,7 @@ class PartitionTally:
     gaps: list[Gap] = field(default_factory=list)
     _rows: dict[tuple[str, int, str | None], Row] = field(default_factory=dict)
     _newest: int = 0
+    _bytes: int = 0
 
     def row(self, source: str | None, timestamp_ms: int, challenger: str | None = None) -> Row:
         """Where to count what a source has at a time.
@@ -85,11 +96,12 @@ class PartitionTally:
         interval = timestamp_ms // INTERVAL_MS * INTERVAL_S
         row = self._rows.get((source or "", interval, challenger))
         if row is None:
-            if len(self._rows) >= MAX_ROWS:
+            if len(self._rows) >= MAX_ROWS or self._bytes >= MAX_BYTES:
                 # Timestamps are the producers' too: the rows beyond share one interval. Not an
                 # early one: that of 1970 has no window in the trends.
                 source, interval = OTHER_SOURCE, self._newest
             self._newest = max(self._newest, interval)
+            self._bytes += row_bytes(source, challenger)
             row = self._rows.setdefault((source or "", interval, challenger), Row())
         return row
 

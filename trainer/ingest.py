@@ -31,6 +31,9 @@ from trainer.sources.inputs import Input, inputs
 from trainer.sources.rows import Example, Fault, Reason, example, label_table
 
 REJECTED = "rejected.jsonl"
+# Rows of all sources, usable or not. All usable ones are in memory at once, at 200 bytes each and
+# the text: these are a gigabyte. The 3.6 million reviews of the largest known set are within it.
+MAX_ROWS = 5_000_000
 # Beside the output: remote files.
 CACHE = "cache"
 
@@ -112,6 +115,7 @@ class _Stage:
     def __init__(self, params: Ingest, root: Path, output: Path, say: Say) -> None:
         self._params, self._root, self._output, self._say = params, root, output, say
         self.columns: dict[str, list[str | int]] = {name: [] for name in tables.COLUMNS}
+        self._rows = 0
 
     def read(self, source: Source, rejected: BinaryIO) -> SourceReport:
         """Take in a source's usable rows and write down the others.
@@ -126,6 +130,7 @@ class _Stage:
         for file in files:
             for row, found in self._examples(source, file):
                 total += 1
+                self._count(source, file)
                 if isinstance(found, Example):
                     self._keep(source, total, found)
                     continue
@@ -151,6 +156,15 @@ class _Stage:
         rows = readers.rows(file.path, file.format, source.columns, where)
         for number, row in ticking(rows, self._say, f"rows of {file.name}"):
             yield number, row if isinstance(row, Fault) else example(row, labels)
+
+    def _count(self, source: Source, file: Input) -> None:
+        self._rows += 1
+        if self._rows > MAX_ROWS:
+            raise InputError(
+                f"Source {source.name!r}: with {file.name} the sources have more than"
+                f" {MAX_ROWS:,} rows, and a stage keeps all of them in memory.",
+                "Take a sample of the file: a linear model learns little from more.",
+            )
 
     def _keep(self, source: Source, number: int, found: Example) -> None:
         group = f"{source.name}#{number}" if found.group is None else f"{source.name}:{found.group}"

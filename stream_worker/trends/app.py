@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import faust
-import msgspec
 from faust.types import EventT, StreamT
 
 from sentiment import logs, metrics
@@ -19,6 +18,7 @@ from sentiment.events import encode
 from sentiment.feedback import Labels
 from sentiment.follower import Follower
 from sentiment.settings import Settings
+from stream_worker.ending import end_by_fault
 from stream_worker.trends.book import Book, Span
 from stream_worker.trends.reading import brokers, credentials, read_committed
 from stream_worker.trends.views import add_views
@@ -27,21 +27,40 @@ from stream_worker.trends.windows import SIZES_S
 log = logs.get(__name__)
 
 TABLE = "windows"
-# Most tallies that are merged at a time, and how long the first of them waits for the others.
-TAKE, TAKE_S = 2000, 0.2
+# Most tallies that are merged at a time, and how long the first of them waits for the others. A
+# record may have 1 MiB: with those that wait, they take 100 MiB at most.
+TAKE, TAKE_S, WAITING = 50, 0.2, 50
+# Records of the changelog that Faust keeps for a table of its own, which there is none of.
+RECOVERED = 10
 # How often what has changed is published; the shortest window is ten times as long.
 PUBLISH_S = 1.0
 # After a start, windows as old as this are published again: their last change may not have been.
 AGAIN_S = 7200.0
+# Trends that are published in one go; what is left is published a second later. A window of each
+# length changes every second, with 1,000 sources each.
+PUBLISH_MOST = 5000
 
 
-class _OnePartition(faust.Table[bytes, bytes]):
-    """Faust takes the partition from the record at hand, and a batch of records has none."""
+class _Changelog(faust.Table[bytes, bytes]):
+    """A table that is its changelog only: the book has what would be in it."""
 
     def partition_for_key(self, key: object) -> int:
-        """Where a key's changes go."""
+        """Where a key's changes go: a batch of records has no partition to take it from."""
         del key
         return 0
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        """Write a value."""
+        self.on_key_set(key, value)
+
+    def pop(self, key: bytes, default: None = None) -> None:  # type: ignore[override]  # no value
+        """Write that there is none."""
+        del default
+        self.on_key_del(key)
+
+    def apply_changelog_batch(self, batch: object) -> None:
+        """Keep nothing."""
+        del batch
 
 
 class Trends:
@@ -57,6 +76,8 @@ class Trends:
         names, own = settings.topics, settings.trends
         self.app = faust.App(
             own.group_id,
+            # Faust would put variables of the environment above what is said here.
+            env={},
             broker=brokers(settings.kafka),
             broker_credentials=credentials(settings.kafka),
             broker_commit_interval=1.0,
@@ -66,7 +87,8 @@ class Trends:
             key_serializer="raw",
             value_serializer="raw",
             store="memory://",
-            Table=_OnePartition,
+            Table=_Changelog,
+            stream_buffer_maxsize=WAITING,
             # Faust makes this folder even where a table needs none.
             datadir=tempfile.mkdtemp(prefix="sentiment-trends-"),
             # `sentiment topics` makes the topics, with the cluster's replication.
@@ -83,6 +105,7 @@ class Trends:
         table = self.app.Table(
             TABLE,
             partitions=1,
+            recovery_buffer_size=RECOVERED,
             key_type=bytes,
             value_type=bytes,
             on_changelog_event=self._recall,
@@ -99,8 +122,18 @@ class Trends:
         add_views(self.app, self.book, self.labels, lambda: self.feedback.trouble)
 
     async def _recall(self, event: EventT[bytes]) -> None:
-        if event.message.key:
-            self.book.recall(event.message.key, event.message.value)
+        with end_by_fault():
+            self._recall_one(event)
+
+    def _recall_one(self, event: EventT[bytes]) -> None:
+        place = event.message
+        try:
+            self.book.recall(place.key or b"", place.value)
+        except ValueError as error:
+            # Whoever may write there may write anything.
+            log.error(  # noqa: TRY400 - a sentence; the traceback says no more
+                "no window", partition=place.partition, offset=place.offset, reason=str(error)
+            )
 
     async def _begin_again(self, *arguments: object, **named: object) -> None:
         """After a start and after each rebalance, with all of the changelog read."""
@@ -114,23 +147,37 @@ class Trends:
     async def _merge(self, stream: StreamT[bytes]) -> AsyncIterator[None]:
         take = stream.noack_take(TAKE, TAKE_S)  # type: ignore[attr-defined]  # Faust forgot its type
         async for events in take:
-            now = time.time()
-            left_out = self.book.merge(_tallies(events), now)
-            metrics.TREND_EVENTS_LEFT_OUT.inc(left_out)
-            self._due |= self.book.save(now)
-            # Not before the changelog is on the brokers may the tallies count as read.
-            await self.app.producer.flush()
-            for event in events:
-                event.ack()
-            metrics.TREND_TALLIES.inc(len(events))
-            # A worker's clock that is ahead must not hide for so long that nothing comes.
-            written = max(event.message.timestamp for event in events)
-            metrics.TREND_MERGED.set(min(written, now))
+            with end_by_fault():
+                await self._merge_all(events)
             yield
 
+    async def _merge_all(self, events: list[EventT[bytes]]) -> None:
+        now = time.time()
+        left_out = self.book.merge(_tallies(events), now)
+        metrics.TREND_EVENTS_LEFT_OUT.inc(left_out)
+        self._due |= self.book.save(now)
+        # Not before the changelog is on the brokers may the tallies count as read.
+        await self.app.producer.flush()
+        for event in events:
+            event.ack()
+        metrics.TREND_TALLIES.inc(len(events))
+        # A worker's clock that is ahead must not hide for so long that nothing comes.
+        written = max(event.message.timestamp for event in events)
+        metrics.TREND_MERGED.set(min(written, now))
+
     async def _publish(self) -> None:
+        with end_by_fault():
+            await self._publish_due()
+
+    async def _publish_due(self) -> None:
         due, self._due = self._due, set()
-        for trend in self.book.trends(due, each=True):
+        for sent, trend in enumerate(self.book.trends(due, each=True)):
+            span = trend.window_s, trend.start
+            if span in due and sent >= PUBLISH_MOST:
+                self._due |= due
+                break
+            # A window is published whole.
+            due.discard(span)
             await self._trends.send(key=_key(trend), value=encode(trend))
 
 
@@ -138,7 +185,7 @@ def _tallies(events: Iterable[EventT[bytes]]) -> Iterable[Tally]:
     for event in events:
         try:
             yield decode_tally(event.value)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             # Anybody may write there; the workers write nothing else but tallies.
             metrics.TREND_TALLIES_REFUSED.inc()
             place = event.message

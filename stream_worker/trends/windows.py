@@ -6,24 +6,30 @@ of a partition come in its order, and never overlap.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sentiment import times
-from sentiment.counts import Tally, TallyCount
-from stream_worker.tallies import OTHER_SOURCE
+from sentiment.counts import MAX_OFFSET, MAX_PARTITION, MAX_TOPIC_CHARS, Tally, TallyCount
+from stream_worker.tallies import MAX_BYTES, row_bytes
+from stream_worker.trends.names import Names
 
 # Lengths of windows, in seconds: a look at the last minutes, at a day, at a month.
 SIZES_S = (10, 60, 3600)
-# How long windows of each length are kept, in seconds: an hour, a day, a month. It bounds the
-# table at 360 + 1,440 + 720 windows for each input partition.
+# How long windows of each length are kept, in seconds: an hour, a day, a month. These are 360 +
+# 1,440 + 720 windows for each input partition.
 KEPT_S = {10: 3600, 60: 86_400, 3600: 30 * 86_400}
 # Clocks of producers may be this far ahead of ours; later events have no window.
 AHEAD_S = 3600
-# Sources by model versions in one window, so that its value stays far below Kafka's 1 MiB.
+# Sources by model versions in one window; `MAX_BYTES` bounds it too, so that its value stays below
+# Kafka's 1 MiB.
 MAX_ROWS = 1000
+# A key is the name of a topic, of 4 bytes a character at most, and three numbers.
+MAX_KEY_BYTES = 4 * MAX_TOPIC_CHARS + 100
+# Of each number in a row: as many rows as there can be have a sum below 2^63.
+MAX_TOTAL = 10**13
 
 
 class Key(NamedTuple):
@@ -40,9 +46,26 @@ class Key(NamedTuple):
 
     @classmethod
     def decode(cls, key: bytes) -> "Key":
-        """What `encode` made."""
+        """What `encode` made.
+
+        Raises:
+            ValueError: It made no such key.
+        """
+        if len(key) > MAX_KEY_BYTES:
+            raise ValueError("the key is too long")
         size, start, partition, topic = key.decode().split(":", 3)
-        return cls(int(size), int(start), topic, int(partition))
+        made = cls(int(size), int(start), topic, int(partition))
+        if (
+            made.size_s not in SIZES_S
+            or not 0 <= made.start <= times.LATEST_MS // 1000
+            or made.start % made.size_s
+            or not 0 <= made.partition <= MAX_PARTITION
+        ):
+            raise ValueError("the key names no window")
+        return made
+
+
+_Total = Annotated[int, Meta(ge=0, le=MAX_TOTAL)]
 
 
 class Row(Struct, array_like=True):
@@ -60,19 +83,19 @@ class Row(Struct, array_like=True):
 
     source: str
     version: str
-    positive: int = 0
-    negative: int = 0
-    dead_letters: int = 0
+    positive: _Total = 0
+    negative: _Total = 0
+    dead_letters: _Total = 0
     score_sum: float = 0.0
     latency_ms_sum: float = 0.0
 
     def add(self, other: "Row | TallyCount") -> None:
-        """Add what another one counted; older workers' ages may be out of all bounds."""
+        """Add what another one counted, with sums that as many results can have."""
         self.positive += other.positive
         self.negative += other.negative
         self.dead_letters += other.dead_letters
-        self.score_sum += other.score_sum
         events = other.positive + other.negative
+        self.score_sum += min(max(other.score_sum, 0.0), events)
         self.latency_ms_sum += times.sum_of_ages_ms(other.latency_ms_sum, events)
 
 
@@ -85,31 +108,58 @@ class Window(Struct, array_like=True):
         cluster: Kafka's id of the cluster with that partition; empty from older versions.
     """
 
-    next_offset: int = 0
+    next_offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
     rows: list[Row] = []
     cluster: str = ""
 
-    def add(self, tally: Tally, counts: Iterable[TallyCount]) -> bool:
-        """Add a tally's counts; False where they are in it already."""
-        if tally.next_offset <= self.next_offset:
-            return False
-        self.next_offset = tally.next_offset
-        places = {(row.source, row.version): row for row in self.rows}
-        for count in counts:
-            version = count.challenger or tally.model.version
-            row = places.get((count.source, version))
+    def add(
+        self,
+        counts: Iterable[tuple[str, str, "Row | TallyCount"]],
+        names: Names,
+        others: int,
+    ) -> None:
+        """Add counts, each to the row that its source and version have here.
+
+        Args:
+            counts: Source, version and count.
+            names: Those that may have rows of their own.
+            others: Rows of all other windows of this length.
+        """
+        rows = {(row.source, row.version): row for row in self.rows}
+        taken: int | None = None
+        for source, version, count in counts:
+            row = rows.get((source, version))
             if row is None:
-                source = count.source if len(places) < MAX_ROWS else OTHER_SOURCE
-                row = places.get((source, version)) or Row(source, version)
-                if (source, version) not in places:
-                    places[source, version] = row
+                if taken is None:
+                    taken = sum(row_bytes(*place) for place in rows)
+                place = names.choose(
+                    source,
+                    version,
+                    others + len(rows),
+                    is_full=len(rows) >= MAX_ROWS or taken >= MAX_BYTES,
+                )
+                row = rows.get(place)
+                if row is None:
+                    row = rows[place] = Row(*place)
                     self.rows.append(row)
+                    taken += row_bytes(*place)
             row.add(count)
-        return True
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Window).decode
+_decode = msgspec.json.Decoder(Window).decode
+
+
+def decode(value: bytes) -> Window:
+    """What `encode` made.
+
+    Raises:
+        ValueError: It made no such value.
+    """
+    try:
+        return _decode(value)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def parts(tally: Tally) -> Iterator[tuple[Key, list[TallyCount]]]:

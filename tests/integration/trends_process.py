@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,10 @@ class TrendsProcess:
                     found = f"{error.code} {error.read().decode()}"
             except OSError as error:
                 found = str(error)
+
+    def wait_for_metric(self, line: str) -> None:
+        """Wait until `/metrics` has a line."""
+        self.wait_for_probe("/metrics", 200, f"\n{line}\n")
 
     def wait_for(self, count: int, window: int = 3600) -> None:
         """Wait until the windows have as many results, and a little longer for more."""
