@@ -216,8 +216,8 @@ class Transactions:
         )
         failed = _error_of(lambda: _until(Deadline(timeout_s), producer.init_transactions))
         # Also for what the brokers said to the client as a whole, such as that they refuse it.
-        failed = failed or _error_of(partial(producer.poll, 0))
-        if failed:
+        said = _error_of(partial(producer.poll, 0))
+        if failed := failed or said:
             fenced = self._note_fencing(failed)
             if is_passing(failed):
                 self._late_starts += 1
