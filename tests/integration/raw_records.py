@@ -7,7 +7,10 @@ import socket
 import struct
 import time
 
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
+
+from tests.integration.workers import PATIENCE_S
 
 Header = tuple[bytes, bytes | None]
 
@@ -15,6 +18,8 @@ Header = tuple[bytes, bytes | None]
 PLAIN, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 _PRODUCE, _VERSION = 0, 8
 _CASTAGNOLI = 0x82F63B78
+# What a broker says of a partition that was made a moment ago.
+NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
 
 def record(
@@ -55,18 +60,28 @@ def batch(records: bytes, count: int = 1, compression: int = PLAIN, time_ms: int
 
 
 def send(bootstrap_servers: str, topic: str, partition: int, content: bytes) -> int:
-    """Send a batch to the leader of a partition.
+    """Send a batch to the leader of a partition, as soon as it has one.
 
     Returns:
         Kafka's code for what came of it; 0 where it was taken.
     """
-    metadata = AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(topic, 30)
-    leader = metadata.brokers[metadata.topics[topic].partitions[partition].leader]
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        metadata = admin.list_topics(topic, timeout=PATIENCE_S)
+        leader = metadata.brokers[metadata.topics[topic].partitions[partition].leader]
+        code = _produce((str(leader.host), leader.port), topic, partition, content)
+        if code not in NO_LEADER_YET or time.monotonic() > deadline:
+            return code
+        time.sleep(0.1)
+
+
+def _produce(leader: tuple[str, int], topic: str, partition: int, content: bytes) -> int:
     request = struct.pack(">hhih", _PRODUCE, _VERSION, 1, 3) + b"raw"
     request += struct.pack(">hhi", -1, -1, 30_000)
     request += struct.pack(">ih", 1, len(topic)) + topic.encode()
     request += struct.pack(">iii", 1, partition, len(content)) + content
-    with socket.create_connection((leader.host, leader.port), 30) as broker:
+    with socket.create_connection(leader, 30) as broker:
         broker.sendall(struct.pack(">i", len(request)) + request)
         answer = _exactly(broker, struct.unpack(">i", _exactly(broker, 4))[0])
     # Correlation, topics, the topic's name, partitions, the partition; then its code.
