@@ -7,9 +7,9 @@ Rules, each learnt by others the hard way:
 - Any other error, an abort that fails, or a commit whose outcome is unknown because the deadline
   passed: a new producer with the same transactional id. Its `init_transactions()` makes the brokers
   finish or abort what the old one left, so that the committed offsets tell the truth.
-- While an exception is handled, nothing is asked of the client that may fail: its errors are never
-  freed (confluent-kafka 2.16), and with them goes what they were raised in the middle of, down to
-  the producers in its frames. An outage of an hour has hundreds of tries.
+- While an exception is handled, nothing is asked of the client that may fail: with an error of the
+  client, that exception is never freed, and neither are the producers in its frames (seen with
+  confluent-kafka 2.16). An outage of an hour has hundreds of tries.
 - A connection that broke: a new producer before the next transaction. What was under way on that
   connection may reach the brokers at any later time, and librdkafka speaks version 1 of the
   transaction protocol (its issue 5423): to the brokers, an EndTxn that arrives late ends whatever

@@ -19,8 +19,8 @@ OTHER_VERSION = OTHER_SOURCE
 MAX_SOURCES = 1000
 # Versions in all windows together: more than a month of a new model every day.
 MAX_VERSIONS = 40
-# Rows of all windows of one length; of each length by itself, so that what is kept for a day takes
-# no room from what is kept for an hour.
+# Rows of all windows of one length; each length has its own bound, so that rows that are kept for a
+# day don't use up those that are kept for an hour.
 MAX_ROWS = 100_000
 # Rows beyond, for versions alone: a flood of sources must not mix models up.
 SPARE_ROWS = 20_000

@@ -11,14 +11,14 @@ import pytest
 from confluent_kafka import Message
 
 from sentiment import events, kafka
-from sentiment.counts import Tally, TallyCount, decode_tally
+from sentiment.counts import TallyCount, decode_tally
 from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
 from sentiment.times import OLDEST_MS
 from stream_worker.trends import windows
 from stream_worker.trends.windows import Key, Row, Window
 from tests.integration.conftest import StartWorker
-from tests.integration.trends_process import StartTrends
+from tests.integration.trends_process import StartTrends, tally
 from tests.integration.workers import PATIENCE_S, read, read_results, send
 
 pytestmark = pytest.mark.kafka
@@ -91,12 +91,12 @@ def test_wrong_clocks_break_no_figure(
     assert 0 <= float(line) <= 3 * OLDEST_MS / 1000
 
 
-def tally(first: int, count: int, partition: int) -> bytes:
-    """A tally of so many positive results now."""
-    interval = int(time.time()) // 10 * 10
-    counts = [TallyCount("s", interval, count, 0, 0, None, 0.9 * count, 5.0 * count)]
-    model = Model("sentiment", "1")
-    return events.encode(Tally("e", partition, first, first + count, model, 0, counts))
+def put_tallies(settings: Settings, count: int) -> None:
+    """Tallies of three results each, of four partitions in turn."""
+    producer = kafka.new_producer(settings.kafka)
+    for number in range(count):
+        producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
+    assert producer.flush(PATIENCE_S) == 0
 
 
 def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: StartTrends) -> None:
@@ -142,10 +142,7 @@ def test_no_tally_is_skipped_where_the_flow_was_interrupted(
     settings: Settings, start_trends: StartTrends
 ) -> None:
     """The record that Faust was handing over when the flow stopped is handed over all the same."""
-    producer = kafka.new_producer(settings.kafka)
-    for number in range(9000):
-        producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
-    assert producer.flush(PATIENCE_S) == 0
+    put_tallies(settings, 9000)
     trends = start_trends(program=("-c", INTERRUPTED))
     trends.wait_for(27000)
 
@@ -176,9 +173,8 @@ def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
     ):
         key = Key(3600, hour, "e", partition).encode()
         producer.produce(settings.trends.windows, windows.encode(left), key, partition=0)
-    for number in range(40):
-        producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
     assert producer.flush(PATIENCE_S) == 0
+    put_tallies(settings, 40)
     trends = start_trends(program=("-c", SLOWLY_RECOVERED))
     trends.wait_for(120)
 

@@ -9,24 +9,16 @@ from confluent_kafka import Producer
 
 from local.ports import free_ports
 from sentiment import events, kafka
-from sentiment.counts import Tally, TallyCount
 from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
 from stream_worker.trends import windows
 from stream_worker.trends.windows import Key, Row, Window
-from tests.integration.trends_process import StartTrends
+from tests.integration.trends_process import StartTrends, tally
 from tests.integration.workers import PATIENCE_S
 
 pytestmark = pytest.mark.kafka
 
 DEEP = b"[" * 100_000
-
-
-def tally(first: int, count: int) -> bytes:
-    """A tally of so many positive results now."""
-    interval = int(time.time()) // 10 * 10
-    counts = [TallyCount("s", interval, count, 0, 0, None, 0.9 * count, 5.0 * count)]
-    return events.encode(Tally("e", 0, first, first + count, Model("sentiment", "1"), 0, counts))
 
 
 def changed(**fields: object) -> bytes:

@@ -75,8 +75,8 @@ def test_known_sources_in_many_windows_are_bounded(monkeypatch: pytest.MonkeyPat
     assert {name for found in models for name in found} == {"0", "1"}
 
 
-def test_old_windows_give_their_room_back() -> None:
-    """Sources of windows that are gone make room for others."""
+def test_old_windows_free_their_sources() -> None:
+    """Sources of windows that are gone count no longer towards the bound."""
     book = Book({}, "ours")
     counts = [TallyCount(f"s{one}", NOW, 1) for one in range(names.MAX_SOURCES)]
     book.merge([tally(0, counts)], NOW)
