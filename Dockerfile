@@ -19,7 +19,7 @@ RUN apt-get update \
   && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin sentiment \
   && install --directory --owner=10001 --group=10001 /var/cache/sentiment /var/lib/sentiment
 # The root file system may be read-only. What is written goes to two places: /tmp, gone with the
-# container (small files of Faust and gunicorn), and MODEL_CACHE_DIR, which is worth a volume.
+# container (small files of Faust), and MODEL_CACHE_DIR, which is worth a volume.
 ENV PATH=/opt/sentiment/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/sentiment \
     PYTHONUNBUFFERED=1 \
@@ -92,13 +92,13 @@ RUN apt-get update && apt-get install --yes --no-install-recommends g++ \
 COPY requirements/aot.txt requirements/
 RUN pip install --no-compile --no-deps --require-hashes --target /opt/aot -r requirements/aot.txt
 COPY --from=package /opt/sentiment /opt/sentiment
-RUN PYTHONPATH=/opt/sentiment:/opt/aot python -m sentiment.compiled.aot /opt/native \
+RUN PYTHONPATH=/opt/sentiment:/opt/aot python -m sentiment.model.compiled.aot /opt/native \
   && strip --strip-unneeded /opt/native/*.so
 # The byte code of what a worker imports: all of it would be 130 MB. And a first answer.
 ENV PYTHONPATH=/opt/sentiment:/opt/native PYTHONDONTWRITEBYTECODE=
 RUN python -c 'import mlflow.artifacts, mlflow.tracking, stream_worker.process; \
-      from sentiment.artifact import open_model; \
-      from sentiment.publish import bundled_model; \
+      from sentiment.registry.artifact import open_model; \
+      from sentiment.registry.publish import bundled_model; \
       open_model(bundled_model()).explain(["Not a bad word about it."])'
 
 # From here on, what is shipped.

@@ -31,7 +31,7 @@ define install-with-ours
 	@touch $@
 endef
 
-.PHONY: help demo test lint secrets audit format bench chaos train docs lock clean fuzz late outage soak
+.PHONY: help demo test check lint secrets audit format bench chaos train docs lock clean fuzz late outage soak
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -57,16 +57,15 @@ demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine
 test: $(VENV)/.dev ## All tests: unit, integration on a real Kafka, the page in a real Chromium
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
+check: lint ## What a commit needs: lint, and the unit tests
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit
+
 lint: $(VENV)/.dev secrets ## Style, types, architecture, generated files, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m sentiment.schemas --check
-	$(BIN)/python -m sentiment.reference --check
-	$(BIN)/python -m web.openapi --check
-	$(BIN)/python -m sentiment.deploy --check
-	$(BIN)/python -m observability.grafana --check
+	$(BIN)/python -m tools.docs --check
 
 # What looks like a secret and is none says so at its line: `# pragma: allowlist secret`. The two files
 # are made from others. Without git there are no files to list, and that is no success.
@@ -96,22 +95,22 @@ late: $(VENV)/.dev ## A thousand requests to end a transaction that arrive late,
 outage: $(VENV)/.dev ## All brokers away: make outage MINUTES=10 BROKERS=3; everything waits, and goes on
 	@$(BIN)/python -m tests.chaos.outage --minutes $(MINUTES) --brokers $(BROKERS) $(ARGS)
 
-fuzz: $(VENV)/.dev ## Ten minutes of search for bytes that the event decoder is wrong about
+fuzz: $(VENV)/.dev ## Ten minutes each of search for bytes, requests, models and batches that do harm
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+	@$(BIN)/python -m tests.fuzz.models $(ARGS)
+	@$(BIN)/python -m tests.fuzz.page $(ARGS)
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_ROUNDS=$${FUZZ_ROUNDS:-10000} \
+	  $(BIN)/python -m pytest -q tests/integration/test_fuzzed_records.py
 
 soak: $(VENV)/.dev ## A worker at half of its full rate for an hour; nothing of it may grow
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 train: $(VENV)/.dev ## From texts to a registered model: make train DATA=FOLDER (docs/model.md)
-	@$(BIN)/python -m trainer.fetch_corpora
+	@$(BIN)/python -m tools.corpora
 	@$(BIN)/python -m trainer.pipeline $(if $(DATA),"$(DATA)")
 
 docs: $(VENV)/.dev ## Write the generated documents anew
-	$(BIN)/python -m sentiment.schemas
-	$(BIN)/python -m sentiment.reference
-	$(BIN)/python -m web.openapi
-	$(BIN)/python -m sentiment.deploy
-	$(BIN)/python -m observability.grafana
+	@$(BIN)/python -m tools.docs
 
 lock: ## Resolve the dependencies anew, with hashes
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

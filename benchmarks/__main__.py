@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from benchmarks import bench, candidates, chart, machine, run, targets
-from benchmarks.processes import CandidateError
-from benchmarks.progress import say
+from benchmarks import bench, candidates, measure, report as benchmarks_report, run, targets
+from benchmarks.measure import CandidateError, say
 from sentiment import logs
 
 
@@ -63,11 +62,11 @@ def main(*, quick: bool, peers: tuple[str, ...], output: Path) -> None:
         **figures,
         "left_out": left_out,
         "scoring": scoring,
-        "machine": machine.describe(),
+        "machine": measure.describe(),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
-    output.with_suffix(".svg").write_text(chart.render(report))
+    output.with_suffix(".svg").write_text(benchmarks_report.render(report))
     _show(report)
     say(f"figures are in {output}; `python -m benchmarks.report {output}` puts them into docs/")
 

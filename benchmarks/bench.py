@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 from confluent_kafka.cimpl import NewTopic
 
-from benchmarks import machine, measure, processes
+from benchmarks import measure
 from benchmarks.measure import Pace, Progress, Sample
-from sentiment import kafka, topics
-from sentiment.publish import ensure_published
+from sentiment.kafka import clients, topics
+from sentiment.registry.publish import ensure_published
 from sentiment.settings import Settings
 
 
@@ -56,7 +56,7 @@ class Bench:
         """A topic of its own for one candidate, with settings of its own."""
         name = self.name(what)
         # Kept by a name: a client that is let go of takes its open calls with it.
-        admin = kafka.new_admin(self.settings.kafka)
+        admin = clients.new_admin(self.settings.kafka)
         new = NewTopic(name, self.settings.topics.partitions, 1, config=dict(config or {}))
         for future in admin.create_topics([new]).values():
             future.result(timeout=30)
@@ -72,16 +72,16 @@ class Bench:
             "WORKER_GROUP_ID": group,
             "WORKER_HTTP_PORT": str(port),
         }
-        command = processes.own("sentiment", "worker")
-        return processes.running(command, self.work / self.name("worker"), environment)
+        command = measure.own("sentiment", "worker")
+        return measure.running(command, self.work / self.name("worker"), environment)
 
     def copy_loop(
         self, events: str, group: str, output: str
     ) -> AbstractContextManager[psutil.Process]:
         """The copy loop's process, on these topics."""
-        command = processes.own("benchmarks.copy_loop", group, output)
+        command = measure.own("benchmarks.copy_loop", group, output)
         folder = self.work / self.name("copy-loop")
-        return processes.running(command, folder, {"TOPICS_EVENTS": events})
+        return measure.running(command, folder, {"TOPICS_EVENTS": events})
 
     def pace(
         self, process: psutil.Process, done: Progress, backlog: Backlog, longest_s: float
@@ -119,7 +119,7 @@ def opened() -> Iterator[Bench]:
     """Start Kafka, create the topics, publish the model."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address, broker = stack.enter_context(machine.local_kafka(work))
+        address, broker = stack.enter_context(measure.local_kafka(work))
         os.environ |= {
             "KAFKA_BOOTSTRAP_SERVERS": address,
             "MLFLOW_TRACKING_URI": f"sqlite:///{work}/mlflow.db",

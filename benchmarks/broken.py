@@ -21,10 +21,9 @@ import psutil
 
 from benchmarks import bench, events
 from benchmarks.bench import Backlog, Bench
-from benchmarks.measure import Pace
-from benchmarks.progress import say
+from benchmarks.measure import Pace, say
 from benchmarks.targets import SHORT
-from local.ports import free_ports
+from local.process import free_ports
 
 # Linux's number of pidfd_getfd, the same on every processor since 5.6.
 PIDFD_GETFD = 438

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from confluent_kafka import TopicPartition
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from stream_worker.intake import consumer_properties
 
@@ -20,8 +20,8 @@ def main(group: str, output: str) -> None:
     # As the worker has it, so that both wait for the brokers equally often.
     worker = settings.worker.replace(group_id=group)
     properties = consumer_properties(worker) | {"enable_partition_eof": False}
-    consumer = kafka.new_consumer(settings.kafka, **properties)
-    producer = kafka.new_producer(
+    consumer = clients.new_consumer(settings.kafka, **properties)
+    producer = clients.new_producer(
         settings.kafka, transactional_id=group, retry_backoff_ms=2, retry_backoff_max_ms=20
     )
     producer.init_transactions()

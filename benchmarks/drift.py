@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sentiment import drift
-from sentiment.artifact import metadata, open_model
-from sentiment.drift import LEAST_TEXTS
-from sentiment.publish import bundled_model
-from sentiment.registry import LoadedModel
-from sentiment.text import tokens
-from stream_worker.drift.watch import MOST_TEXTS
-from stream_worker.drift.window import Figures, Sample, Window
+from sentiment.classify.score import Sample
+from sentiment.model import drift
+from sentiment.model.drift import LEAST_TEXTS
+from sentiment.model.text import tokens
+from sentiment.registry.artifact import metadata, open_model
+from sentiment.registry.publish import bundled_model
+from sentiment.registry.registry import LoadedModel
+from stream_worker.drift import MOST_TEXTS, Figures, Window
 from trainer import layout, params, report, tables
 from trainer.ingest import ingest
 from trainer.preprocess import preprocess

@@ -1,15 +1,21 @@
 """The events that every candidate classifies."""
 
 import json
+import random
+import sys
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from confluent_kafka import Producer
+from sklearn.pipeline import Pipeline
 
 from benchmarks.bench import Backlog, Bench
-from benchmarks.texts import Writer
-from sentiment import kafka
-from sentiment.artifact import load_pipeline
-from sentiment.publish import bundled_model
+from sentiment.kafka import clients
+from sentiment.model.text import NEGATED
+from sentiment.registry.artifact import load_pipeline
+from sentiment.registry.publish import bundled_model
 from sentiment.settings import Settings
 
 # Words of a comment and of a film review.
@@ -34,7 +40,7 @@ def write(seed: int = 1) -> dict[str, list[str]]:
 def backlog(bench: Bench, name: str, texts: Sequence[str], count: int) -> Backlog:
     """Put events on a topic of their own, evenly over its partitions."""
     made = Backlog(name, bench.topic("events"), count)
-    _fill(kafka.new_producer(bench.settings.kafka, linger_ms=50), bench.settings, made, texts)
+    _fill(clients.new_producer(bench.settings.kafka, linger_ms=50), bench.settings, made, texts)
     return made
 
 
@@ -46,7 +52,7 @@ def held_backlog(
     All of it appears at once then, so that workers can be waiting for it.
     """
     made = Backlog(name, bench.topic("events"), count)
-    producer = kafka.new_producer(
+    producer = clients.new_producer(
         bench.settings.kafka,
         linger_ms=50,
         transactional_id=made.topic,
@@ -76,3 +82,91 @@ def _fill(producer: Producer, settings: Settings, made: Backlog, texts: Sequence
     left = producer.flush(FLUSH_S)
     if left:
         raise RuntimeError(f"{left} of {made.events} events could not be delivered")
+
+
+# A steady load: `python -m benchmarks.events RATE SECONDS TOPIC TEXTS`, a process of its own. The
+# texts are a JSON list in a file. One event in `PROBE_EVERY` carries the moment when it was
+# handed to the producer as its key, in nanoseconds since 1970; keys travel from event to result.
+
+
+# Enough probes for a p99 of each second, few enough that reading keys costs nothing.
+PROBE_EVERY = 20
+# Events due within this time are sent together: far below what is measured, and a sleep that the
+# system keeps to.
+TICK_S = 0.001
+LOAD_FLUSH_S = 30.0
+
+
+def main(rate: float, seconds: float, topic: str, texts: Path) -> None:
+    """Send events at a rate, for a time."""
+    settings = Settings()
+    # As `sentiment produce` sends: its wait for a batch is part of what is measured.
+    producer = clients.new_producer(settings.kafka)
+    partitions = settings.topics.partitions
+    values = [
+        json.dumps({"id": f"{number}", "text": text, "source": "bench"})
+        for number, text in enumerate(json.loads(texts.read_text()))
+    ]
+    sent, began = 0, time.monotonic()
+    while (gone_s := time.monotonic() - began) < seconds:
+        for number in range(sent, int(gone_s * rate)):
+            key = None if number % PROBE_EVERY else str(time.time_ns())
+            # In turns of seven, so that probes, every twentieth event, come to each partition.
+            producer.produce(topic, values[number % len(values)], key, number // 7 % partitions)
+            sent += 1
+        producer.poll(0)
+        time.sleep(TICK_S)
+    left = producer.flush(LOAD_FLUSH_S)
+    if left:
+        raise RuntimeError(f"{left} of {sent} events could not be delivered")
+    print(sent)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), float(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+
+
+# Texts that read like the ones a model learnt from, made of the model alone. No text of the
+# training data may be handed on, but the order of a vocabulary says which words are usual, and
+# its pairs say which follow which: a walk along them gives texts in which a model knows about as
+# many n-grams as in real ones.
+
+
+# Of all followers of a word, so many are drawn from; the usual ones come first.
+FOLLOWERS = 200
+
+
+class Writer:
+    """Makes texts; the same model and seed make the same texts.
+
+    Args:
+        pipeline: A model of ours, see `sentiment.model.estimators.build`.
+        seed: Of the random walk.
+    """
+
+    def __init__(self, pipeline: Pipeline, seed: int) -> None:
+        vectorizer = pipeline[0]
+        self._words: list[str] = vectorizer.words()
+        self._chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._next: defaultdict[int, list[int]] = defaultdict(list)
+        for word, follower in zip(vectorizer.prefixes_[0], vectorizer.lasts_[0], strict=True):
+            if len(self._next[word]) < FOLLOWERS:
+                self._next[word].append(follower)
+
+    def text(self, words: int) -> str:
+        """A text of that many words and punctuation marks."""
+        written: list[str] = []
+        word = self._usual(len(self._words))
+        while len(written) < words:
+            written.append(self._words[word].removeprefix(NEGATED))
+            followers = self._next.get(word)
+            # A word in twenty is a new beginning, as names and rare words are.
+            if followers and self._chance.random() > 0.05:  # noqa: PLR2004 - see above
+                word = followers[self._usual(len(followers))]
+            else:
+                word = self._usual(len(self._words))
+        return " ".join(written)
+
+    def _usual(self, size: int) -> int:
+        """One of so many, the first ones more often, by Zipf's law: the n-th 1/n times as often."""
+        return int((size + 1) ** self._chance.random()) - 1

@@ -14,10 +14,10 @@ import aiohttp
 import click
 import numpy as np
 
-from benchmarks import bench, events, machine, processes
+from benchmarks import bench, events, measure as benchmarks_measure
 from benchmarks.bench import Bench
-from benchmarks.progress import say
-from local.ports import free_port
+from benchmarks.measure import say
+from local.process import free_port
 from sentiment import logs
 
 # The worker's model, the page's readers and 200 connections: seconds, and more on a busy machine.
@@ -126,11 +126,16 @@ def measure(place: Bench, feeds: int, rate: float, seconds: float) -> dict[str, 
     topics = {"TOPICS_EVENTS": place.topic("events"), "TOPICS_RESULTS": place.topic("results")}
     port = free_port()
     # One address posts for all of them here, which the limit is there to forbid.
-    environment = {**topics, "WEB_RATE_LIMIT": "", "WEB_THREADS": str(feeds * 8 // 7 + 32)}
-    command = processes.own("sentiment", "web", "--port", str(port))
+    environment = {
+        **topics,
+        "WEB_RATE_LIMIT": "",
+        "WEB_MAX_OPEN_PER_CALLER": str(feeds + 1),
+        "WEB_THREADS": str(max(256, feeds * 8 // 7 + 32)),
+    }
+    command = benchmarks_measure.own("sentiment", "web", "--port", str(port))
     with (
         place.worker(topics["TOPICS_EVENTS"], place.name("feeds"), topics["TOPICS_RESULTS"]),
-        processes.running(command, place.work / "web", environment) as page,
+        benchmarks_measure.running(command, place.work / "web", environment) as page,
     ):
         # So that the feeds find it there.
         _wait_for_page(f"http://127.0.0.1:{port}")
@@ -181,7 +186,7 @@ def main(*, feeds: int, rate: float, seconds: float, output: Path) -> None:
     """See how long a visitor waits for a post, and for its result on the feeds of all others."""
     logs.configure()
     with bench.opened() as place:
-        report = {**measure(place, feeds, rate, seconds), "machine": machine.describe()}
+        report = {**measure(place, feeds, rate, seconds), "machine": benchmarks_measure.describe()}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
     for name, value in report.items():

@@ -10,12 +10,11 @@ from typing import TypedDict
 import numpy as np
 from confluent_kafka import Producer
 
-from benchmarks import processes
+from benchmarks import measure as benchmarks_measure
 from benchmarks.bench import Bench
-from benchmarks.measure import START_S, first_record
-from benchmarks.progress import say
-from sentiment import kafka
-from sentiment.reader import TopicReader
+from benchmarks.measure import START_S, first_record, say
+from sentiment.kafka import clients
+from sentiment.kafka.reader import TopicReader
 
 # Texts that the load goes through over and over.
 TEXTS = 5000
@@ -71,7 +70,7 @@ def measure(
         bench.worker(events, bench.name("worker"), results),
         closing(TopicReader(bench.settings.kafka, results, "beginning")) as reader,
     ):
-        producer = kafka.new_producer(bench.settings.kafka)
+        producer = clients.new_producer(bench.settings.kafka)
         # Until the worker has its model and its partitions.
         _single(producer, reader, events, texts[0], START_S)
         say(f"latency at {rate:,.0f} events a second")
@@ -106,7 +105,7 @@ def _loaded(  # noqa: PLR0913, PLR0917 - the parts of one measurement
 ) -> Latency:
     file = bench.work / "texts.json"
     file.write_text(json.dumps(texts[:TEXTS]))
-    command = processes.own("benchmarks.load", str(rate), str(seconds), topic, str(file))
+    command = benchmarks_measure.own("benchmarks.events", str(rate), str(seconds), topic, str(file))
     milliseconds: list[float] = []
     seen, began_ns, last = 0, time.time_ns(), time.monotonic()
     with subprocess.Popen(command) as load:

@@ -10,10 +10,9 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks import events
 from benchmarks.bench import Backlog, Bench
-from benchmarks.measure import START_S, first_record
-from benchmarks.progress import say
-from sentiment import kafka
-from sentiment.reader import TopicReader
+from benchmarks.measure import START_S, first_record, say
+from sentiment.kafka import clients
+from sentiment.kafka.reader import TopicReader
 
 # Where memory is looked at, in shares of the events.
 SHARES = (0.1, 0.5, 1.0)
@@ -77,7 +76,7 @@ def together(
         processes = [
             stack.enter_context(bench.worker(backlog.topic, group, results)) for _ in range(workers)
         ]
-        admin = kafka.new_admin(bench.settings.kafka)
+        admin = clients.new_admin(bench.settings.kafka)
         _wait(lambda n: _members(admin, group) == n, workers, "workers don't come up")
         release()
         return bench.pace(processes[0], done, backlog, longest_s).events_per_second

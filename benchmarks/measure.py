@@ -1,14 +1,23 @@
 """Measuring a candidate from outside: how fast its work advances on the brokers."""
 
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from sentiment import kafka
-from sentiment.reader import TopicReader
+from local import process
+from sentiment.kafka import clients
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 
 # Fine enough for a candidate that is done in two seconds, rare enough to cost it nothing.
@@ -36,7 +45,7 @@ class Progress:
         ]
         self._by_group = group is not None
         self._done = 0
-        self._consumer: Consumer = kafka.new_consumer(
+        self._consumer: Consumer = clients.new_consumer(
             settings.kafka,
             group_id=group or "benchmark-observer",
             # In `read_committed` the brokers tell no offsets while a transaction with new ones is
@@ -176,3 +185,104 @@ def processor_s(process: psutil.Process) -> float:
         except psutil.NoSuchProcess:
             continue
     return seconds
+
+
+# The machine that a run happens on, and the Kafka that it starts there.
+
+
+# A cold start downloads the jars, which takes about half a minute.
+STOP_S = 30.0
+
+
+@contextmanager
+def local_kafka(work: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """A local Apache Kafka with its data in `work`; gives its address and its process."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "sentiment", "kafka", "--port", "0", "--json"),
+            *("--data-dir", str(work / "kafka")),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            raise RuntimeError("the local Kafka did not start; its message stands above")
+        yield json.loads(line)["bootstrap_servers"], psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
+
+
+def describe() -> dict[str, str | int | None]:
+    """What a reader of the figures has to know of the machine."""
+    return {
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+# Progress of a run, for the person who waits for it.
+
+
+def say(what: str) -> None:
+    """Tell on standard error what happens now."""
+    print(f"{time.strftime('%H:%M:%S')} {what} …", file=sys.stderr, flush=True)
+
+
+# Candidates as processes, which end with their block and leave nothing behind.
+
+
+# Above a worker's own time for the open batch, so that its end is a clean one.
+PROCESS_STOP_S = 20.0
+# As much of a log as has the last traceback in it.
+TAIL = 2000
+
+
+class CandidateError(Exception):
+    """A candidate doesn't work.
+
+    Args:
+        why: A sentence.
+        log: How its log ends.
+    """
+
+    def __init__(self, why: str, log: str) -> None:
+        super().__init__(f"{why}; its log ends:\n{log}")
+        lines = log.strip().splitlines()
+        self.reason = f"{why}: {lines[-1]}" if lines else why
+
+
+@contextmanager
+def running(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[psutil.Process]:
+    """A candidate's process, ended with the block.
+
+    Args:
+        command: Program and arguments.
+        folder: Where it runs and leaves its log; made if missing.
+        environment: What it has beside our own environment.
+
+    Raises:
+        CandidateError: It did nothing within a limit of time that the block has set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log"
+    started = process.start(command, log, folder=folder, environment=environment)
+    try:
+        yield psutil.Process(started.pid)
+    except TimeoutError as error:
+        raise CandidateError(str(error), log.read_text(errors="replace")[-TAIL:]) from error
+    finally:
+        process.stop([started], PROCESS_STOP_S)
+        # What it has started itself, where it ended without it.
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+
+
+def own(module: str, *arguments: str) -> list[str]:
+    """The command of a module in our own environment."""
+    return [sys.executable, "-m", module, *arguments]

@@ -4,14 +4,17 @@ Writes the tables of `docs/performance.md` between their marks, and the chart of
 """
 
 import json
+import math
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
-from benchmarks import chart, cost, targets
-from benchmarks.candidates import PEERS, WORKER
-from benchmarks.targets import Report
+from benchmarks import targets
+from benchmarks.candidates import COPY, PEERS, WORKER
+from benchmarks.targets import SHORT, Report, over
 from sentiment.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +35,7 @@ def main(run: Path, document: Path, picture: Path) -> None:
     """Write the figures of RUN, made by `make bench`, into the documents."""
     report = json.loads(run.read_text())
     document.write_text(fill(document.read_text(), tables(report)))
-    picture.write_text(chart.render(report))
+    picture.write_text(render(report))
     click.echo(f"{document} and {picture} have the figures of {run}")
 
 
@@ -153,7 +156,7 @@ def _cost(report: Report) -> str:
     pace = report["speed"][targets.SHORT][WORKER]
     lines = []
     for texts in DAYS:
-        found = cost.cost(texts, pace["events_per_second"], pace["processor_s"])
+        found = cost(texts, pace["events_per_second"], pace["processor_s"])
         lines.append((
             f"{texts:,.0f}",
             f"{found['average_per_second']:,.0f}",
@@ -172,3 +175,105 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 if __name__ == "__main__":
     main()
+
+
+# What an amount of texts takes in pods, reckoned from the rate of one worker.
+
+
+DAY_S = 86_400
+# The busiest hour of a day of people's traffic has two to three times the average.
+PEAK = 3.0
+# A worker that is fully used has nothing to catch up with after a restart.
+USE = 0.7
+
+
+class Cost(TypedDict):
+    """What so many texts a day take."""
+
+    texts_per_day: float
+    average_per_second: float
+    pods: int
+    cores: float
+
+
+def cost(texts_per_day: float, events_per_second: float, processor_s: float) -> Cost:
+    """Pods = texts a day / 86,400 s * peak / (rate of one worker * use), rounded up.
+
+    Args:
+        texts_per_day: How many there are.
+        events_per_second: The rate of one worker.
+        processor_s: Its processor time, in seconds per million events.
+
+    Returns:
+        The pods for the busiest hour, and the cores that are busy on average.
+    """
+    average = texts_per_day / DAY_S
+    return Cost(
+        texts_per_day=texts_per_day,
+        average_per_second=average,
+        pods=math.ceil(average * PEAK / (events_per_second * USE)),
+        cores=average * processor_s / 1e6,
+    )
+
+
+# The chart of the README: each candidate's rate in shares of the copy loop's, as SVG.
+
+
+# Sizes in pixels. The labels' column holds the longest name; the last one
+# `0.1%, 1/1000 of the worker`.
+WIDTH, LABELS, FIGURES, ROW, BAR, TOP = 760, 300, 230, 30, 18, 46
+BARS = WIDTH - LABELS - FIGURES
+
+# Colours that keep a contrast of 4.5 on white and on GitHub's dark page, after the reader's choice.
+STYLE = """
+text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
+.title { font-weight: 600; font-size: 14px }
+.quiet { fill: #59636e }
+.peer { fill: #8c959f }
+.limit { fill: #57606a }
+.ours { fill: #0969da }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc }
+  .quiet { fill: #9198a1 }
+  .peer { fill: #656c76 }
+  .limit { fill: #b7bdc8 }
+  .ours { fill: #4493f8 }
+}
+"""
+
+
+def render(report: Report) -> str:
+    """The chart of a run; the same figures make the same file.
+
+    Args:
+        report: What `make bench` wrote as JSON.
+    """
+    texts = report["speed"][SHORT]
+    rates = {name: figures["events_per_second"] for name, figures in texts.items()}
+    limit = max(rates.values())
+    order = sorted(rates, key=lambda name: (name not in {COPY, WORKER}, -rates[name]))
+    lines: list[str] = []
+    for number, name in enumerate(order):
+        top = TOP + number * ROW
+        kind = {COPY: "limit", WORKER: "ours"}.get(name, "peer")
+        # The shortest bar is a line, not nothing.
+        width = max(BARS * rates[name] / limit, 1)
+        of_limit = rates[name] / rates[COPY]
+        share = f"{of_limit:.{0 if of_limit > 0.1 else 1}%}"  # noqa: PLR2004 - two figures
+        times = f", 1/{over(texts, name):.0f} of the worker" if kind == "peer" else ""
+        middle = top + BAR - 4
+        lines += [
+            f'<text x="{LABELS - 10}" y="{middle}" text-anchor="end">{escape(name)}</text>',
+            f'<rect class="{kind}" x="{LABELS}" y="{top}" width="{width:.1f}" height="{BAR}"/>',
+            f'<text class="quiet" x="{LABELS + width + 8:.1f}" y="{middle}">{share}{times}</text>',
+        ]
+    height = TOP + len(order) * ROW + 8
+    title = "Events a second, in shares of what Kafka itself can copy"
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f"<title>{title}</title>",
+        f"<style>{STYLE}</style>",
+        f'<text class="title" x="10" y="24">{title}</text>',
+        *lines,
+        "</svg>\n",
+    ])  # fmt: skip

@@ -13,16 +13,99 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypedDict
 
 import click
+import msgspec
 import pandas as pd
+from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from benchmarks import explanations, machine
-from benchmarks.texts import Writer
-from sentiment.artifact import Scorer, load_pipeline, open_model
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.publish import bundled_model
+from benchmarks import measure
+from benchmarks.events import Writer
+from sentiment.classify.assemble import classify
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.registry.artifact import Scorer, load_pipeline, open_model
+from sentiment.registry.publish import bundled_model
+from sentiment.registry.registry import LoadedModel
+from sentiment.settings import TopicSettings
+from sentiment.wire import TextEvent, decode_explanation
+
+# What explanations cost: texts with and without them, by the model alone and by a worker. The
+# worker's steps are those of `sentiment.classify.assemble.classify`: decode, score, encode. What
+# Kafka takes for the longer results comes on top.
+
+
+MODEL_ALONE, WORKERS_STEPS = "the model alone", "the worker's steps"
+# Above the longest made text.
+MAX_BYTES = 1 << 20
+
+
+class Cost(TypedDict):
+    """Microseconds a text, without explanations and with one for each text; parts of each."""
+
+    plain_us: float
+    explained_us: float
+    over_plain: float
+    parts: float
+
+
+def costs(scorer: CompiledScorer, batches: Sequence[list[str]], rounds: int) -> dict[str, Cost]:
+    """Measure both ways in turn; of the rounds, the least counts.
+
+    Args:
+        scorer: The model.
+        batches: Texts; no two batches alike.
+        rounds: How often.
+    """
+    found = scorer.explain(batches[0]).explanations
+    parts = sum(len(decode_explanation(one).parts) for one in found if one) / len(batches[0])
+    model = LoadedModel("sentiment", "1", scorer, 0.0)
+    topics = TopicSettings.model_construct()
+    records = [[_record(n, text) for n, text in enumerate(batch)] for batch in batches]
+    return {
+        MODEL_ALONE: _cost(batches, scorer.score, scorer.explain, rounds, parts),
+        WORKERS_STEPS: _cost(
+            records,
+            lambda batch: classify(batch, model, topics, MAX_BYTES, "never"),
+            lambda batch: classify(batch, model, topics, MAX_BYTES, "always"),
+            rounds,
+            parts,
+        ),
+    }
+
+
+def _cost(
+    batches: Sequence[Any],
+    plain: Callable[[Any], object],
+    explained: Callable[[Any], object],
+    rounds: int,
+    parts: float,
+) -> Cost:
+    times = [
+        (_microseconds(batches, plain), _microseconds(batches, explained)) for _ in range(rounds)
+    ]
+    without, with_one = (min(of_one) for of_one in zip(*times, strict=True))
+    return Cost(plain_us=without, explained_us=with_one, over_plain=with_one / without, parts=parts)
+
+
+def _microseconds(batches: Sequence[Any], work: Callable[[Any], object]) -> float:
+    """Of the time that the core spent, for each text."""
+    began = time.thread_time()
+    for batch in batches:
+        work(batch)
+    return (time.thread_time() - began) / sum(map(len, batches)) * 1e6
+
+
+def _record(number: int, text: str) -> Message:
+    return Message(
+        topic="text-events",
+        partition=0,
+        offset=number,
+        value=msgspec.json.encode(TextEvent(text, id=str(number), source="bench")),
+        timestamp=(TIMESTAMP_CREATE_TIME, 1_700_000_000_000),
+    )
+
 
 BATCH, BATCHES = 1000, 10
 # Words of a film review and of a tweet.
@@ -39,7 +122,7 @@ FIRST_SCORE = """
 import sys, time
 began = time.perf_counter()
 from pathlib import Path
-from sentiment.artifact import open_model
+from sentiment.registry.artifact import open_model
 scorer = open_model(Path(sys.argv[1]), Path(sys.argv[2]))
 scorer.score(["A fine film."])
 print(time.perf_counter() - began, scorer.kind, "sklearn" in sys.modules)
@@ -65,7 +148,7 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
         compiled = open_model(directory, Path(kept))
         first_s = _first_score(directory, Path(kept))
     vader = SentimentIntensityAnalyzer()
-    report: dict[str, object] = {"first_score_s": first_s, "machine": machine.describe()}
+    report: dict[str, object] = {"first_score_s": first_s, "machine": measure.describe()}
     print(f"{'':<16}{'':<10}{'compiled':>12}{'scikit-learn':>14}{'VADER':>10}{'ratios':>16}")
     for name, length in LENGTHS.items():
         texts = _given(source, length) if source else _made(pipeline, length)
@@ -103,7 +186,7 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
 
 def _explanations(
     pipeline: object, scorer: Scorer, source: Path | None
-) -> dict[str, dict[str, explanations.Cost]]:
+) -> dict[str, dict[str, Cost]]:
     """What explanations cost, by the texts' length."""
     if not isinstance(scorer, CompiledScorer):
         return {}
@@ -111,7 +194,7 @@ def _explanations(
     for name, length in EXPLAINED.items():
         texts = _given(source, length) if source else _made(pipeline, length)
         batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
-        found[name] = explanations.costs(scorer, batches, ROUNDS)
+        found[name] = costs(scorer, batches, ROUNDS)
     return found
 
 

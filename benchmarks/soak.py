@@ -5,22 +5,99 @@ open files are sampled from outside; the first quarter is left out, since caches
 """
 
 import json
+import statistics
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 import psutil
 
-from benchmarks import bench, events, machine
+from benchmarks import bench, events, measure
 from benchmarks.bench import Backlog, Bench
-from benchmarks.growth import Sample, table, verdict
-from benchmarks.measure import Progress
-from benchmarks.progress import say
-from sentiment import kafka, logs
+from benchmarks.measure import Progress, say
+from sentiment import logs
+from sentiment.kafka import clients
+
+# Whether anything of a process grows, from samples of it.
+
+
+# What memory may grow by in an hour, as a share: the allocator's own unrest is below it.
+GROWTH = 0.05
+# Threads and files that come and go: a probe's connection, a refreshed connection to a broker.
+SLACK = 3
+# Events that may wait more than before: a fraction of a second's.
+QUEUE = 1000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The worker at one moment.
+
+    Attributes:
+        at_s: Seconds since the start.
+        memory_mib: Resident memory.
+        threads: Its threads.
+        files: Its open files and sockets.
+        lag: Events that were sent and not committed.
+    """
+
+    at_s: float
+    memory_mib: float
+    threads: int
+    files: int
+    lag: int
+
+
+def verdict(samples: Sequence[Sample]) -> dict[str, object]:
+    """Whether anything grows, by its first and its last quarter and its trend in between.
+
+    Returns:
+        By measure the medians of the second and the last quarter of the samples and the trend per
+        hour over all but the first; and `grows`, the names of those that grow.
+
+    Raises:
+        ValueError: Fewer than eight samples say nothing.
+    """
+    if len(samples) < 8:  # noqa: PLR2004 - two for each quarter
+        raise ValueError(f"{len(samples)} samples are too few for a verdict: run it longer")
+    quarter = len(samples) // 4
+    settled = samples[quarter:]
+    hours = [sample.at_s / 3600 for sample in settled]
+    found: dict[str, object] = {}
+    grows = []
+    for name in ("memory_mib", "threads", "files", "lag"):
+        values = [float(getattr(sample, name)) for sample in settled]
+        first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+        trend = statistics.linear_regression(hours, values).slope
+        found[name] = {"first": first, "last": last, "per_hour": trend, "most": max(values)}
+        allowed = first * GROWTH if name == "memory_mib" else SLACK
+        # The lag is a queue's: it goes up and down, as long as it doesn't run away.
+        if last > 2 * first + QUEUE if name == "lag" else last - first > allowed:
+            grows.append(name)
+    return {**found, "grows": grows}
+
+
+def table(report: dict[str, object]) -> str:
+    """The figures as Markdown."""
+    rows = ["| | second quarter | last quarter | trend per hour | most |", "|---|---|---|---|---|"]
+    names = {
+        "memory_mib": "memory, MiB", "threads": "threads", "files": "open files", "lag": "lag",
+    }  # fmt: skip
+    for name, shown in names.items():
+        figures = cast("dict[str, float]", report[name])
+        rows.append(
+            f"| {shown} | {figures['first']:,.0f} | {figures['last']:,.0f} |"
+            f" {figures['per_hour']:+,.1f} | {figures['most']:,.0f} |"
+        )
+    grows = report["grows"]
+    told = f"grows: {', '.join(grows)}" if isinstance(grows, list) and grows else "nothing grows"
+    return "\n".join([*rows, "", f"After {report['minutes']:g} minutes: {told}."])
+
 
 # Enough to see the full rate through the first seconds of a start.
 BACKLOG = 200_000
@@ -52,7 +129,7 @@ def main(*, minutes: float, rate: float | None, output: Path) -> None:
         "events_per_second": chosen,
         "full_rate": full,
         **verdict(samples),
-        "machine": machine.describe(),
+        "machine": measure.describe(),
         "samples": [asdict(sample) for sample in samples],
     }
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +195,7 @@ class Sender(threading.Thread):
 
     def __init__(self, place: Bench, backlog: Backlog, texts: Sequence[str], rate: float) -> None:
         super().__init__(name="sender", daemon=True)
-        self._producer = kafka.new_producer(place.settings.kafka, linger_ms=5)
+        self._producer = clients.new_producer(place.settings.kafka, linger_ms=5)
         self._topic = backlog.topic
         self._partitions = place.settings.topics.partitions
         self._values = [json.dumps({"text": text, "source": "soak"}) for text in texts]

@@ -6,9 +6,7 @@ from typing import TypedDict
 
 from benchmarks.bench import Backlog, Bench
 from benchmarks.candidates import COPY, WORKER, Ready
-from benchmarks.measure import Pace
-from benchmarks.processes import CandidateError, running
-from benchmarks.progress import say
+from benchmarks.measure import CandidateError, Pace, running, say
 
 
 class Speed(TypedDict):

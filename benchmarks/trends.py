@@ -8,16 +8,14 @@ from typing import TypedDict
 
 from msgspec import structs
 
-from benchmarks import measure, processes
+from benchmarks import measure
 from benchmarks.bench import Bench
-from benchmarks.measure import START_S
-from benchmarks.progress import say
-from local.ports import HOST, free_ports
-from sentiment import kafka, topics
-from sentiment.counts import Tally, decode_tally
-from sentiment.events import encode
-from sentiment.reader import TopicReader
+from benchmarks.measure import START_S, say
+from local.process import HOST, free_ports
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
+from sentiment.wire import Tally, decode_tally, encode
 
 # As many as keep one process busy for some seconds.
 TALLIES = 40_000
@@ -58,9 +56,9 @@ def pace(bench: Bench) -> Pace:
         "TRENDS_GROUP_ID": own.trends.group_id,
         "TRENDS_HTTP_PORT": str(port),
     }
-    command = processes.own("sentiment", "trends")
+    command = measure.own("sentiment", "trends")
     seen: list[tuple[float, int, float]] = []
-    with processes.running(command, bench.work / bench.name("trends"), environment) as process:
+    with measure.running(command, bench.work / bench.name("trends"), environment) as process:
         deadline = time.monotonic() + START_S
         while not seen or seen[-1][1] < TALLIES:
             if time.monotonic() > deadline:
@@ -100,7 +98,7 @@ def _fill(own: Settings, made: list[Tally]) -> int:
     Returns:
         How many events they stand for.
     """
-    producer = kafka.new_producer(own.kafka)
+    producer = clients.new_producer(own.kafka)
     reached: dict[int, int] = {}
     for tally in islice(cycle(made), TALLIES):
         begin = reached.get(tally.partition, 0)

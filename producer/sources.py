@@ -1,27 +1,21 @@
-"""Where events come from: text lines, CSV, JSON Lines and Parquet, in constant memory."""
+"""From files to the events that are sent: where texts come from, and what stands where in a row."""
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
+
+import msgspec
 
 from sentiment import rows
 from sentiment.errors import InputError
-from sentiment.rows import Row
+from sentiment.kafka.producer import encode
+from sentiment.rows import Fault, Format, Row
 
-Format = Literal["lines", "csv", "jsonl", "parquet"]
-
-SUFFIXES: dict[str, Format] = {
-    "": "lines",
-    ".txt": "lines",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-# Rows of Parquet that are decoded at one time: a few megabytes of reviews.
-PARQUET_BATCH = 1000
+HINT = "Name the right ones with --text-column, --id-column and --key-column."
 
 
 class Source:
@@ -37,36 +31,37 @@ class Source:
 
     def __init__(self, name: str, format: Format | Literal["auto"]) -> None:  # noqa: A002 - the word users know
         self.name = "standard input" if name == "-" else name
-        suffix = Path(name).suffix.lower()
-        if format == "auto" and suffix not in SUFFIXES:
+        path = Path(name)
+        # A name without an ending has lines, as standard input has.
+        known = rows.format_of(name) or ("lines" if not path.suffix else None)
+        form = known if format == "auto" else format
+        if form is None:
             raise InputError(
                 f"The format of {name} can't be told from its name.",
-                "Say it with --format lines, csv, jsonl or parquet.",
+                f"Say it with --format {', '.join(rows.FORMATS)}.",
             )
-        self.format: Format = SUFFIXES[suffix] if format == "auto" else format
-        if name == "-" and self.format == "parquet":
+        self.format: Format = form
+        if name == "-" and form == "parquet":
             raise InputError("Parquet can't be read from standard input.", "Give a file instead.")
         try:
-            self._stream: BinaryIO = (
-                sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - see close
-            )
-            self._size = os.fstat(self._stream.fileno()).st_size if name != "-" else 0
+            self._file: BinaryIO = sys.stdin.buffer if name == "-" else path.open("rb")
+            self._size = os.fstat(self._file.fileno()).st_size if name != "-" else 0
+            self._stream = rows.opened(self._file, self.name, self._size)
         except OSError as error:
             raise InputError(f"{name} can't be read: {error.strerror}.") from None
-        self._parquet_share: float | None = None
 
     def share_read(self) -> float | None:
         """How much of it has been read, from 0 to 1; None where that can't be known."""
-        if self._parquet_share is not None or not self._size or self._stream.closed:
-            return self._parquet_share
-        return min(1.0, self._stream.tell() / self._size)
+        if not self._size or self._file.closed:
+            return None
+        return min(1.0, self._file.tell() / self._size)
 
-    def raw_lines(self) -> Iterator[tuple[int, bytes | str]]:
+    def raw_lines(self) -> Iterator[tuple[int, bytes | Fault]]:
         """Lines as bytes with their numbers from 1, without their ends; or why there are none."""
-        return rows.lines(self._stream)
+        return rows.lines(self._stream, self.name)
 
     def rows(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
-        """Rows with their numbers: lines count from 1, rows of CSV and Parquet from their first.
+        """Rows with their numbers: lines count from 1, rows of tables from their first.
 
         Args:
             required: Columns that a file with columns must have.
@@ -75,50 +70,83 @@ class Source:
         Raises:
             InputError: The file is not what its format says.
         """
-        match self.format:
-            case "lines":
-                return rows.of_text(self._stream)
-            case "jsonl":
-                return rows.of_json_lines(self._stream)
-            case "csv":
-                return self._csv(required, optional)
-            case "parquet":
-                return self._parquet(required, optional)
+        choose = rows.columns(sorted(required), sorted(optional), self.name, HINT)
+        return rows.rows(self._stream, self.format, choose, self.name)
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        self._file.close()
 
-    def _csv(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
-        try:
-            yield from rows.of_csv(
-                self._stream, lambda present: self._columns(present, required, optional)
-            )
-        except rows.BrokenTableError as error:
-            raise InputError(f"{self.name}, {error}.") from None
 
-    def _parquet(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
-        import pyarrow as pa
-        from pyarrow import parquet
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file, or fields of its JSON objects, hold what.
 
-        try:
-            file = parquet.ParquetFile(self._stream)
-            columns = self._columns(file.schema_arrow.names, required, optional)
-            number = 0
-            for batch in file.iter_batches(PARQUET_BATCH, columns=columns):
-                for row in batch.to_pylist():
-                    number += 1
-                    self._parquet_share = number / file.metadata.num_rows
-                    yield number, row
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.name} can't be read as Parquet: {error}.") from None
+    Attributes:
+        text: The text.
+        id: The event's id; empty: `id` where there is one.
+        key: The record's key; empty: the event's id.
+        source: Where the texts come from, for rows that don't say it themselves.
+    """
 
-    def _columns(self, present: list[str], required: set[str], optional: set[str]) -> list[str]:
-        missing = sorted(required - set(present))
-        if missing:
-            raise InputError(
-                f"{self.name} has no column {', '.join(map(repr, missing))};"
-                f" it has {', '.join(map(repr, present)) or 'none'}.",
-                "Name the right ones with --text-column, --id-column and --key-column.",
-            )
-        return sorted(required | (optional & set(present)))
+    text: str = "text"
+    id: str = ""
+    key: str = ""
+    source: str = ""
+
+    def required(self) -> set[str]:
+        """Columns that a file must have."""
+        return {self.text, self.id, self.key} - {""}
+
+
+def to_event(row: Row, columns: Columns) -> tuple[bytes, str | None]:
+    """Make an event of a row. Fields that the wire doesn't know stay in it.
+
+    Args:
+        row: Its fields, or why it has none.
+        columns: What stands where.
+
+    Returns:
+        The event's JSON and its key; None leaves the key to the event's id.
+
+    Raises:
+        InputError: The row can't be an event.
+    """
+    if isinstance(row, Fault):
+        raise InputError(f"The row is {row.message}.")
+    fields: dict[str, Any] = dict(row)
+    key = _string(fields, columns.key) if columns.key else None
+    if columns.id:
+        fields["id"] = _string(fields, columns.id)
+    # Without an id nobody could tell an event that was sent twice from two events.
+    if _value(fields.get("id")) is None:
+        fields["id"] = str(uuid.uuid4())
+    if columns.text != "text":
+        fields["text"] = _field(fields, columns.text)
+        del fields[columns.text]
+    if columns.source:
+        fields.setdefault("source", columns.source)
+    return encode(fields), key
+
+
+def _field(fields: dict[str, Any], name: str) -> Any:  # noqa: ANN401 - JSON
+    if name not in fields:
+        raise InputError(f"The row has no {name!r}.")
+    return fields[name]
+
+
+def _value(field: Any) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return msgspec.json.decode(field) if isinstance(field, msgspec.Raw) else field
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InputError("The row is not valid JSON.") from None
+
+
+def _string(fields: dict[str, Any], name: str) -> str | None:
+    """Identifiers are numbers in many files, and strings on the wire."""
+    value = _value(_field(fields, name))
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"The row's {name!r} is neither a string nor a whole number.")

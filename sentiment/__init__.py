@@ -1,4 +1,29 @@
-"""What every app shares: the wire, Kafka clients, settings, errors, metrics, the model.
+"""What every app shares: the wire, Kafka, the model, the registry, settings, errors, metrics.
 
 This package imports no app. Apps import it and never each other; `make lint` holds both.
+
+- `client`: the public face for applications
+- `wire`: what each topic's records hold, and what is wrong with those that hold it not
+- `settings`: every setting, typed
+- `errors`: the tree of errors, each with a hint
+- `classify`: decode, score, decide, assemble: what worker, replay and command run
+- `model`: text rules, n-grams, estimators; a linear model as native code
+- `registry`: from MLflow's alias to a model that is checked and compiled
+- `kafka`: clients, topics, readers, transactions, rights
+- `dead_letters`: read, select, show, redrive
+- `rows`: one reader of CSV, TSV, JSON, JSON Lines and Parquet
+- `feedback`: people's labels, read from their topic
+- `times`: timestamps, ages, time options
+- `metrics`: one table of all metrics
+- `logs`: structured lines
+- `tracing`: traces, where an endpoint is given
+- `spans`: the spans themselves, with OpenTelemetry
+- `health`: /livez, /readyz and /metrics of a process
+- `healthcheck`: asks for them from inside a container
+- `interrupts`: signals, and an end that comes in time
+- `limited`: child processes with limits of memory and time
+- `bounded_http`: answers of a registry, bounded in size and time
+- `cli`: the command `sentiment`, its errors and progress
+- `commands`: the subcommands of no app
+- `ngrams`: a name in saved models
 """

@@ -30,7 +30,7 @@ SentimentError                 1
 ```
 
 A bad event on the topic is no `SentimentError`: it is data, described by
-`sentiment.event_errors.EventError`, and ends as a dead letter.
+`sentiment.wire.EventError`, and ends as a dead letter.
 """
 
 

@@ -8,16 +8,16 @@ import hashlib
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from confluent_kafka import Message
 from msgspec import Struct
 
 from sentiment import logs
-from sentiment.events import Feedback, decode_feedback
-from sentiment.reader import TopicReader
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
+from sentiment.wire import Feedback, decode_feedback
 
 # Labels of the latest events that are kept in memory; people give a few a minute, and this many are
 # some 60 MB. A figure of accuracy is steady to a thousandth long before.
@@ -25,6 +25,10 @@ MOST = 200_000
 # Versions that labels are kept of, those labelled last: a new one every day for half a year.
 # Feedback may name any.
 MOST_VERSIONS = 200
+# Names and texts of feedback that are read at one time: a million texts of a few lines each.
+MOST_BYTES = 1024 * 1024 * 1024
+# A label without its name and text.
+LABEL_BYTES = 600
 # Of an event's name, which may be a megabyte, what tells it from 200,000 others.
 DIGEST_BYTES = 16
 
@@ -125,11 +129,15 @@ class Labels:
         return {version: _accuracy(version, counts) for version in versions}
 
 
-def accuracy(found: Found) -> dict[str, Accuracy]:
-    """The same of labels that `read` found, all of them."""
-    labels = Labels(most=len(found))
-    for name, (feedback, _) in found.items():
-        labels.add(name, feedback)
+def accuracy(settings: Settings) -> dict[str, Accuracy]:
+    """The same of the labels that are on the topic now.
+
+    Raises:
+        BrokerError: Kafka can't be reached.
+        TopicError: The topic doesn't exist.
+    """
+    labels = Labels()
+    labels.take(_records(settings))
     return labels.accuracy()
 
 
@@ -172,18 +180,34 @@ def _decoded(record: Message) -> Feedback | None:
         return None
 
 
+def _records(settings: Settings) -> Iterator[Message]:
+    with TopicReader(settings.kafka, settings.topics.feedback, "beginning") as reader:
+        yield from reader.rest()
+
+
 def read(settings: Settings) -> Found:
-    """The last feedback for each event that there is now.
+    """The last feedback for each event that there is now; of the latest events, see `MOST_BYTES`.
 
     Raises:
         BrokerError: Kafka can't be reached.
         TopicError: The topic doesn't exist.
     """
     found: Found = {}
-    with TopicReader(settings.kafka, settings.topics.feedback, "beginning") as reader:
-        for record in reader.rest():
-            name, feedback = _name(record), _decoded(record)
-            found.pop(name, None)
-            if feedback is not None:
-                found[name] = feedback, record.timestamp()[1]
+    size = left_out = 0
+    for record in _records(settings):
+        name, feedback = _name(record), _decoded(record)
+        size -= _size(name, found.pop(name, None))
+        if feedback is not None:
+            found[name] = feedback, record.timestamp()[1]
+            size += _size(name, found[name])
+        while size > MOST_BYTES:
+            oldest = next(iter(found))
+            size -= _size(oldest, found.pop(oldest))
+            left_out += 1
+    if left_out:
+        log.warning("older labels are left out", events=left_out, most_bytes=MOST_BYTES)
     return found
+
+
+def _size(name: str, given: tuple[Feedback, int] | None) -> int:
+    return LABEL_BYTES + len(name) + len(given[0].text or "") if given else 0

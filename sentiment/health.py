@@ -11,6 +11,7 @@ from prometheus_client import make_wsgi_app
 
 from sentiment import logs
 from sentiment.errors import (
+    ModelRefusedError,
     RefusedError,
     RegistryUnavailableError,
     SetupError,
@@ -101,7 +102,7 @@ class Start:
         self.waits_for = "starting"
 
     def made(self, make: Callable[[], Made]) -> Made:
-        """What `make` makes, as soon as what it needs answers.
+        """What `make` makes, as soon as what it needs answers, and there is a model to serve.
 
         Raises:
             SentimentError: An error that waiting doesn't mend.
@@ -111,8 +112,8 @@ class Start:
                 return make()
             except RefusedError:
                 raise
-            except (RegistryUnavailableError, UnreachableError) as error:
-                if error.message != self.waits_for:
+            except (RegistryUnavailableError, ModelRefusedError, UnreachableError) as error:
+                known, self.waits_for = self.waits_for, error.message
+                if error.message != known:
                     log.warning("waiting", reason=error.message, hint=error.hint)
-                self.waits_for = error.message
                 time.sleep(RETRY_S)

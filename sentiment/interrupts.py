@@ -12,8 +12,9 @@ This module is imported before all others, and so imports next to nothing.
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 # The shell's codes for a process that ended by these signals.
@@ -88,3 +89,54 @@ def _end() -> None:
     with suppress(OSError):
         os.write(2, b"\nInterrupted.\n")
     os._exit(INTERRUPTED)
+
+
+# An end that comes in time, whatever holds the process. Logs are imported where they are written:
+# this module is the first that a command imports, and hears signals while others are imported.
+
+
+# The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
+KILLED = 137
+# That of every program of ours that failed.
+FAILED = 1
+
+
+def end_at_once() -> None:
+    """End on SIGTERM without more ado, with exit code 0: while nothing is begun yet.
+
+    Process 1 of a container would not even hear a signal that it has no handler for.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+
+@contextmanager
+def end_by_fault() -> Iterator[None]:
+    """End the process where something raises what nobody expects.
+
+    For what a framework runs, which would stop alone, in a process that says that it is alive. What
+    is open is done again by the next process, as after a kill.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        from sentiment import logs
+
+        logs.get(__name__).error(
+            "a fault of ours ended this; report it if it comes again", reason=repr(error)
+        )
+        os._exit(FAILED)
+
+
+def end_in_time(timeout_s: float) -> None:
+    """End the process at the deadline even if a broker holds us: better fenced than late."""
+    from sentiment import logs
+
+    log = logs.get(__name__)
+
+    def end() -> None:
+        log.error("not stopped in time; the open work will be done again", seconds=timeout_s)
+        os._exit(KILLED)
+
+    timer = threading.Timer(timeout_s, end)
+    timer.daemon = True
+    timer.start()

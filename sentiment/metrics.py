@@ -109,6 +109,17 @@ DEAD_LETTER_SHARE = _gauge(
 TOMBSTONES = _counter(
     "sentiment_tombstones_total", "worker", "Records without a value, skipped and counted."
 )
+UNREADABLE = _gauge(
+    "sentiment_unreadable_partition", "worker",
+    "1 where the next batch of a partition can't be read, and nothing behind it is.",
+    "topic", "partition", unit="partitions",
+)  # fmt: skip
+UNREADABLE_BATCHES = _counter(
+    "sentiment_unreadable_batches_total", "all",
+    "Batches that Kafka's client couldn't read and that were passed over: by a worker as"
+    " WORKER_SKIP_BATCHES says; by what only reads, such as the page, by itself.",
+    "topic", "partition",
+)  # fmt: skip
 EXPIRED = _counter(
     "sentiment_expired_events_total", "worker",
     "Offsets that the topic's retention deleted before they were read.", "topic", "partition",
@@ -124,6 +135,16 @@ EVENT_LATENCY = _histogram(
 UNREADABLE_HEADERS = _counter(
     "sentiment_unreadable_headers_total", "all",
     "Records with a header whose name is no UTF-8; none of their headers can be read or passed on.",
+)  # fmt: skip
+LARGE_HEADERS = _counter(
+    "sentiment_large_headers_total", "worker",
+    "Headers of events that were not passed on to the result, as there were more than 8 KiB.",
+)  # fmt: skip
+SHORTENED_RECORDS = _counter(
+    "sentiment_shortened_records_total", "worker",
+    "Results without explanation and headers, and dead letters without value and headers, since"
+    " their topic doesn't take them as they are.",
+    "topic",
 )  # fmt: skip
 CLOCK_SKEW_EVENTS = _counter(
     "sentiment_clock_skew_events_total", "worker",

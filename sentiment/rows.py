@@ -1,86 +1,625 @@
-"""The rows of a table from its bytes: text lines, CSV and JSON Lines, in constant memory."""
+"""Rows of files, one reader for everybody: text lines, CSV, TSV, JSON, JSON Lines and Parquet.
+
+Each of them may be compressed by gzip. Memory is constant, whatever the file's size (JSON apart,
+which is bounded), and a bad row costs itself alone: it is a `Fault` in its place. A file that isn't
+what it is taken for, or lacks a column, is one `InputError`, which says what it looks like.
+
+Reading order: `Format` and `format_of`, `opened`, then `rows` and what it chooses from.
+"""
 
 import csv
+import gzip
 import io
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, cast
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import Any, BinaryIO, Literal, NamedTuple, cast, get_args
 
 import msgspec
+from msgspec import Raw
 
-# The fields of one row, or a sentence on why it is none. Values may be `msgspec.Raw`: JSON that
-# is sent on as it stands.
-Row = dict[str, Any] | str
+from sentiment import wire
+from sentiment.errors import InputError
+from sentiment.wire import ErrorCode, EventError, TextEvent
+
+Format = Literal["lines", "csv", "tsv", "json", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+SUFFIXES: dict[str, Format] = {
+    ".txt": "lines",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+GZIP = ".gz"
 
 # Far above any event that a worker takes, far below what hurts: a file without line ends is
 # refused line by line and never held in memory.
 MAX_ROW_BYTES = 8 * 1024 * 1024
+# A JSON document is read whole, and its values take some times its size.
+MAX_JSON_BYTES = 64 * 1024 * 1024
+# How many times its size a compressed file may have. Texts of people shrink to a third, the same
+# sentence again and again to a fiftieth, and what is made to fill memories to a thousandth.
+MAX_RATIO = 50
+# What a compressed file may have whatever its size: it fits into any memory.
+ALWAYS_UNPACKED = 16 * 1024 * 1024
+# The longest mark of a byte order, that of UTF-32.
+MARK_BYTES = 4
+# What is taken for text by a wrong name or content type.
+BINARY = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip archive, as Excel's files are"}
+# Lines are read by so much at a time: about 1,000 texts of a tweet's length, so that a batch costs
+# little more than its texts.
+CHUNK_BYTES = 256 * 1024
+# Rows of Parquet that are decoded at one time: a few megabytes of reviews.
+PARQUET_ROWS = 1000
+# Enough to recognise a row by, too little to make a list of faults a copy of the data.
+EXCERPT_CHARS = 100
+# Columns that an error shows: enough to find the right one among.
+SHOWN_COLUMNS = 20
+# What Excel and databases write instead of commas.
+DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+
+Reason = Literal["malformed", "ragged", "not_utf8", "too_long"]
+CODES: dict[Reason, ErrorCode] = {
+    "malformed": "invalid_field",
+    "ragged": "invalid_field",
+    "not_utf8": "invalid_utf8",
+    "too_long": "too_large",
+}
 
 
-class BrokenTableError(Exception):
-    """A CSV that can't be read on; the message says from which line, and why."""
+class Fault(NamedTuple):
+    """Why a row can't be read.
+
+    Attributes:
+        reason: For programs.
+        message: For people; goes on "the row is …".
+        excerpt: Its beginning, printable and short.
+    """
+
+    reason: Reason
+    message: str
+    excerpt: str
 
 
-def lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | str]]:
-    """Lines as bytes with their numbers from 1, without their ends; or why there are none."""
-    number = 0
-    while line := stream.readline(MAX_ROW_BYTES):
-        number += 1
-        if len(line) < MAX_ROW_BYTES or line.endswith(b"\n"):
-            yield number, line.removesuffix(b"\n").removesuffix(b"\r")
-            continue
-        while (rest := stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
-            pass
-        yield number, f"longer than {MAX_ROW_BYTES:,} bytes"
+# The fields of a row, or why it has none.
+Row = dict[str, Any] | Fault
+# Rows with their numbers: each an event, or why it is none.
+Numbered = list[tuple[int, TextEvent | EventError]]
+# Given the columns that a file has, says which ones are read; may raise.
+Choose = Callable[[list[str]], Sequence[str]]
 
 
-def of_text(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
-    """Each line as the field `text`."""
-    for number, line in lines(stream):
-        try:
-            # A mark of the byte order is not part of the first text.
-            encoding = "utf-8-sig" if number == 1 else "utf-8"
-            yield number, line if isinstance(line, str) else {"text": line.decode(encoding)}
-        except UnicodeDecodeError as error:
-            yield number, f"not UTF-8 at byte {error.start}"
+def format_of(name: str) -> Format | None:
+    """How a file is written, by the end of its name; None: it can't be told."""
+    # A key of S3 that ends in a slash is a folder.
+    path = PurePath("" if name.endswith("/") else name.lower())
+    return SUFFIXES.get(path.with_suffix("").suffix if path.suffix == GZIP else path.suffix)
 
 
-def of_json_lines(stream: BinaryIO) -> Iterator[tuple[int, Row]]:
-    """The members of each line's object, as they stand; empty lines are left out."""
-    decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-    for number, line in lines(stream):
-        if not line.strip():
-            continue
-        try:
-            yield number, line if isinstance(line, str) else cast("Row", decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            yield number, "not a JSON object"
-
-
-def of_csv(stream: BinaryIO, choose: Callable[[list[str]], list[str]]) -> Iterator[tuple[int, Row]]:
-    """Rows with a header, numbered from 1; the stream is left open.
+def opened(stream: BinaryIO, where: str, size: int = 0, most: int | None = None) -> BinaryIO:
+    """A stream of what a file holds: unpacked where its first bytes say that it is compressed.
 
     Args:
-        stream: UTF-8, with or without a mark of the byte order.
-        choose: Given the columns that there are, says which ones are read; may raise.
+        stream: The file, at its beginning; may be a pipe that has `peek`.
+        where: Names it in errors.
+        size: Of the file in bytes, from which its bound is reckoned.
+        most: Bytes that it may have unpacked, where that is another bound.
+    """
+    if _head(stream, 2) != b"\x1f\x8b":
+        return stream
+    bound = size * MAX_RATIO + ALWAYS_UNPACKED if most is None else most
+    return cast("BinaryIO", io.BufferedReader(_Unpacked(stream, where, bound)))
+
+
+def _head(stream: BinaryIO, count: int) -> bytes:
+    """The first bytes of a stream that stands at its beginning, where it still stands then."""
+    if hasattr(stream, "peek"):
+        return cast("bytes", stream.peek(count)[:count])
+    head = stream.read(count)
+    stream.seek(0)
+    return head
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, up to the bound."""
+
+    def __init__(self, stream: BinaryIO, where: str, most: int) -> None:
+        self._file = gzip.GzipFile(fileobj=stream)
+        self._most = most
+        self._where = where
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Forward, at the cost of unpacking."""
+        return self._file.seekable()
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer is one
+        """Read some of it.
+
+        Raises:
+            InputError: It has more than it may have.
+        """
+        count = self._file.readinto(buffer)
+        self._check(self._file.tell())
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place that is counted from the beginning, or from here.
+
+        Raises:
+            InputError: It is beyond what the file may have.
+        """
+        self._check(offset if whence == io.SEEK_SET else self.tell() + offset)
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._file.tell()
+
+    def _check(self, place: int) -> None:
+        if place > self._most:
+            raise InputError(
+                f"{self._where} unpacks to more than {self._most:,} bytes: it may be made to fill"
+                " the memory.",
+                "Look at what is in it. If it is right all the same, unpack it with `gunzip`, and"
+                " name the unpacked file.",
+            )
+
+
+def rows(
+    stream: BinaryIO, form: Format, choose: Choose, where: str, max_row: int = MAX_ROW_BYTES
+) -> Iterator[tuple[int, Row]]:
+    """The rows of a file with their numbers: lines count from 1, rows of tables from their first.
+
+    Args:
+        stream: See `opened`; it is left open.
+        form: How it is written.
+        choose: Which columns of a table are read. Of JSON all members are, as `Raw`, since each
+            row may have others; of lines there is only `text`.
+        where: Names the file in errors.
+        max_row: Longest row in bytes; of CSV in characters.
 
     Raises:
-        BrokenTableError: It is no CSV from some line on.
+        InputError: The file is not what its format says.
     """
-    csv.field_size_limit(MAX_ROW_BYTES)
+    with readable(where, form):
+        match form:
+            case "lines":
+                yield from _texts(stream, where, max_row)
+            case "jsonl":
+                yield from _objects(stream, where, max_row)
+            case "json":
+                yield from ((number, _object(value)) for number, value in _json(stream, where))
+            case "csv" | "tsv":
+                yield from _csv(stream, form, choose, where, max_row)
+            case "parquet":
+                yield from _parquet(stream, choose)
+
+
+def events(
+    stream: BinaryIO, form: Format, choose: Choose, where: str, max_row: int = MAX_ROW_BYTES
+) -> Iterator[Numbered]:
+    """The events in a file, in batches; of lines as soon as they are there.
+
+    Args:
+        stream: As for `rows`.
+        form: As for `rows`. A line of JSON Lines is an event by all rules of the wire.
+        choose: As for `rows`. Its first column is the text; others are fields by their names.
+        where: As for `rows`.
+        max_row: As for `rows`; a longer text is too large as well.
+
+    Raises:
+        InputError: As for `rows`.
+    """
+    if form in ("jsonl", "json"):
+        with readable(where, form):
+            values = (
+                [_json(stream, where)] if form == "json" else line_batches(stream, where, max_row)
+            )
+            for some in values:
+                yield [(at, _decoded(value, max_row)) for at, value in some if not _is_empty(value)]
+        return
+    named: Sequence[str] = ()
+
+    def choose_and_keep(present: list[str]) -> Sequence[str]:
+        nonlocal named
+        named = choose(present)
+        return named
+
+    batch: Numbered = []
+    for number, row in rows(stream, form, choose_and_keep, where, max_row):
+        if isinstance(row, dict) and named and named[0] != "text":
+            row["text"] = row.pop(named[0])
+        batch.append((number, _event(row, max_row)))
+        if len(batch) == PARQUET_ROWS:
+            yield batch
+            batch = []
+    yield batch
+
+
+def columns(required: Sequence[str], optional: Sequence[str], where: str, hint: str) -> Choose:
+    """A choice of columns by name.
+
+    Args:
+        required: Those that a file must have.
+        optional: Read too where there are any.
+        where: Names the file in errors.
+        hint: How the user names others.
+    """
+
+    def choose(present: list[str]) -> Sequence[str]:
+        require(required, present, where, hint)
+        return [*required, *(name for name in optional if name in present and name not in required)]
+
+    return choose
+
+
+def require(required: Sequence[str], present: Sequence[str], where: str, hint: str) -> None:
+    """Refuse a file that lacks a column, or has two of a name.
+
+    Raises:
+        InputError: It says which columns there are.
+    """
+    missing = [repr(name) for name in dict.fromkeys(required) if name not in present]
+    if missing:
+        raise InputError(
+            f"{where} has no column {' and no column '.join(missing)}; it has {shown(present)}.",
+            hint,
+        )
+    twice = next((name for name in required if list(present).count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"{where} has more than one column named {twice!r}: which one is meant can't be told.",
+            "Rename the others.",
+        )
+
+
+def shown(present: Sequence[str]) -> str:
+    """The columns of a file, for people; a hint where they look like one."""
+    names = ", ".join(repr(name[:EXCERPT_CHARS]) for name in present[:SHOWN_COLUMNS]) or "none"
+    if len(present) > SHOWN_COLUMNS:
+        names += f" and {len(present) - SHOWN_COLUMNS} more"
+    if len(present) == 1:
+        for mark, name in DELIMITERS.items():
+            if mark in present[0]:
+                return f"{names}, which looks as if {name} stood between columns"
+    return names
+
+
+def excerpt(text: str | bytes) -> str:
+    """The start of a row that could not be read, printable and short."""
+    start = text[: EXCERPT_CHARS + 1]
+    if isinstance(start, bytes):
+        start = start.decode("utf-8", "backslashreplace")
+    start = start.encode("utf-8", "backslashreplace").decode()
+    return start if len(start) <= EXCERPT_CHARS else start[:EXCERPT_CHARS] + "…"
+
+
+@contextmanager
+def readable(where: str, form: str) -> Iterator[None]:
+    """What a damaged file raises, as one error.
+
+    Raises:
+        InputError: It can't be read as what it should be.
+    """
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(
+            f"{where} can't be read as {form}: {reason}.", "Is it whole, and is it that format?"
+        ) from error
+
+
+# Lines.
+
+
+def line_batches(
+    stream: BinaryIO, where: str, max_row: int = MAX_ROW_BYTES
+) -> Iterator[list[tuple[int, bytes | Fault]]]:
+    """Lines with their numbers from 1, without their ends, as many as there are at a time.
+
+    Args:
+        stream: May be a pipe that somebody still writes to.
+        where: Names it in errors.
+        max_row: A longer line is a fault.
+
+    Raises:
+        InputError: It is text of another encoding.
+    """
+    number, rest, first = 0, b"", True
+    while chunk := stream.read1(CHUNK_BYTES):  # type: ignore[attr-defined]  # as all files have
+        rest += chunk
+        if first and len(rest) < MARK_BYTES and b"\n" not in rest:
+            continue
+        if first:
+            rest, first = _without_mark(rest, where), False
+        *whole, rest = rest.split(b"\n")
+        # Of a longer line, enough to see that it is longer.
+        rest = rest[: max_row + 2]
+        if whole:
+            yield [(at, _line(line, max_row)) for at, line in enumerate(whole, number + 1)]
+        number += len(whole)
+    if first:
+        rest = _without_mark(rest, where)
+    if rest:
+        yield [(number + 1, _line(rest, max_row))]
+
+
+def lines(
+    stream: BinaryIO, where: str, max_row: int = MAX_ROW_BYTES
+) -> Iterator[tuple[int, bytes | Fault]]:
+    """The same, one by one."""
+    for batch in line_batches(stream, where, max_row):
+        yield from batch
+
+
+def _line(line: bytes, max_row: int) -> bytes | Fault:
+    line = line.removesuffix(b"\r")
+    if len(line) > max_row:
+        return Fault("too_long", f"longer than {max_row:,} bytes", excerpt(line))
+    return line
+
+
+def _is_empty(line: bytes | Fault) -> bool:
+    return isinstance(line, bytes) and not line.strip()
+
+
+def _without_mark(chunk: bytes, where: str) -> bytes:
+    """The first bytes of a text without the mark of their order.
+
+    Raises:
+        InputError: They are of another encoding.
+    """
+    for mark, encoding in (
+        (b"\xff\xfe\x00\x00", "UTF-32"),
+        (b"\x00\x00\xfe\xff", "UTF-32"),
+        (b"\xff\xfe", "UTF-16"),
+        (b"\xfe\xff", "UTF-16"),
+    ):
+        if chunk.startswith(mark):
+            raise _other_encoding(where, encoding)
+    for start, kind in BINARY.items():
+        if chunk.startswith(start):
+            raise InputError(f"{where} is {kind}, and no text.", "Save it as CSV, in UTF-8.")
+    # Latin letters in UTF-16 are every second byte, whichever comes first.
+    if len(chunk) > 1 and b"\x00" in chunk[:2] and chunk[:2] != b"\x00\x00":
+        raise _other_encoding(where, "UTF-16LE" if chunk[1] == 0 else "UTF-16BE")
+    return chunk.removeprefix(b"\xef\xbb\xbf")
+
+
+def _other_encoding(where: str, encoding: str) -> InputError:
+    return InputError(
+        f"{where} is {encoding}, and only UTF-8 is read.",
+        f"Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW",
+    )
+
+
+def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Fault:
+    said = f"not UTF-8 at byte {error.start}"
+    try:
+        guess = excerpt(raw[error.start : error.start + 12].decode("cp1252"))
+        said += f" (in Windows' encoding cp1252 it would be {guess!r}: iconv -f cp1252 -t UTF-8)"
+    except UnicodeDecodeError:
+        pass
+    return Fault("not_utf8", said, excerpt(raw))
+
+
+def _texts(stream: BinaryIO, where: str, max_row: int) -> Iterator[tuple[int, Row]]:
+    for number, line in lines(stream, where, max_row):
+        try:
+            yield number, line if isinstance(line, Fault) else {"text": line.decode()}
+        except UnicodeDecodeError as error:
+            yield number, _not_utf8(cast("bytes", line), error)
+
+
+def _decoded(line: bytes | Fault, max_bytes: int) -> TextEvent | EventError:
+    if isinstance(line, Fault):
+        return EventError(CODES[line.reason], line.message)
+    if len(line) > max_bytes:
+        return EventError("too_large", f"more than {max_bytes} bytes")
+    try:
+        return wire.decode_event(line)
+    except EventError as error:
+        return error
+
+
+def _event(row: Row, max_bytes: int) -> TextEvent | EventError:
+    if isinstance(row, Fault):
+        return EventError(CODES[row.reason], row.message)
+    text = row.get("text")
+    # A character is at most four bytes, so that most texts needn't be encoded to be measured.
+    if isinstance(text, str) and len(text) * 4 > max_bytes < len(text.encode()):
+        return EventError("too_large", f"more than {max_bytes} bytes")
+    try:
+        return wire.convert_event(row)
+    except EventError as error:
+        return error
+
+
+# JSON.
+
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def _objects(stream: BinaryIO, where: str, max_row: int) -> Iterator[tuple[int, Row]]:
+    for number, line in lines(stream, where, max_row):
+        if isinstance(line, Fault):
+            yield number, line
+        elif line.strip():
+            yield number, _object(line)
+
+
+def _object(value: bytes) -> Row:
+    try:
+        # Values that are passed on as they stand are not looked at by the decoder.
+        value.decode()
+        return cast("Row", _members(value))
+    except UnicodeDecodeError as error:
+        return _not_utf8(value, error)
+    except (msgspec.DecodeError, RecursionError):
+        return Fault("malformed", "not a JSON object", excerpt(value))
+
+
+def _json(stream: BinaryIO, where: str) -> list[tuple[int, bytes]]:
+    """The values of one list, as they stand."""
+    whole = stream.read(MAX_JSON_BYTES + 1)
+    if len(whole) > MAX_JSON_BYTES:
+        raise InputError(
+            f"{where} has more than {MAX_JSON_BYTES:,} bytes, and JSON is read whole.",
+            "Make JSON Lines of it: jq -c '.[]' FILE > NEW.jsonl",
+        )
+    try:
+        values = msgspec.json.decode(_without_mark(whole, where), type=list[Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{where} is no JSON list of objects: {error}.",
+            "Where each line is an object, its name should end in .jsonl.",
+        ) from None
+    return [(number, bytes(value)) for number, value in enumerate(values, 1)]
+
+
+# CSV.
+
+
+def _csv(
+    stream: BinaryIO, form: Format, choose: Choose, where: str, max_row: int
+) -> Iterator[tuple[int, Row]]:
+    _without_mark(_head(stream, MARK_BYTES), where)
     # Bytes that are no UTF-8 become lone surrogates, which make one bad row and end nothing.
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, restkey="", strict=True)
     try:
-        columns = choose(list(reader.fieldnames or []))
-        for number, row in enumerate(reader, 1):
-            if "" in row and isinstance(row[""], list):
-                yield number, "longer than the header"
-            elif None in row.values():
-                yield number, "without some of the header's fields"
-            else:
-                yield number, {name: row[name] for name in columns}
-    except csv.Error as error:
-        raise BrokenTableError(f"after line {reader.line_num}: {error}") from None
+        yield from enumerate(_csv_rows(text, form, choose, max_row), 1)
     finally:
         # The bytes below are closed by who opened them, and not by the end of this wrapper.
         text.detach()
+
+
+def _csv_rows(text: io.TextIOWrapper, form: Format, choose: Choose, max_row: int) -> Iterator[Row]:
+    # The whole process', and so never lowered: `_Lines` bounds the rows, and with them the fields.
+    csv.field_size_limit(max(csv.field_size_limit(), max_row))
+    source = _Lines(text, max_row)
+    reader = csv.reader(source, strict=True, delimiter="\t" if form == "tsv" else ",")
+    header = next(reader, [])
+    places = {name: header.index(name) for name in choose(header)}
+    while True:
+        source.begin()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # A quote closed nowhere swallows what follows: each line of it is a row that is lost.
+            reason: Reason = "too_long" if source.is_too_long else "malformed"
+            yield from [Fault(reason, f"no CSV: {error}", line) for line in source.excerpts]
+            continue
+        if len(fields) != len(header):
+            if fields:
+                longer = len(fields) > len(header)
+                said = "longer than the header" if longer else "without some of the header's fields"
+                yield Fault("ragged", said, excerpt(",".join(fields)))
+            continue
+        row = {name: fields[at] for name, at in places.items()}
+        yield row if all(map(_is_unicode, row.values())) else _broken(row)
+
+
+class _Lines:
+    """The lines of a CSV, as many as a row may have.
+
+    Attributes:
+        excerpts: Of each line that the row in work is made of.
+        is_too_long: Whether they were more than a row may have.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, max_row: int) -> None:
+        self._text = text
+        self._max = max_row
+        self.begin()
+
+    def begin(self) -> None:
+        """A row begins."""
+        self.excerpts: list[str] = []
+        self.is_too_long = False
+        self._chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        # No generator: it would end with the first error, and the file go on.
+        line = self._text.readline(self._max + 1)
+        if not line:
+            raise StopIteration
+        self.excerpts.append(excerpt(line))
+        self._chars += len(line)
+        if self._chars > self._max:
+            self.is_too_long = True
+            while len(line) > self._max and not line.endswith("\n"):
+                line = self._text.readline(self._max + 1)
+            raise csv.Error(f"a row of more than {self._max:,} characters")
+        return line
+
+
+def _is_unicode(text: object) -> bool:
+    if isinstance(text, str) and not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def _broken(row: dict[str, Any]) -> Fault:
+    for value in row.values():
+        raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else b""
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            return _not_utf8(raw, error)
+    raise AssertionError(row)
+
+
+# Parquet.
+
+
+def _parquet(stream: BinaryIO, choose: Choose) -> Iterator[tuple[int, Row]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        # Not in advance, and no page of it before it is its turn.
+        file = parquet.ParquetFile(stream, buffer_size=2**20)
+        named = list(choose(list(file.schema_arrow.names)))
+        number = 0
+        for batch in file.iter_batches(PARQUET_ROWS, columns=named):
+            for values in zip(*(_values(batch.column(name)) for name in named), strict=True):
+                number += 1
+                row = dict(zip(named, values, strict=True))
+                yield number, row if all(map(_is_unicode, values)) else _broken(row)
+    except pa.ArrowException as error:
+        raise OSError(str(error)) from error
+
+
+def _values(column: Any) -> list[object]:  # noqa: ANN401 - a library without types
+    import pyarrow as pa
+
+    try:
+        values: list[object] = column.to_pylist()
+    except UnicodeDecodeError:
+        # Other writers call any bytes a string; one such row must not cost the others.
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        values = [
+            value if value is None else value.decode("utf-8", "surrogateescape")
+            for value in column.cast(pa.large_binary()).to_pylist()
+        ]
+    return values

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from sentiment.events import Headers, headers_of
+from sentiment.wire import Headers, headers_of
 
 # The last digit of a `traceparent`'s flags; its lowest bit says that the trace is to be seen. It is
 # looked at first: most records of a stream say no, and a whole context takes microseconds to read.

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from sentiment import logs
-from sentiment.events import Headers
+from sentiment.wire import Headers
 
 if TYPE_CHECKING:
     from sentiment.spans import Spans

@@ -1,12 +1,13 @@
 """The classifying worker: consume, classify, publish, in one Kafka transaction per batch.
 
-- `batch`: one batch of records in, records to publish out; knows nothing of brokers
-- `dead_letters`: what a dead letter carries, and when there are too many of them
-- `tallies`: counts per input partition, for the trends
+- `worker`: the loop
 - `intake`: the consumer: assignment, batches, rewinding, events that expired
+- `served_models`: keeps champion and challenger up to date beside the running loop
+- `drift`: whether texts and scores look as they did when the model was made
+- `traces`: a span for each event, where traces are wanted
 - `monitor`: what the brokers say beside the loop: lag, transactions that hang, topics made anew
-- `champion`: keeps the served model up to date beside the running loop
-- `dlq`: operators' commands for dead letters
+- `process`: the process around the loop, and its watchdog
+- `command`: `sentiment worker`
 - `replay`: classifies a time range again, beside the live group
-- `worker`: the loop that ties these together
+- `trends`: windowed aggregates of what the workers did
 """

@@ -38,7 +38,7 @@ def worker(
     Exit codes: 0 stopped, 1 failed, 2 wrong use, 3 fenced by another worker, 4 transactions keep
     failing, 5 too many dead letters, 6 events expired unread, with WORKER_EXPIRED=stop.
     """
-    from stream_worker.ending import end_at_once
+    from sentiment.interrupts import end_at_once
 
     # The imports, the model and the group take seconds, and a pod may be unwanted by then.
     end_at_once()

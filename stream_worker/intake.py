@@ -18,7 +18,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sentiment import kafka, logs, metrics, topics
+from sentiment import logs, metrics
+from sentiment.classify.tallies import Gap, PartitionTally
 from sentiment.errors import (
     BrokerError,
     ExpiredError,
@@ -26,10 +27,10 @@ from sentiment.errors import (
     UnreachableError,
     WorkerError,
 )
-from sentiment.lag import EARLIEST, checked, offsets_at
+from sentiment.kafka import clients, topics, unreadable
+from sentiment.kafka.lag import EARLIEST, checked, offsets_at
+from sentiment.kafka.transactions import Deadline
 from sentiment.settings import Settings, WorkerSettings
-from sentiment.transactions import Deadline
-from stream_worker.tallies import Gap, PartitionTally
 
 log = logs.get(__name__)
 
@@ -52,8 +53,9 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         # honest turn, a full prefetch through scikit-learn and a broker's restart, is under one.
         "max_poll_interval_ms": 120_000,
         "queued_max_messages_kbytes": worker.prefetch_kib,
-        "queued_min_messages": 2 * worker.max_batch,
+        # One partition may fill an answer: with a megabyte of each, there were many more answers.
         "fetch_max_bytes": worker.prefetch_kib * 1024,
+        "max_partition_fetch_bytes": worker.prefetch_kib * 1024,
         # A full queue is looked at again this soon; librdkafka's own second would be a pause.
         "fetch_queue_backoff_ms": 5,
         # Tells how far a partition has been read: marks of transactions take offsets, and are never
@@ -88,6 +90,9 @@ class Intake:
     Args:
         settings: Where Kafka is, and the worker's own settings.
         before_revoke: Ends the open transaction; called before partitions are given away.
+
+    Attributes:
+        unreadable: By partition, the error that came last in place of a batch that can't be read.
     """
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
@@ -101,10 +106,11 @@ class Intake:
         self._read_up_to: dict[int, int] = {}
         # By partition, the offset that comes next if nothing is missing.
         self._next: dict[int, int] = {}
+        self.unreadable: dict[int, Message] = {}
         self._consumer = self._joined()
 
     def _joined(self) -> Consumer:
-        consumer: Consumer = kafka.new_consumer(
+        consumer: Consumer = clients.new_consumer(
             self._settings.kafka, **consumer_properties(self._settings.worker)
         )
         consumer.subscribe(
@@ -166,6 +172,10 @@ class Intake:
             if partition is not None and offset is not None:
                 self._read_up_to[partition] = offset
             return
+        if code in unreadable.CODES and partition is not None:
+            # It comes twice a second, for as long as the batch is there; the monitor tells it once.
+            self.unreadable[partition] = record
+            return
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
             try:
                 # A broker that has just started may not know yet what there is.
@@ -208,6 +218,8 @@ class Intake:
         for part in checked(self._consumer.committed(parts, deadline.left())):
             self._read_up_to.pop(part.partition, None)
             self._next.pop(part.partition, None)
+            # Where it is still there, its error comes again.
+            self.unreadable.pop(part.partition, None)
             if part.offset < 0:
                 part.offset = OFFSET_BEGINNING
             else:
@@ -247,6 +259,8 @@ class Intake:
             elif expected != first:
                 gaps.append((partition, Gap(expected, first)))
             self._next[partition] = tally.next_offset
+            # There are records again: what couldn't be read was passed over, or has expired.
+            self.unreadable.pop(partition, None)
         if unknown:
             # Theirs are the first records since the partition came here.
             parts = [TopicPartition(self._topic, tally.partition) for tally in unknown]
@@ -312,6 +326,18 @@ class Intake:
         parts = checked(self._consumer.committed(self._consumer.assignment(), ASK_S))
         return [part for part in parts if part.offset >= 0]
 
+    def stands_at(self, partition: int) -> int:
+        """The offset that the group goes on from in a partition.
+
+        Raises:
+            KafkaException: The brokers don't tell it now.
+        """
+        part = TopicPartition(self._topic, partition)
+        offset = checked(self._consumer.committed([part], ASK_S))[0].offset
+        if offset >= 0:
+            return offset
+        return offsets_at(self._consumer, self._topic, [partition], EARLIEST, ASK_S)[partition]
+
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
         self._consumer.close()
@@ -344,7 +370,8 @@ class Intake:
         for part in parts:
             self._read_up_to.pop(part.partition, None)
             self._next.pop(part.partition, None)
+            self.unreadable.pop(part.partition, None)
             # A series that begins with its first event has no increase that a rule could see.
-            for counter in (metrics.EVENTS, metrics.EXPIRED):
+            for counter in (metrics.EVENTS, metrics.EXPIRED, metrics.UNREADABLE_BATCHES):
                 counter.labels(self._topic, str(part.partition))
         log.info("partitions moved", kind=kind, partitions=sorted(part.partition for part in parts))

@@ -3,7 +3,7 @@
 The loop knows only what its consumer tells it, and a consumer that gets nothing can't tell an idle
 topic from a broken one. So this asks with clients of its own: how far the partitions really go, how
 far the group has committed, whether a transaction holds readers back for longer than it may last,
-and whether the topics are still those of the start.
+whether a batch can't be read, and whether the topics are still those of the start.
 
 It is consumers that ask for offsets: librdkafka 2.16 aborts the process when a broker goes while an
 admin client asks a group's coordinator, or asks for offsets.
@@ -17,10 +17,12 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 
-from sentiment import kafka, logs, metrics
+from sentiment import logs, metrics
 from sentiment.errors import TopicError
-from sentiment.kafka_access import result_of
-from sentiment.lag import EARLIEST, LATEST, committed_offsets, offsets_at
+from sentiment.kafka import clients, unreadable
+from sentiment.kafka.clients import result_of
+from sentiment.kafka.lag import EARLIEST, LATEST, committed_offsets, offsets_at
+from sentiment.kafka.unreadable import Unreadable
 from sentiment.settings import Settings
 from stream_worker.intake import Intake
 
@@ -40,6 +42,8 @@ OVERDUE_S = 30.0
 # So long a partition may stand still while events arrive on it, with whoever has it: a rebalance
 # after a kill, and a start, are over by then.
 UNREAD_S = 60.0
+# What is known of a batch that there is no error of.
+NOTHING = "Kafka's client returns neither records nor an error"
 # What the loop reads at a start and after an abort.
 OFFSETS = "the group's committed offsets"
 
@@ -56,6 +60,8 @@ class Monitor(threading.Thread):
         hears_since: Since when they have answered each time; None where they did not the last time.
         trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
         ended: Why only a new start helps; None while the worker may go on.
+        unreadable: By partition of ours, the batch that comes next and can't be read.
+        skips: Those of them that `WORKER_SKIP_BATCHES` names, for the loop to take from.
         unread: Partitions that others should read and nobody does; joining the group anew may help.
     """
 
@@ -65,11 +71,11 @@ class Monitor(threading.Thread):
         self._intake = intake
         self._stopping = threading.Event()
         group = settings.worker.group_id
-        client = partial(kafka.new_consumer, settings.kafka, group_id=group)
+        client = partial(clients.new_consumer, settings.kafka, group_id=group)
         # One sees what readers of committed records see, the other one everything.
         self._stable: Consumer = client()
         self._all: Consumer = client(isolation_level="read_uncommitted")
-        self._admin = kafka.new_admin(settings.kafka)
+        self._admin = clients.new_admin(settings.kafka)
         self._ids: dict[str, str] = {}
         self._looks = 0
         # What a transaction holds back: as it is, and since when it has been so.
@@ -77,10 +83,17 @@ class Monitor(threading.Thread):
         self._hanging: set[str] = set()
         # Committed offsets by partition, as of the last look that some were held back at.
         self._offsets: dict[int, int] = {}
-        # By partition of others: how far the group has committed, how far it went then, and since
-        # when the first is so.
-        self._still: dict[int, tuple[int, int, float]] = {}
+        # By partition: how far the group has committed, whether it is ours, how far it went then,
+        # and since when the first two are so.
+        self._still: dict[int, tuple[int, bool, int, float]] = {}
         self._told: dict[int, int] = {}
+        # By partition of ours that stands still without an error, where.
+        self._stalled: dict[int, int] = {}
+        # By partition, the last batch that couldn't be read: it is told once.
+        self._known: dict[int, Unreadable] = {}
+        self._skips = {name for name in settings.worker.skip_batches.split(",") if name}
+        self.unreadable: dict[int, Unreadable] = {}
+        self.skips: list[Unreadable] = []
         self._gone_since: float | None = None
         self._shown: set[int] = set()
         self.heard_at = 0.0
@@ -117,7 +130,8 @@ class Monitor(threading.Thread):
             partial(self._look_for_hanging, partitions),
         ]
         if self._looks % RARELY == 0:
-            looks = [self._look_at_topics, *looks, partial(self._look_at_others, partitions)]
+            looks = [self._look_at_topics, *looks, partial(self._look_for_stalled, partitions)]
+        looks.append(self._look_for_unreadable)
         self._looks += 1
         for one in looks:
             try:
@@ -144,33 +158,85 @@ class Monitor(threading.Thread):
                 reached = max(reached, up_to)
             metrics.LAG.labels(topic, str(number)).set(max(end - reached, 0))
 
-    def _look_at_others(self, partitions: list[int]) -> None:
-        """See whether partitions that others have are read by them.
+    def _look_for_stalled(self, partitions: list[int]) -> None:
+        """See whether partitions are read, by us or by others who have them.
 
-        A client that lost its partitions and got them again at the same moment may think that it
-        has none, and the group that it has them (librdkafka 2.16): no other evidence tells.
+        Of some batches librdkafka returns neither records nor an error. And a client that lost its
+        partitions and got them again at the same moment may think that it has none, and the group
+        that it has them (librdkafka 2.16): no other evidence tells.
         """
         topic = self._settings.topics.events
         still, self._still = self._still, {}
         known = self._stable.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-        others = [number for number in known if number not in partitions]
-        done = committed_offsets(self._all, topic, others, ANSWER_S)
-        ends = offsets_at(self._stable, topic, others, LATEST, ANSWER_S)
+        done = committed_offsets(self._all, topic, known, ANSWER_S)
+        begins = offsets_at(self._all, topic, partitions, EARLIEST, ANSWER_S)
+        ends = offsets_at(self._stable, topic, known, LATEST, ANSWER_S)
         now = time.monotonic()
-        for number in others:
+        for number in known:
             then = still.get(number)
-            if then is None or then[0] != done[number]:
-                then = done[number], ends[number], now
+            ours = number in partitions
+            if then is None or then[:2] != (done[number], ours):
+                then = done[number], ours, ends[number], now
             self._still[number] = then
+        waits = {
+            n: offset for n, (offset, _, _, since) in self._still.items() if now - since > UNREAD_S
+        }
+        reached = {number: self._intake.reached(number) for number in partitions}
+        self._stalled = {
+            number: max(waits[number], begins[number])
+            for number, (up_to, following) in reached.items()
+            # What is in hand was read, and what is committed may be followed by marks alone.
+            if number in waits and following <= waits[number] and up_to < ends[number]
+            and max(waits[number], begins[number]) < ends[number]
+        }  # fmt: skip
         unread = [
             number
-            for number, (offset, end, since) in self._still.items()
+            for number, offset in waits.items()
             # Once for each place where it stands still: whoever has it may be in trouble itself.
-            if ends[number] > end and now - since > UNREAD_S and self._told.get(number) != offset
-        ]
+            if number not in partitions and ends[number] > self._still[number][2]
+            and self._told.get(number) != offset
+        ]  # fmt: skip
         self._told |= {number: done[number] for number in unread}
         if unread:
             self.unread = unread
+
+    def _look_for_unreadable(self) -> None:
+        """Tell each batch that can't be read, once; see whether it is to be passed over."""
+        topic, found = self._settings.topics.events, dict[int, Unreadable]()
+        for number, error in list(self._intake.unreadable.items()):
+            known = self._known.get(number)
+            if known is None or known.last is None or known.first != error.offset():
+                known = unreadable.located(self._settings.kafka, error)
+            found[number] = known
+        for number, offset in self._stalled.items():
+            batch = self._known.get(number)
+            if batch is None or not batch.first <= offset <= (batch.last or batch.first):
+                batch = Unreadable(topic, number, offset, None, NOTHING)
+            found.setdefault(number, batch)
+        for number, batch in found.items():
+            if batch != self._known.get(number):
+                self._known[number] = batch
+                last = "LAST" if batch.last is None else batch.last
+                log.error(
+                    "a batch can't be read", reason=str(batch),
+                    hint="Nothing behind it in this partition is classified. To pass it over, set"
+                    f" WORKER_SKIP_BATCHES={topic}:{number}:{batch.first}-{last} for all workers;"
+                    " docs/operations.md, SentimentBatchUnreadable, says more.",
+                )  # fmt: skip
+            metrics.UNREADABLE.labels(topic, str(number)).set(1)
+        for number in self.unreadable.keys() - found.keys():
+            metrics.UNREADABLE.remove(topic, str(number))
+        self.unreadable = found
+        self.skips = [skip for batch in found.values() if (skip := self._skip_of(batch))]
+
+    def _skip_of(self, batch: Unreadable) -> Unreadable | None:
+        """The batch as `WORKER_SKIP_BATCHES` has it; None where it doesn't."""
+        begin = f"{batch.topic}:{batch.partition}:{batch.first}-"
+        for name in self._skips:
+            last = int(name.rpartition("-")[2])
+            if name.startswith(begin) and batch.last in {None, last}:
+                return batch._replace(last=last)
+        return None
 
     def _look_for_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""

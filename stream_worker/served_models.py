@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from sentiment import logs, metrics
+from sentiment.classify.score import Models
 from sentiment.errors import (
     ArtifactMissingError,
     ModelError,
@@ -18,17 +19,13 @@ from sentiment.errors import (
     RegistryUnavailableError,
     SentimentError,
 )
-from sentiment.registry import LoadedModel, Registry
+from sentiment.registry.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
-from stream_worker.scoring import Models
 
 log = logs.get(__name__)
 
 # A load that the registry answers slowly may hold the thread for one call; then it must end.
 STOP_TIMEOUT_S = 1.0
-# A version whose files are missing is downloaded again after this: somebody may bring them back,
-# and each worker that tries loads what there is of it.
-MISSING_PAUSE_S = 60.0
 # How long the series of a version stay after it has ceased to serve: ten scrapes at Prometheus'
 # own interval of a minute, so that its last counts are read even where some of them fail. What was
 # read stays in every rate and sum, whose series end there.
@@ -61,7 +58,8 @@ class Champion:
         clock: Seconds that rise.
 
     Raises:
-        ModelError: Neither the registry nor the cache has a usable champion.
+        ModelError: Neither the registry nor the cache has a usable champion; a `ModelRefusedError`
+            and a `RegistryUnavailableError` are worth another try.
     """
 
     def __init__(
@@ -75,9 +73,9 @@ class Champion:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._champion = _Followed("champion", registry, clock)
+        self._champion = _Followed("champion", registry)
         self._champion.serve(registry.cached() or registry.load_champion())
-        self._challenger = _Followed("challenger", challenger, clock) if challenger else None
+        self._challenger = _Followed("challenger", challenger) if challenger else None
         # Versions that serve no more, and since when.
         self._retired: dict[str, float] = {}
         self._stop = threading.Event()
@@ -154,15 +152,12 @@ class _Followed:
         self,
         role: Literal["champion", "challenger"],
         registry: Registry,
-        clock: Callable[[], float],
     ) -> None:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
-        self._clock = clock
-        self._refused: set[str] = set()
-        # The version whose files are missing, and when to look for them again.
-        self._incomplete: tuple[str, float] = "", 0.0
+        # The refusal of which was told; the registry gives the same one until it looks again.
+        self._refusal: ModelRefusedError | None = None
         # What is wrong with the registry, as it was told; empty: nothing.
         self._told = ""
 
@@ -171,22 +166,16 @@ class _Followed:
             return
         try:
             version = self._registry.resolve()
-            if self._is_incomplete(version):
-                return
-            if not self._is_known(version):
+            if self.model is None or self.model.version != version:
                 self.serve(self._registry.load(version))
                 metrics.MODEL_SWAPS.labels("swapped").inc()
-        except ArtifactMissingError as error:
-            self._incomplete = version, self._clock() + MISSING_PAUSE_S
-            self._tell(error)
         except ModelRefusedError as error:
-            # Asked again only when the alias moves: a bad artifact doesn't mend itself.
-            self._refused.add(version)
-            self._in_order()
-            metrics.MODEL_SWAPS.labels("refused").inc()
-            log.error(  # noqa: TRY400 - a sentence for an operator; the traceback says no more
-                "model refused", role=self._role, version=version, reason=error.message
-            )
+            if not isinstance(error, ArtifactMissingError):
+                # The registry's part of us has told of it.
+                self._in_order()
+            elif error is not self._refusal:
+                self._tell(error)
+            self._refusal = error
         except ModelNotFoundError as error:
             if self._role == "champion":
                 self._tell(error)
@@ -196,15 +185,6 @@ class _Followed:
             self._tell(error)
         else:
             self._in_order()
-
-    def _is_known(self, version: str) -> bool:
-        return version in self._refused or (
-            self.model is not None and self.model.version == version
-        )
-
-    def _is_incomplete(self, version: str) -> bool:
-        missing, until = self._incomplete
-        return version == missing and self._clock() < until
 
     def _end_trial(self, error: ModelNotFoundError) -> None:
         """A trial ends where its alias goes, or its version."""

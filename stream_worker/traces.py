@@ -6,10 +6,10 @@ from msgspec import structs
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 
-from sentiment.events import ERROR_CODE
+from sentiment.classify.assemble import Batch, Piece
 from sentiment.settings import Settings
 from sentiment.spans import ROOT, Spans, context_of, continued, sampled
-from stream_worker.batch import Batch, Piece
+from sentiment.wire import ERROR_CODE
 
 # As many links as OpenTelemetry lets a span have by default. A batch with more traced events shows
 # enough, and a flood of them must not slow the loop down; their traces go on from their senders.

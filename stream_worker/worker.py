@@ -10,29 +10,33 @@ Commits and scores have a thread each; everything else, the consumer above all, 
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
-from sentiment import kafka, logs, metrics, topics, tracing
+from sentiment import logs, metrics, times, tracing
+from sentiment.classify.assemble import Batch, Piece, ShareLimit, assemble, error_headers, shortened
+from sentiment.classify.decode import Decoded, decode
+from sentiment.classify.score import Answers, Models, answer, decide
 from sentiment.errors import TransactionError, UnreachableError, WorkerError
+from sentiment.interrupts import end_in_time
+from sentiment.kafka import clients, topics
+from sentiment.kafka.transactions import AbortedError, Output, Transactions, pause_s
+from sentiment.kafka.unreadable import Unreadable
 from sentiment.settings import Settings
-from sentiment.transactions import AbortedError, Transactions, pause_s
-from stream_worker.batch import Batch, Piece, assemble
-from stream_worker.champion import Champion
-from stream_worker.counting import count, phase
-from stream_worker.dead_letters import ShareLimit
-from stream_worker.decoding import Decoded, decode
-from stream_worker.drift.sampling import Sampler
-from stream_worker.drift.watch import Watch
-from stream_worker.ending import end_in_time
+from sentiment.wire import EventError
+from stream_worker.drift import Sampler, Watch
 from stream_worker.intake import Expired, Intake
 from stream_worker.monitor import Monitor
-from stream_worker.scoring import Models, answer
+from stream_worker.served_models import Champion
 
 if TYPE_CHECKING:
     from stream_worker.traces import Traces
+
 
 log = logs.get(__name__)
 
@@ -75,12 +79,13 @@ class Worker:
         self._stopping = stopping
         names = settings.topics
         topics.require(settings, names.events, names.results, names.dead_letters, names.tallies)
-        present = kafka.describe_cluster(settings.kafka).topics
+        present = clients.describe_cluster(settings.kafka).topics
         outputs = (names.results, names.dead_letters, names.tallies)
         self._transactions = Transactions(
             settings,
             {name: len(present[name].partitions) for name in outputs},
             settings.worker.transactional_id,
+            partial(shortened, topics=names),
         )
         self._transactions.prepare(PREPARE_S)
         self._intake = Intake(settings, before_revoke=self._settle)
@@ -148,7 +153,8 @@ class Worker:
         """Why this worker should get no work; empty when it should."""
         if self._stopping.is_set():
             return "stopping"
-        return self.stuck() or self._monitor.trouble or self._trouble
+        unreadable = " ".join(map(str, self._monitor.unreadable.values()))
+        return self.stuck() or self._monitor.trouble or unreadable or self._trouble
 
     def _turn(self) -> None:
         self._progress()
@@ -161,6 +167,9 @@ class Worker:
             self._intake.join_anew()
         if self._must_rewind and not self._go_back():
             self._listen()
+            return
+        if self._monitor.skips and self._in_flight is None:
+            self._skip(self._monitor.skips.pop())
             return
         if time.monotonic() - self._last_commit > CHECK_IN_S and self._is_idle():
             self._check_in()
@@ -178,7 +187,10 @@ class Worker:
         with phase("decode"):
             worker = self._settings.worker
             decoded = decode(messages, worker.max_event_bytes, worker.explain)
-        self._advance(decoded, full=len(messages) == most)
+        # Headers and keys count too, of which the client takes any number.
+        held = sum(piece.decoded.size for piece in self._pieces) + decoded.size
+        full = len(messages) == most or held > worker.prefetch_kib * 1024
+        self._advance(decoded, full=full and bool(messages))
 
     def _advance(self, decoded: Decoded, *, full: bool) -> None:
         """Move what is under way on by a step, and what was just read into it."""
@@ -312,7 +324,9 @@ class Worker:
             TransactionError: Too often in a row, and not since brokers are away.
         """
         self._must_rewind = True
-        self._trouble = f"transactions fail: {error}"
+        if not (error.too_large and error.passing):
+            # Else smaller batches are tried at once.
+            self._trouble = f"transactions fail: {error}"
         # Soon, where nothing else tells whether the brokers still know us.
         self._last_commit = 0.0
         if self._traces:
@@ -390,6 +404,43 @@ class Worker:
         else:
             self._begin_commit(None, [], offsets)
 
+    def _skip(self, batch: Unreadable) -> None:
+        """Commit the offset behind a batch that can't be read, with a dead letter that names it.
+
+        It is for an operator to say so: `WORKER_SKIP_BATCHES`.
+        """
+        topic, partition, first, last, _ = batch
+        # The setting names its end.
+        assert last is not None  # noqa: S101
+        error = EventError("unreadable_batch", str(batch))
+        headers = error_headers(
+            Message(topic=topic, partition=partition, offset=first),
+            error,
+            self._champion.models.champion.version,
+        )
+        letter = Output(self._settings.topics.dead_letters, partition, None, None, headers)
+        try:
+            ours = partition in self._intake.assigned()
+            if not (ours and first <= self._intake.stands_at(partition) <= last):
+                # What came before it is under way yet; the monitor's next look names it again.
+                return
+            self._transactions.prepare(PREPARE_S)
+            self._transactions.publish([letter])
+        except AbortedError as aborted:
+            self._note_abort(aborted)
+            return
+        except (KafkaException, UnreachableError) as away:
+            self._wait_for_brokers(away)
+            return
+        self._begin_commit(None, [], [TopicPartition(topic, partition, last + 1)])
+        self._settle()
+        if not self._must_rewind:
+            log.warning("a batch was passed over", reason=str(batch))
+            metrics.UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
+            metrics.DEAD_LETTERS.labels(error.code).inc()
+        # The consumer asks for that batch yet.
+        self._must_rewind = True
+
     def _progress(self) -> None:
         self._last_progress = time.monotonic()
         metrics.LAST_PROGRESS.set_to_current_time()
@@ -426,3 +477,44 @@ def _traces(settings: Settings) -> "Traces | None":
     from stream_worker.traces import Traces
 
     return Traces(spans, settings)
+
+
+# What a worker counts of its loop, and of a batch once it is committed.
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Count a block's time as one of the loop's phases."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        metrics.LOOP_SECONDS.labels(name).inc(time.perf_counter() - began)
+
+
+def count(batch: Batch) -> None:
+    """Count a batch once it is committed, and not before."""
+    for tally in batch.tallies.values():
+        metrics.EVENTS.labels(tally.topic, str(tally.partition)).inc(tally.events)
+        metrics.TOMBSTONES.inc(tally.tombstones)
+    for (sentiment, version), results in batch.results.items():
+        metrics.RESULTS.labels(sentiment, version).inc(results)
+    for answers in batch.answers:
+        _count_scores(answers)
+    for code, letters in batch.errors.items():
+        metrics.DEAD_LETTERS.labels(code).inc(letters)
+    metrics.BATCH_EVENTS.observe(batch.events)
+    for kind, events in batch.skews.items():
+        metrics.CLOCK_SKEW_EVENTS.labels(kind).inc(events)
+    metrics.EVENT_LATENCY.observe(times.age_ms(batch.oldest_ms, time.time() * 1000) / 1000)
+
+
+def _count_scores(answers: Answers) -> None:
+    for version, seconds in answers.seconds.items():
+        metrics.SCORING_SECONDS.labels(version).inc(seconds)
+        metrics.SCORED_TEXTS.labels(version).inc(answers.texts[version])
+    for ours, theirs in answers.shadows:
+        agree = decide(ours)[0] == decide(theirs)[0]
+        versions = [model.version for model in answers.models[:2] if model]
+        metrics.SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
+        metrics.SHADOW_DIFFERENCE.labels(*versions).observe(abs(ours - theirs))

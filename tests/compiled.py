@@ -4,9 +4,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from sentiment.artifact import open_model
-from sentiment.publish import bundled_model
-from sentiment.registry import COMPILED
+from sentiment.registry.artifact import COMPILED, open_model
+from sentiment.registry.publish import bundled_model
 from sentiment.settings import LocalSettings
 
 # Beside Kafka's jars. Read before any test changes the environment.

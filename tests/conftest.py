@@ -13,11 +13,11 @@ import hypothesis
 import pytest
 from confluent_kafka import KafkaException
 
-from local import properties
+from local import broker as local_broker
 from local.broker import HEAP, LocalKafka
 from local.jars import KAFKA_VERSION
-from local.ports import HOST, free_ports
-from sentiment import kafka, topics
+from local.process import HOST, free_ports
+from sentiment.kafka import clients, topics
 from sentiment.settings import LocalSettings, Settings
 from tests import compiled
 
@@ -68,7 +68,7 @@ def settings(
     settings = Settings()
     topics.create(settings)
     # Made before the test, which may change its settings.
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     names = [topic.name for topic in topics.wanted(settings)]
     yield settings
     # A broker with a thousand partitions that nobody needs any more is slow for the next test.
@@ -98,7 +98,7 @@ def _container() -> Iterator[str]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     port, controller_port = free_ports(2)
-    text = properties.render(0, [port], [controller_port], Path("/tmp/kafka"))  # noqa: S108 - the container's
+    text = local_broker.render(0, [port], [controller_port], Path("/tmp/kafka"))  # noqa: S108 - the container's
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     container = DockerContainer(IMAGE).with_env("KAFKA_HEAP_OPTS", HEAP)
     for name, _, value in (line.partition("=") for line in lines):

@@ -1,4 +1,11 @@
 """What only a developer or CI runs; never part of the wheel.
 
-audit: known weaknesses of what is installed anywhere
+- `docs`: writes and checks every generated file
+- `asyncapi`: the topics
+- `reference`: settings, rights and metrics
+- `chart`: the chart's values
+- `rights`: users, policies and ACLs
+- `layout`: how the code is cut, counted
+- `audit`: known weaknesses of what is installed anywhere
+- `corpora`: NLTK's corpora where only a package index answers
 """

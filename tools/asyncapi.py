@@ -1,14 +1,24 @@
-"""The AsyncAPI document of the topics, made of the types of the wire and the topics' shapes."""
+"""The AsyncAPI document and the JSON Schemas of the topics, made of the types of the wire."""
 
+import json
 from typing import Any, get_args
 
 import msgspec
 
-from sentiment import events, topics
-from sentiment.counts import Tally, Trend
-from sentiment.event_errors import ErrorCode
-from sentiment.events import Feedback, Redriven, SentimentResult, TextEvent
-from sentiment.settings import Settings, TopicSettings
+from sentiment import wire
+from sentiment.kafka import topics
+from sentiment.wire import (
+    EVENT_EXAMPLE,
+    RESULT_EXAMPLE,
+    ErrorCode,
+    Feedback,
+    Redriven,
+    SentimentResult,
+    Tally,
+    TextEvent,
+    Trend,
+)
+from tools.reference import defaults
 
 Json = dict[str, Any]
 
@@ -16,6 +26,7 @@ Json = dict[str, Any]
 WIRE_VERSION = "1.0.0"
 # The latest Kafka binding that version 3.0 of AsyncAPI knows.
 BINDING = "0.5.0"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 TYPES = (TextEvent, SentimentResult, Redriven, Tally, Trend, Feedback)
 
@@ -25,6 +36,7 @@ TRACING: Json = {
     "properties": {
         "traceparent": {**TEXT, "description": "W3C trace context."},
         "tracestate": {**TEXT, "description": "W3C trace context, the vendors' part."},
+        wire.ASKER: {**TEXT, "description": "A digest that tells the sender: see `explanation`."},
     },
     "patternProperties": {"^ce_": {**TEXT, "description": "CloudEvents attributes."}},
     "description": "Of an event's headers, these are passed on to its result.",
@@ -33,36 +45,35 @@ ERRORS: Json = {
     "type": "object",
     "description": "The record's own headers, verbatim, and these. Values are UTF-8 text.",
     "properties": {
-        events.ERROR_EXCEPTION: {**TEXT, "description": "Class of the error."},
-        events.ERROR_MESSAGE: {**TEXT, "description": "What is wrong, without the text itself."},
-        events.ERROR_TOPIC: {**TEXT, "description": "Topic of the record."},
-        events.ERROR_PARTITION: {**TEXT, "description": "Its partition, in digits."},
-        events.ERROR_OFFSET: {**TEXT, "description": "Its offset, in digits."},
-        events.ERROR_CODE: {**TEXT, "enum": list(get_args(ErrorCode)), "description": "What."},
-        events.ERROR_TIMESTAMP: {**TEXT, "format": "date-time", "description": "When."},
-        events.ERROR_ATTEMPT: {**TEXT, "description": "1, and more after a redrive; in digits."},
-        events.ERROR_MODEL_VERSION: {**TEXT, "description": "Model that was serving."},
+        wire.ERROR_EXCEPTION: {**TEXT, "description": "Class of the error."},
+        wire.ERROR_MESSAGE: {**TEXT, "description": "What is wrong, without the text itself."},
+        wire.ERROR_TOPIC: {**TEXT, "description": "Topic of the record."},
+        wire.ERROR_PARTITION: {**TEXT, "description": "Its partition, in digits."},
+        wire.ERROR_OFFSET: {**TEXT, "description": "Its offset, in digits."},
+        wire.ERROR_CODE: {**TEXT, "enum": list(get_args(ErrorCode)), "description": "What."},
+        wire.ERROR_TIMESTAMP: {**TEXT, "format": "date-time", "description": "When."},
+        wire.ERROR_ATTEMPT: {**TEXT, "description": "1, and more after a redrive; in digits."},
+        wire.ERROR_MODEL_VERSION: {**TEXT, "description": "Model that was serving."},
+        wire.ERROR_VALUE_BYTES: {
+            **TEXT,
+            "description": "Only where the topic took no more: size of the value that is left out,"
+            " in digits. The event's headers and a key above 256 bytes are left out too.",
+        },
+        wire.ERROR_VALUE_SHA256: {**TEXT, "description": "Digest of that value, in hexadecimal."},
     },
-    "required": sorted(events.ERROR_HEADERS),
+    "required": sorted(wire.ERROR_HEADERS - {wire.ERROR_VALUE_BYTES, wire.ERROR_VALUE_SHA256}),
 }
-EVENT_EXAMPLE: Json = {
-    "id": "review-1042",
-    "text": "I loved every minute of it.",
-    "source": "shop",
-    "created_at": "2026-01-31T08:00:00Z",
-}
-RESULT_EXAMPLE: Json = {
-    "id": "review-1042",
-    "sentiment": "positive",
-    "score": 0.97,
-    "confidence": 0.97,
-    "model": {"name": "sentiment", "version": "3"},
-    "input": {"topic": "text-events", "partition": 2, "offset": 4711},
-    "received_at": "2026-01-31T08:00:00.120Z",
-    "processed_at": "2026-01-31T08:00:00.131Z",
-    "source": "shop",
-    "created_at": "2026-01-31T08:00:00Z",
-}
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schema of each type's records, by the type's name."""
+    return {
+        kind.__name__: json.dumps(
+            {"$schema": DIALECT, "title": kind.__name__, **msgspec.json.schema(kind)}, indent=2
+        )
+        + "\n"
+        for kind in TYPES
+    }
 
 
 def document() -> Json:
@@ -71,9 +82,8 @@ def document() -> Json:
     Returns:
         An AsyncAPI 3.0 document; the application that it describes is the whole system.
     """
-    settings = Settings()
-    # Not from the environment: the document is the same wherever it is made.
-    settings.topics = names = TopicSettings.model_construct()
+    settings = defaults()
+    names = settings.topics
     shapes = {topic.name: topic for topic in topics.wanted(settings)}
     _, schemas = msgspec.json.schema_components(TYPES, ref_template="#/components/schemas/{name}")
     messages = {
@@ -138,13 +148,18 @@ def _channel(topic: topics.Topic, message: str, meaning: str) -> Json:
             "kafka": {
                 "partitions": topic.partitions,
                 "topicConfiguration": {
-                    name: value.split(",") if name == "cleanup.policy" else int(value)
-                    for name, value in topic.config.items()
+                    name: _typed(name, value) for name, value in topic.config.items()
                 },
                 "bindingVersion": BINDING,
             }
         },
     }
+
+
+def _typed(name: str, value: str) -> Any:  # noqa: ANN401 - any JSON
+    if name == "cleanup.policy":
+        return value.split(",")
+    return value if name == "compression.type" else int(value)
 
 
 def _message(name: str, key: str, headers: Json | None = None, example: Json | None = None) -> Json:

@@ -1,28 +1,33 @@
-"""Write the tables of settings, rights and metrics into `docs/operations.md`.
+"""The tables of settings, rights and metrics in `docs/operations.md`."""
 
-`python -m sentiment.reference` writes them, `--check` fails when they are stale. All come from
-the code that uses them, so that the document can't name what doesn't exist.
-"""
-
-import sys
 from functools import cached_property
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from sentiment import metrics, rights
+from sentiment import metrics
+from sentiment.kafka import rights
 from sentiment.settings import LogSettings, Section, Settings
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "operations.md"
-# In the tree's order; logs are set up before there is a tree.
-SECTIONS: tuple[type[Section], ...] = (
-    *(
-        section.func.__annotations__["return"]
-        for section in vars(Settings).values()
-        if isinstance(section, cached_property)
-    ),
-    LogSettings,
-)
+# In the tree's order, by their names in it.
+TREE: dict[str, type[Section]] = {
+    name: section.func.__annotations__["return"]
+    for name, section in vars(Settings).items()
+    if isinstance(section, cached_property)
+}
+# Logs are set up before there is a tree.
+SECTIONS: tuple[type[Section], ...] = (*TREE.values(), LogSettings)
+
+
+def defaults() -> Settings:
+    """All settings as they are by default, whatever the environment says.
+
+    A generated document is the same wherever it is made.
+    """
+    settings = Settings()
+    for name, section in TREE.items():
+        setattr(settings, name, section.model_construct())
+    return settings
 
 
 def settings_table() -> str:
@@ -66,36 +71,10 @@ def rights_table() -> str:
     return "\n".join(rows)
 
 
-def fill(document: str) -> str:
-    """A document with what stands between its markers replaced by the present tables.
-
-    Raises:
-        ValueError: A marker is missing.
-    """
-    tables = {
+def tables() -> dict[str, str]:
+    """The tables of `docs/operations.md`, by the name of their markers."""
+    return {
         "settings": settings_table(),
         "rights": rights_table(),
         "metrics": metrics_table(),
     }
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: generated -->\n", f"\n<!-- {name}: end -->"
-        before, rest = document.split(begin, 1)
-        _, after = rest.split(end, 1)
-        document = before + begin + table + end + after
-    return document
-
-
-def main() -> int:
-    """Write the tables, or with `--check` only compare. Returns the exit code."""
-    present = DOCUMENT.read_text()
-    wanted = fill(present)
-    if "--check" not in sys.argv:
-        DOCUMENT.write_text(wanted)
-    elif present != wanted:
-        sys.stderr.write(f"{DOCUMENT.name} is stale: run `make docs`.\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

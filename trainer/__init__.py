@@ -1,10 +1,26 @@
 """Makes, judges, promotes models: their life from labelled texts to the registry's `champion`.
 
-A stage is a plain function in a module of its own, with a command of its name:
+A stage is a plain function in a module of its own, with a command of its name.
 
-`ingest` → `preprocess` → `train` → `evaluate` → `release` → `register` → `promote`, `rollback`
-
-Beneath them: `trainer.sources` fetches and reads texts, `trainer.judging` measures models, and
-`trainer.promotion` stands before `champion`. What kinds of models there are is in
-`trainer.candidates`, every knob in `trainer.params`, where files go in `trainer.layout`.
+- `params`: every knob
+- `layout`: where files go, and which commit made them
+- `sources`: fetches and reads texts
+- `ingest`: labelled texts into one table
+- `preprocess`: cleaned, and split by group
+- `champion`: the candidate that is served, and what a candidate is
+- `baseline`: the earlier system, to compare with
+- `train`: fits a candidate
+- `judging`: measures models
+- `evaluate`: judges candidates, and compares them
+- `release`: the model that workers get, with all that is known of it
+- `card`: its model card
+- `register`: into the registry
+- `promotion`: what stands before `champion`
+- `promote`: to champion or challenger, and back
+- `commands`: the subcommands
+- `tables`: tables and files, written whole or not at all
+- `saving`: models as MLflow saves them
+- `report`: what stages tell each other
+- `pipeline`: all stages, without DVC
+- `progress`: long work, a line at a time
 """

@@ -4,10 +4,14 @@ What the champion is measured against. No worker serves it: that would need NLTK
 """
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any, Literal, Self, get_args
 
+import nltk
 import numpy as np
 import pandas as pd
 from nltk.corpus import stopwords
@@ -19,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from trainer import corpora
+from sentiment.errors import SetupError
 from trainer.progress import Say, silent
 
 Normaliser = Literal["lemmatise", "stem"]
@@ -28,6 +32,8 @@ _TAG = re.compile(r"</?[a-z][^<>]*>")
 # All else is a gap between words: "don't" becomes "don" and "t", which the stop words have.
 _WORD = re.compile("[a-z]+")
 
+# WordNet has 10 MB.
+DOWNLOAD_S = 120.0
 # Words are reduced once each. 325,000 texts of all sorts have some 200,000 different ones, which
 # are about 40 MB here.
 _REMEMBERED = 2**18
@@ -51,13 +57,13 @@ class NltkNormaliser(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
         """Read the stop words; nothing is learnt from the texts.
 
         Raises:
-            SetupError: A corpus of NLTK's is missing.
+            SetupError: A corpus of NLTK's is missing, and can't be downloaded.
             ValueError: There is no such normaliser.
         """
         del texts, y
         if self.normaliser not in get_args(Normaliser):
             raise ValueError(f"normaliser must be lemmatise or stem, not {self.normaliser!r}")
-        corpora.ensure("stopwords")
+        _require_corpus("stopwords")
         _reducer(self.normaliser)
         self.stop_words_: NDArray[np.str_] = np.array(sorted(stopwords.words("english")))
         return self
@@ -114,7 +120,7 @@ class Baseline:
         self.max_iter = max_iter
 
     def fit(self, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
-        """See `trainer.candidates.Candidate`.
+        """See `trainer.champion.Candidate`.
 
         Raises:
             SetupError: A corpus of NLTK's is missing.
@@ -145,6 +151,33 @@ class Baseline:
         )
 
 
+def _require_corpus(name: str) -> None:
+    """Make sure that NLTK finds a corpus, by its own search path and downloader.
+
+    Raises:
+        SetupError: It does not.
+    """
+    for attempt in range(2):
+        for resource in (f"corpora/{name}", f"corpora/{name}.zip"):
+            try:
+                nltk.data.find(resource)
+            except (LookupError, OSError):
+                continue
+            return
+        if not attempt:
+            # A process of its own can be ended, however slowly a server answers.
+            command = [sys.executable, "-m", "nltk.downloader", "-q", name]
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=DOWNLOAD_S, check=False)  # noqa: S603 - our own
+    raise SetupError(
+        f"NLTK's corpus {name!r} is in none of {', '.join(nltk.data.path)}, and NLTK's downloader"
+        " did not bring it.",
+        f"`python -m nltk.downloader {name}` says why. Where only a package index answers,"
+        " `python -m tools.corpora` of the repository gets it from there; NLTK_DATA names a folder"
+        " that has it, which nobody else may be able to write (`chmod -R go-w`).",
+    )
+
+
 def _words(text: str) -> list[str]:
     return _WORD.findall(_TAG.sub(" ", text.lower()))
 
@@ -154,5 +187,5 @@ def _reducer(normaliser: Normaliser) -> Callable[[str], str]:
     """The function from a word to its reduced form, with memory."""
     if normaliser == "stem":
         return lru_cache(_REMEMBERED)(SnowballStemmer("english").stem)
-    corpora.ensure("wordnet")
+    _require_corpus("wordnet")
     return lru_cache(_REMEMBERED)(WordNetLemmatizer().lemmatize)

@@ -15,9 +15,8 @@ from msgspec import Struct
 
 from trainer.judging import behaviours
 from trainer.judging.figures import NAMES
-from trainer.markdown import NOTHING, beside_the_earlier, ends, table
 from trainer.params import Params
-from trainer.report import Behaviour, Comparison, Report
+from trainer.report import NOTHING, Behaviour, Comparison, Report, beside_the_earlier, ends, table
 
 # What makes the weights what they are.
 LIBRARIES = ("nltk", "numpy", "scikit-learn", "scipy", "skops")

@@ -3,8 +3,8 @@
 Three files come of it, whole or not at all:
 
 - `texts.parquet`: the usable rows, with the columns of `trainer.tables`;
-- `rejected.jsonl`: each unusable row with its source, file, number, reason (`trainer.sources.rows`
-  lists them) and a short excerpt;
+- `rejected.jsonl`: each unusable row with its source, file, number, reason (they are listed in
+  `trainer.sources.examples`) and a short excerpt;
 - `report.json`: what was read, with checksums, and what became of it.
 
 A `group` is `source:value`, or `source#number` where the row has none. A domain is the row's, else
@@ -22,13 +22,13 @@ import pandas as pd
 from msgspec import Struct
 
 from sentiment.errors import InputError
-from trainer import report as reports, tables, writing
+from trainer import report as reports, tables
 from trainer.layout import RAW, REPORT, TEXTS
 from trainer.params import Ingest, Source
 from trainer.progress import Say, silent, ticking
 from trainer.sources import aclimdb, readers
+from trainer.sources.examples import Example, Fault, Reason, example, label_table
 from trainer.sources.inputs import Input, inputs
-from trainer.sources.rows import Example, Fault, Reason, example, label_table
 
 REJECTED = "rejected.jsonl"
 # Rows of all sources, usable or not. All usable ones are in memory at once, at 200 bytes each and
@@ -96,7 +96,7 @@ def ingest(params: Ingest, root: Path, output: Path = RAW, say: Say = silent) ->
             "Groups are told apart by the names of their sources.",
         )
     try:
-        with writing.files(output, REJECTED, TEXTS, REPORT) as work:
+        with tables.files(output, REJECTED, TEXTS, REPORT) as work:
             stage = _Stage(params, root, output, say)
             with (work / REJECTED).open("wb") as rejected:
                 found = [stage.read(source, rejected) for source in params.sources]

@@ -42,7 +42,7 @@ class Source(Strict, frozen=True, kw_only=True):
     # A file or folder below the root, an absolute one, `s3://bucket/key`, `s3://bucket/prefix/`,
     # or an http(s) address.
     uri: str
-    format: Literal["auto", "csv", "jsonl", "parquet", "aclimdb"] = "auto"
+    format: Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "aclimdb"] = "auto"
     columns: Columns = Columns()
     # What a label is written as, and what it means: 1 positive, 0 negative.
     labels: dict[str, Literal[0, 1]] = msgspec.field(
@@ -86,7 +86,7 @@ class Preprocess(Strict, frozen=True, kw_only=True):
 class CandidateParams(Strict, frozen=True, kw_only=True):
     """A kind of model, and its own knobs."""
 
-    # `module:Class` of a `trainer.candidates.Candidate`.
+    # `module:Class` of a `trainer.champion.Candidate`.
     kind: str
     params: dict[str, Any] = {}
 

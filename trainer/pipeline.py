@@ -17,7 +17,7 @@ import click
 
 from sentiment.cli import fail
 from sentiment.errors import InputError, SentimentError
-from trainer import git
+from trainer import layout
 
 _BEGINS = re.compile(r"Running stage '(.+)':")
 # `getrusage` counts in KiB, but for macOS.
@@ -47,7 +47,7 @@ def run(data: Path | None) -> int:
             )
         environment["SENTIMENT_DATA"] = str(data.absolute())
     dvc = [sys.executable, "-m", "dvc"]
-    if not git.ask("rev-parse", "--git-dir"):
+    if not layout.ask("rev-parse", "--git-dir"):
         # DVC refuses to work without Git unless it is told to.
         subprocess.run(  # noqa: S603 - our own interpreter, with arguments of ours
             [*dvc, "config", "--local", "core.no_scm", "true"], check=True, env=environment

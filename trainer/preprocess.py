@@ -1,18 +1,21 @@
 """The stage between raw texts and training: cleaned, each text once, and split without a leak."""
 
+import hashlib
+import html
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sentiment.errors import InputError
-from trainer import report, tables, writing
-from trainer.cleaning import clean, copies, essence
+from sentiment.errors import InputError, SentimentError
+from trainer import report, tables
 from trainer.layout import PREPARED, RAW, REPORT, TEST, TEXTS, TRAIN
 from trainer.params import Preprocess
 from trainer.progress import Say, silent, ticking
-from trainer.splitting import check, held_out
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -95,7 +98,7 @@ def preprocess(
     made = _report(frame.assign(fate=fate), cleaned)
     _check_sides(made, params.test_share)
     say(f"Writing {output} …")
-    with writing.files(output, TRAIN, TEST, REPORT) as work:
+    with tables.files(output, TRAIN, TEST, REPORT) as work:
         tables.write(frame[fate == "train"].assign(split="train"), work / TRAIN)
         tables.write(frame[fate == "test"].assign(split="test"), work / TEST)
         report.write(made, work / REPORT)
@@ -158,3 +161,168 @@ def _check_sides(made: PreprocessReport, share: float) -> None:
                 "Give more data, another test_share or seed, or look at the sources' `labels`"
                 " in params.yaml.",
             )
+
+
+# Cleaning of labelled texts, and which of them are the same. A worker is given texts as people
+# wrote them, so a training text has to stay one of those: lower case, punctuation, emoji, HTML
+# tags and the form of letters are the model's own business. Taken out is only what a copy, a
+# scraper or an old code page did to a text, and what no token is made of.
+
+
+# `&quot;` and `&#39;` are what a scraper forgot to undo. Without this the model would learn words
+# like "quot" and "39" that tell where a text came from. A worker's text may have them too: there
+# they are unknown words without weight, as any other stray word. Only with the semicolon, and
+# once: "R&B" and "AT&T" are names.
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+# Control characters (NUL; U+0080 to U+009F, left by a wrong code page; U+FEFF, the byte-order mark)
+# and white space of every kind. Our tokeniser starts a new word at each of them just as at a space,
+# so a text with and without them gives the same tokens, and none of this differs in service.
+_BLANK = r"\s\x00-\x1f\x7f-\x9f\ufeff"
+# All blanks but a lone space, which most are: substituting those would take five times as long.
+_UNEVEN = re.compile(rf"[{_BLANK}]{{2,}}|(?! )[{_BLANK}]")
+
+_NO_WORD = re.compile(r"\W+")
+
+# Of copies of a text the one is kept that its source put on a side, the test side before all.
+_PRECEDENCE = {"test": 0, "train": 1, "auto": 2}
+
+
+def clean(text: str) -> str:
+    """A text without the damage of its way to us; empty when nothing else was there."""
+    if "&" in text:
+        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+    return _UNEVEN.sub(" ", text).strip(" ")
+
+
+def essence(text: str) -> str:
+    """What two copies of a text share: its word characters, case-folded.
+
+    A text without any, such as ":)" or an emoji, is only ever a copy of itself.
+    """
+    folded = text.casefold()
+    return _NO_WORD.sub("", folded) or folded
+
+
+def copies(
+    essences: list[str], labels: NDArray[np.int8], splits: pd.Series
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find texts that occur more than once.
+
+    Args:
+        essences: `essence` of each text.
+        labels: 1 positive, 0 negative; shape (texts,).
+        splits: `train`, `test` or `auto` of each.
+
+    Returns:
+        Which texts have a copy with another label, so that nobody knows what they are; and which of
+        the others are superfluous copies. A copy from a `test` source stays before one from a
+        `train` source, so that no text of the test side is learnt; else the first. Both of shape
+        (texts,).
+    """
+    texts, _ = pd.factorize(np.array(essences, object))
+    seen = np.zeros((texts.max(initial=-1) + 1, 2), bool)
+    seen[texts, labels] = True
+    conflicting = (seen[:, 0] & seen[:, 1])[texts]
+
+    order = np.argsort(splits.map(_PRECEDENCE).to_numpy(), kind="stable")
+    _, first = np.unique(texts[order], return_index=True)
+    superfluous = np.ones(len(texts), bool)
+    superfluous[order[first]] = False
+    return conflicting, superfluous & ~conflicting
+
+
+# Which texts train and which test: by group, never leaking from one side to the other. Not one of
+# scikit-learn's splitters, for two reasons. `GroupShuffleSplit` deals all groups anew when one is
+# added, so the next model would be tested on films that the present champion has learnt, and it
+# doesn't look at labels. `StratifiedGroupKFold` does, but knows no other shares than 1/k and
+# takes minutes for a quarter of a million groups. Here a group's place in a fixed order, its hash
+# with the seed, decides: new data hardly moves the old.
+
+
+# Enough names in a message to find the mistake by.
+_SHOWN = 3
+
+
+def held_out(frame: pd.DataFrame, test_share: float, seed: int) -> NDArray[np.bool_]:
+    """Decide which rows test.
+
+    Rows whose `split` is `train` or `test` stay there, and take all rows of their groups along. Of
+    the other groups a share is held out, from each source, and evenly from groups of much the same
+    numbers of positive and negative texts: the stratification that whole groups allow.
+
+    Args:
+        frame: Texts with the columns of `trainer.tables`.
+        test_share: Share of the groups that are free to go either way.
+        seed: Another one, another choice.
+
+    Returns:
+        True where a row is on the test side; shape (texts,).
+
+    Raises:
+        InputError: A group was put on both sides.
+    """
+    groups, split = frame["group"], frame["split"]
+    testing, training = (set(groups[split == side]) for side in ("test", "train"))
+    if both := sorted(testing & training):
+        raise InputError(
+            f"{len(both):,} groups are in a source with split 'train' and in one with split"
+            f" 'test', such as {', '.join(map(repr, both[:_SHOWN]))}.",
+            "Give the sources the same split, or another `group` column.",
+        )
+    free = frame[~groups.isin(testing | training)]
+    testing.update(_choose(free, test_share, seed))
+    return groups.isin(testing).to_numpy(bool)
+
+
+def check(testing: NDArray[np.bool_], **alike: Sequence[str]) -> None:
+    """Make sure that nothing of one side is on the other, whatever the code above came to.
+
+    Args:
+        testing: True where a row is on the test side; shape (texts,).
+        alike: Names of things that no two rows on different sides may share; each of shape
+            (texts,).
+
+    Raises:
+        SentimentError: They do.
+    """
+    for what, names in alike.items():
+        listed = np.asarray(names, object)
+        if both := sorted(set(listed[testing]) & set(listed[~testing])):
+            raise SentimentError(
+                f"The split leaks: {len(both):,} of the {what} are on both sides, such as"
+                f" {', '.join(map(repr, both[:_SHOWN]))}. Nothing was written.",
+                "This is a mistake in trainer/preprocess.py; please report it.",
+            )
+
+
+def _choose(frame: pd.DataFrame, share: float, seed: int) -> list[str]:
+    groups = frame.groupby("group", sort=True).agg(
+        source=("source", "first"), texts=("label", "size"), positive=("label", "sum")
+    )
+    names = groups.index.to_numpy()
+    hashes = [
+        int.from_bytes(hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest())
+        for name in names
+    ]
+    # Alike within a power of two: finer strata of films would hold one film each.
+    stratum = [
+        groups["source"].to_numpy(),
+        _bits(groups["texts"] - groups["positive"]),
+        _bits(groups["positive"]),
+    ]
+    order = np.lexsort((np.array(hashes, np.uint64), *reversed(stratum)))
+    table = pd.DataFrame({number: column[order] for number, column in enumerate(stratum)})
+    sizes = table.groupby([0, 1, 2], sort=True).size().to_numpy()
+    # Rounded as a running sum: the whole is right by half a group, however small the strata.
+    ends = np.floor(np.cumsum(sizes) * share + 0.5)
+    wanted = np.repeat(np.diff(ends, prepend=0), sizes)
+    place = np.arange(len(names)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    held: list[str] = names[order][place < wanted].tolist()
+    return held
+
+
+def _bits(counts: pd.Series) -> NDArray[np.int64]:
+    """The length of each number in binary; shape (numbers,)."""
+    lengths: NDArray[np.int64] = np.frexp(counts.to_numpy(np.float64))[1].astype(np.int64)
+    return lengths

@@ -12,10 +12,11 @@ from typing import Any
 
 import yaml
 
-from sentiment import drift
-from sentiment.artifact import checksums, digest, load_pipeline, metadata, open_model
 from sentiment.errors import InputError, ModelRefusedError
-from sentiment.publish import (
+from sentiment.model import drift
+from sentiment.registry.artifact import checksums, digest, load_pipeline, metadata, open_here
+from sentiment.registry.download import DIGEST_TAG
+from sentiment.registry.publish import (
     ALIAS,
     NAME,
     TIMEOUT_S,
@@ -24,9 +25,8 @@ from sentiment.publish import (
     publish,
     start_run,
 )
-from sentiment.registry import DIGEST_TAG
-from sentiment.tracking import connect
-from trainer import git, layout, report, saving
+from sentiment.registry.tracking import connect
+from trainer import layout, report, saving
 from trainer.progress import Say, silent
 from trainer.promotion import audit
 from trainer.promotion.versions import evaluation
@@ -119,7 +119,7 @@ def register_bundled(*, name: str = NAME, alias: str = ALIAS) -> str:
 def _checked(directory: Path) -> Report:
     """Everything that a release has is there, and a worker would take it."""
     saving.require(directory, "release")
-    open_model(directory)
+    open_here(directory)
     document = yaml.safe_load((directory / saving.MARK).read_text(encoding="utf-8"))
     for part in ("signature", "saved_input_example_info"):
         if not document.get(part):
@@ -150,7 +150,7 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
         "sentiment.train_sha256": found.train_sha256,
         "sentiment.test_sha256": found.test_sha256,
         "sentiment.drift_sha256": hashlib.sha256((directory / drift.FILE).read_bytes()).hexdigest(),
-        "sentiment.code_version": git.code_version(),
+        "sentiment.code_version": layout.code_version(),
         "sentiment.package_version": installed("sentiment-stream"),
         DIGEST_TAG: digest(checksums(directory)),
     }

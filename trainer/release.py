@@ -5,15 +5,22 @@ test texts too, as more texts make a better model; the figures are the twin's.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
-from sentiment.drift import Reference
 from sentiment.errors import InputError
-from trainer import card, drift, layout, report, saving, tables, writing
-from trainer.candidates import make
+from sentiment.model.compiled.build import build
+from sentiment.model.compiled.linear import NotCompilableError, read
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.model.drift import FILE, Reference, bins, sizes
+from sentiment.model.scorer import THRESHOLD, Scorer, SklearnScorer
+from trainer import card, layout, report, saving, tables
+from trainer.champion import make
 from trainer.ingest import IngestReport
 from trainer.params import Params
 from trainer.progress import Say, silent
@@ -51,7 +58,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     """
     name = params.release
     candidate = make(name, params)
-    writing.check_folder(output, saving.MARK)
+    tables.check_folder(output, saving.MARK)
     train = tables.read(data / layout.TRAIN, "preprocess")
     test = tables.read(data / layout.TEST, "preprocess")
     knobs = params.candidate(name).written()
@@ -74,7 +81,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
         params, name, candidate.describe(), found, _sources(params, every, raw), compared
     )
     pipeline = fit(name, candidate, every, say)
-    reference = drift.reference(pipeline, test["text"].tolist(), scores)
+    reference = training_reference(pipeline, test["text"].tolist(), scores)
     saving.save(
         pipeline,
         output,
@@ -96,7 +103,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
 def _adder(text: str, evaluation: Path, reference: Reference) -> Callable[[Path], None]:
     def add(directory: Path) -> None:
         (directory / layout.CARD).write_text(text, encoding="utf-8")
-        drift.write(reference, directory)
+        write(reference, directory)
         kept = directory / layout.EVALUATION
         kept.mkdir()
         for file in _KEPT:
@@ -119,3 +126,57 @@ def _sources(params: Params, every: pd.DataFrame, raw: Path) -> list[card.DataSo
         )
         for source in params.ingest.sources
     ]
+
+
+# Makes the drift reference that workers compare what they see with: see `sentiment.model.drift`.
+# It is made from the test texts as the judged twin scored them, since texts that a model was
+# fitted on are scored too surely.
+
+
+# Ten equal bins, as the population stability index is usually taken over.
+SCORE_BINS = 10
+# Tokens of a tweet, a paragraph, a review, a long review; each about twice the one before.
+LENGTH_EDGES = (5, 10, 20, 40, 80, 160, 320, 640)
+# A millionth is far below what any comparison of shares tells apart.
+_DIGITS = 6
+
+
+def training_reference(
+    pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]
+) -> Reference:
+    """Make the reference.
+
+    Args:
+        pipeline: The model.
+        texts: Texts that the scores' model was not fitted on.
+        scores: P(positive) of each; shape (texts,).
+    """
+    lengths, known = sizes(_scorer(pipeline), texts)
+    score_edges = np.linspace(0, 1, SCORE_BINS + 1)[1:-1].round(_DIGITS).tolist()
+    return Reference(
+        len(texts),
+        score_edges,
+        _shares(scores, score_edges),
+        list(LENGTH_EDGES),
+        _shares(lengths, LENGTH_EDGES),
+        round(float(np.mean(scores >= THRESHOLD)), _DIGITS),
+        None if known is None else round(known / max(int(lengths.sum()), 1), _DIGITS),
+    )
+
+
+def write(made: Reference, directory: Path) -> None:
+    """Write it into a model directory."""
+    report.write(made, directory / FILE)
+
+
+def _scorer(pipeline: Pipeline) -> Scorer:
+    """The model as a worker runs it, so that both count the same tokens."""
+    try:
+        return CompiledScorer(build(read(pipeline)))
+    except NotCompilableError:
+        return SklearnScorer(pipeline)
+
+
+def _shares(values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]) -> list[float]:
+    shares: list[float] = (bins(values, edges) / len(values)).round(_DIGITS).tolist()
+    return shares

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from sentiment.artifact import TRUSTED_TYPES
 from sentiment.errors import InputError
-from trainer import writing
+from sentiment.registry.artifact import TRUSTED_TYPES
+from trainer import tables
 
 # What a loader must have to open the model, in the versions that wrote it.
 REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
@@ -57,7 +57,7 @@ def save(
     Raises:
         OSError: The target can't be written.
     """
-    with writing.folder(target) as made:
+    with tables.folder(target) as made:
         _save_with_mlflow(pipeline, made, [*TRUSTED_TYPES, *trusted], dict(metadata or {}))
         _settle_skops(made / "model.skops")
         _settle_mlmodel(made)

@@ -14,19 +14,22 @@ what preprocess makes of it.
 """
 
 import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from sentiment.errors import InputError
-from trainer import writing
 
 COLUMNS = ("text", "label", "domain", "group", "source", "split")
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
     """Write a table whole or not at all; the same rows give the same bytes."""
-    with writing.file(path) as part:
+    with file(path) as part:
         frame[list(COLUMNS)].to_parquet(part, index=False)
 
 
@@ -60,3 +63,89 @@ def digest(frame: pd.DataFrame) -> str:
     for text, label in zip(frame["text"], frame["label"], strict=True):
         hashed.update(f"{label}\t{len(text)}\t{text}".encode("utf-8", "surrogatepass"))
     return hashed.hexdigest()
+
+
+# Files and folders that are written whole or not at all, whatever ends the process. Each is made
+# under another name beside its place, and gets its own by a rename. What a killed run left is
+# taken away by the next one.
+
+
+@contextmanager
+def file(target: Path) -> Iterator[Path]:
+    """Give a path to write to; it takes the place of `target` when all went well."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def files(place: Path, *names: str) -> Iterator[Path]:
+    """Give a folder to write these files to; they go to `place` when all went well.
+
+    What else is in `place` stays. The last file is taken away first and put there last: where it
+    stands, all of them belong together.
+    """
+    work = place / ".part"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+        (place / names[-1]).unlink(missing_ok=True)
+        for name in names:
+            (work / name).replace(place / name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def folder(target: Path) -> Iterator[Path]:
+    """Give a new folder to write to; it takes the place of `target` when all went well."""
+    part, old = (target.with_name(f".{target.name}.{state}") for state in ("part", "old"))
+    if old.exists() and not target.exists():
+        # Killed between the two renames below.
+        old.rename(target)
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        try:
+            if target.exists():
+                target.rename(old)
+            part.rename(target)
+        except BaseException:
+            # Ctrl-C between the two renames must not cost what was there.
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_folder(target: Path, mark: str) -> None:
+    """Make sure, before any work is done, that `folder` may replace what is there.
+
+    Args:
+        target: The folder.
+        mark: The name of a file that only folders have which may be replaced.
+
+    Raises:
+        InputError: It can't be written, or something else is there that must not be lost.
+    """
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not empty and not (target / mark).is_file():
+        raise InputError(
+            f"{target} exists and has no {mark}, so it is not replaced.",
+            "Name another place with --output.",
+        )
+    try:
+        there = next(above for above in target.absolute().parents if above.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{target} can't be written: {error}") from error

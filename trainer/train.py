@@ -7,8 +7,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from trainer import saving, tables, writing
-from trainer.candidates import Candidate, make
+from trainer import saving, tables
+from trainer.champion import Candidate, make
 from trainer.layout import MODELS
 from trainer.params import Params
 from trainer.progress import Say, lasting, silent
@@ -35,7 +35,7 @@ def train(
     """
     directory = output / name
     candidate = make(name, params)
-    writing.check_folder(directory, saving.MARK)
+    tables.check_folder(directory, saving.MARK)
     saving.save(
         fit(name, candidate, frame, say),
         directory,

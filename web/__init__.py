@@ -1,12 +1,21 @@
 """The page and its API: thin, without a build step, without an external host.
 
+- `app`: the Flask app
+- `api`: events in, results and the live feed out
+- `parsing`: events from the body of a request
+- `answers`: what the API answers, errors too
+- `feedback`: labels of people
+- `trends`: the trends' server, asked once a second
+- `telemetry`: probes, metrics, names of requests
+- `batches`: many lines at one time
+- `operators`: the part behind a login
+- `openapi`: the API's document
+- `access`: who may send, how much and how often
+- `services`: what requests share
 - `outbox`: puts events on the topic and waits for the acknowledgement
-- `inbox`: follows results and dead letters, and watches whether Kafka answers
-- `pulse`: counts, latency, models
-- `outcomes`, `feeds`: what came of each event, by id; the open live feeds
-- `api`, `feedback`, `stream`, `trends`, `batches`, `telemetry`: the routes; `app` joins them
-- `keys`, `limits`, `request_ids`: who may send, how often, and what a request is called
-- `unread`: the rest of a body that was refused
-- `openapi`: the API's document, made of what the routes read and answer
-- `server`, `command`: gunicorn around the app, and `sentiment web`
+- `inbox`: follows results and dead letters; counts, latency, models
+- `feeds`: the open live feeds, and what became of each event
+- `connections`: waitress, with bounds on what connections hold and how long
+- `server`: the process around the app
+- `command`: `sentiment web`
 """

@@ -1,25 +1,34 @@
 """What the API answers, as types; its OpenAPI document is made of them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from flask import Response
+from flask import Response, g, jsonify
 from msgspec import Meta, Struct
 
-from sentiment import events
-from sentiment.events import Input, Model, Time
+from sentiment import wire
+from sentiment.wire import Input, Model, Time
 
 
 class Named(Struct, frozen=True):
     """An event that the brokers have."""
 
     id: Annotated[str, Meta(description="The caller's, or the one that was made for it.")]
+    input: Annotated[Input, Meta(description="Where it stands: no other event's result is its.")]
 
 
 class Sent(Struct, frozen=True):
     """The events of a request, in its order."""
 
     events: list[Named]
+    token: Annotated[
+        str | None,
+        Meta(
+            description="Shows the explanations of their results, and to nobody without it; null"
+            " where no event asks for one."
+        ),
+    ]
 
 
 class FeedbackTaken(Struct, frozen=True):
@@ -111,7 +120,7 @@ class Refusal(Struct, frozen=True):
 
 def respond(value: object, status: int = 200, **headers: str) -> Response:
     """An answer of one of these types, as JSON; underscores in names of headers are hyphens."""
-    answer = Response(events.encode(value), status, mimetype="application/json")
+    answer = Response(wire.encode(value), status, mimetype="application/json")
     answer.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
     return answer
 
@@ -119,3 +128,47 @@ def respond(value: object, status: int = 200, **headers: str) -> Response:
 def decode_error(error: msgspec.MsgspecError) -> str:
     """The library's words on a body that is not what it should be, as a sentence."""
     return f"{str(error).rstrip('.')}."
+
+
+# How the API says no.
+
+
+# Kafka is watched once a second, and clients need a moment to connect again.
+RETRY_AFTER_S = 2
+# For everybody; addresses of brokers and words of their client are for the log alone.
+AWAY = "Kafka does not answer; the server's log says why."
+
+
+class ApiError(Exception):
+    """An answer that is no success, as `{"error": {"code": …, "message": …, "request_id": …}}`.
+
+    Args:
+        status: HTTP status.
+        code: What is wrong, for programs.
+        message: What is wrong and what to do, for people.
+        details: Further members of the error object.
+        retry_after_s: When to try again, in seconds; sent as `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Mapping[str, object] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self._body = {"code": code, "message": message, **(details or {})}
+        self._retry_after_s = retry_after_s
+
+    def response(self) -> Response:
+        """The answer."""
+        answer = jsonify(error={**self._body, "request_id": g.get("request_id", "")})
+        answer.status_code = self.status
+        if self._retry_after_s is not None:
+            answer.headers["Retry-After"] = str(self._retry_after_s)
+        return answer

@@ -5,15 +5,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from sentiment import logs
 from sentiment.settings import Settings
-from web import keys, limits, request_ids, telemetry, unread
-from web.api import api
-from web.batches.routes import batches
-from web.errors import ApiError
+from web import access, telemetry
+from web.answers import ApiError
+from web.api import api, stream
+from web.batches.export import batches
 from web.feedback import feedback
-from web.openapi.routes import openapi
+from web.openapi.document import openapi
 from web.operators.install import install as install_operators
 from web.services import Services
-from web.stream import stream
 from web.trends import trends
 
 # Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
@@ -44,10 +43,9 @@ def create_app(settings: Settings) -> Flask:
     shared.attach(app)
     telemetry.install(app)
     # In this order: what is refused has its name, and guesses of a key are counted too.
-    request_ids.install(app)
-    limits.install(app, settings.web, shared.keys)
-    keys.install(app, shared.keys)
-    unread.install(app)
+    telemetry.install_request_ids(app)
+    access.install_limits(app, settings.web, shared.keys)
+    access.install(app, shared.keys)
     for part in (api, batches, feedback, openapi, stream, trends, telemetry.probes):
         app.register_blueprint(part)
     install_operators(app, settings)

@@ -1,16 +1,16 @@
 """A person's word on a result, onto the topic of feedback."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sentiment.events import Feedback, Model, Sentiment, SentimentResult, ShortText
+from sentiment.wire import Feedback, Input, Model, Sentiment, SentimentResult, ShortText
 from web import services
-from web.answers import FeedbackTaken, decode_error, respond
+from web.answers import RETRY_AFTER_S, ApiError, FeedbackTaken, decode_error, respond
 from web.api import require_json, require_kafka
-from web.errors import RETRY_AFTER_S, ApiError
 
 feedback = Blueprint("feedback", __name__, url_prefix="/api")
 
@@ -32,7 +32,15 @@ class Opinion(Struct, frozen=True):
         Meta(description="What the result says; only looked at where it isn't known here."),
     ] = None
     model: Annotated[
-        Model | None, Meta(description="The result's model; looked at as `sentiment` is.")
+        Model | None,
+        Meta(
+            description="The result's model; looked at as `sentiment` is, and then one whose"
+            " results came by."
+        ),
+    ] = None
+    input: Annotated[
+        Input | None,
+        Meta(description="The result's `input`: others may have sent an event with the same id."),
     ] = None
     text: Annotated[
         str | None, Meta(description="The text; dropped unless the server is set to keep it.")
@@ -58,7 +66,8 @@ def give() -> Response:
     if text is not None and len(text.encode()) > limit:
         raise ApiError(413, "too_large", f"A text of more than {limit:,} bytes.")
     require_kafka()
-    judged = _judged(opinion, shared.inbox.outcomes.wait(opinion.id, 0), text)
+    known = shared.inbox.outcomes.wait(opinion.id, 0, opinion.input)
+    judged = _judged(opinion, known, shared.inbox.pulse.knows, text)
     if not shared.outbox.send_feedback(judged):
         raise ApiError(
             503,
@@ -75,11 +84,21 @@ def _wrong(error: Exception) -> tuple[str, str]:
     return "not_json", "The body is no JSON."
 
 
-def _judged(opinion: Opinion, known: object, text: str | None) -> Feedback:
+def _judged(
+    opinion: Opinion, known: object, knows: Callable[[Model], bool], text: str | None
+) -> Feedback:
     """The feedback, on what the result says if it is known here, else on what the caller says."""
     model, sentiment = opinion.model, opinion.sentiment
     if isinstance(known, SentimentResult):
         model, sentiment = known.model, known.sentiment
+    elif model and not knows(model):
+        # Else anybody could make up versions, each of them a series of Prometheus for ever.
+        raise ApiError(
+            422,
+            "unknown_model",
+            "This server has seen no result of this model lately. Leave 'model' out, and the label"
+            " is kept, but counts for none.",
+        )
     if sentiment is None:
         raise ApiError(
             404,

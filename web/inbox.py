@@ -4,26 +4,30 @@ Every replica reads all partitions of the results, committed records only, so th
 answer for any id, whichever replica its event was sent through.
 """
 
+import statistics
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from confluent_kafka import Message
+from msgspec import structs
 
-from sentiment import events, kafka, logs, tracing
-from sentiment.dlq import letters
+from sentiment import logs, times, tracing, wire
+from sentiment.dead_letters import letters
 from sentiment.errors import BrokerError
-from sentiment.events import Input, Model, SentimentResult
-from sentiment.follower import Follower
-from sentiment.kafka_access import Access
-from sentiment.lag import Lag
+from sentiment.kafka import clients
+from sentiment.kafka.clients import Access
+from sentiment.kafka.lag import Lag
+from sentiment.kafka.reader import Follower
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
-from web.feeds import Feeds
-from web.outcomes import DeadLetter, Outcome, Outcomes
-from web.pulse import Pulse
+from sentiment.wire import Model, SentimentResult, ShortText
+from web.answers import ServedModel
+from web.feeds import DeadLetter, Explained, Feeds, Outcome, Outcomes
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -41,7 +45,8 @@ log = logs.get(__name__)
 
 
 class _Named(msgspec.Struct):
-    id: str = ""
+    # A longer one made the event a dead letter, and is no name.
+    id: ShortText = ""
 
 
 class Inbox:
@@ -49,7 +54,8 @@ class Inbox:
 
     Args:
         settings: How to reach Kafka, its topics, and the bounds of what is kept.
-        tell: Given what became of each batch of events, by id, on the thread that reads.
+        outcomes: Where what became of the latest events is kept.
+        tell: Given what became of each batch of events, on the thread that reads.
 
     Attributes:
         outcomes: What became of the latest events.
@@ -61,11 +67,12 @@ class Inbox:
         results_per_second: Live results over the last seconds.
     """
 
-    def __init__(self, settings: Settings, tell: Callable[[Mapping[str, Outcome]], None]) -> None:
+    def __init__(
+        self, settings: Settings, outcomes: Outcomes, tell: Callable[[Sequence[Outcome]], None]
+    ) -> None:
         web = settings.web
-        # An eighth of the threads stays free for everything that is no feed.
-        self.feeds = Feeds(web.threads - max(1, web.threads // 8))
-        self.outcomes = Outcomes(web.recent_results)
+        self.feeds = Feeds()
+        self.outcomes = outcomes
         self.pulse = Pulse()
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
@@ -81,9 +88,12 @@ class Inbox:
         self._stopping = threading.Event()
         back_s = web.recent_minutes * 60
         names = settings.topics
-        self._results = Follower(settings.kafka, names.results, back_s, self._take_results)
-        self._dead_letters = Follower(
-            settings.kafka, names.dead_letters, back_s, self._take_dead_letters
+        self._results, self._dead_letters = (
+            Follower(settings.kafka, topic, back_s, take, web.recent_results)
+            for topic, take in (
+                (names.results, self._take_results),
+                (names.dead_letters, self._take_dead_letters),
+            )
         )
         self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
         self._threads = [self._results, self._dead_letters, self._watch]
@@ -120,12 +130,12 @@ class Inbox:
         results: list[SentimentResult] = []
         for record in records:
             try:
-                results.append(events.decode_result(record.value() or b""))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+                results.append(self._unexplained(record))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 log.warning("no result", partition=record.partition(), offset=record.offset())
         if not results:
             return
-        self._keep({result.id: result for result in results})
+        self._keep(results)
         self.model = results[-1].model
         self.results_seen += len(results)
         self.pulse.saw(results)
@@ -137,18 +147,21 @@ class Inbox:
             self.feeds.publish(results)
 
     def _take_dead_letters(self, records: list[Message]) -> None:
-        letters = [_dead_letter(record) for record in records]
-        self.dead_letters_seen += len(letters)
+        self.dead_letters_seen += len(records)
         if self._is_news(records[-1]):
-            self.pulse.dead_letters += len(letters)
-        # An event that was mended and sent again has its result, and that is the last word.
-        self._keep(
-            {
-                letter.id: letter
-                for letter in letters
-                if not isinstance(self.outcomes.wait(letter.id, 0), SentimentResult)
-            }
-        )
+            self.pulse.dead_letters += len(records)
+        self._keep([letter for letter in map(_dead_letter, records) if letter])
+
+    def _unexplained(self, record: Message) -> SentimentResult:
+        """A result without its explanation, from which its text could be made again."""
+        result = wire.decode_result(record.value() or b"")
+        if result.explanation is None:
+            return result
+        asker = dict(wire.headers_of(record)).get(wire.ASKER)
+        if isinstance(asker, bytes):
+            explained = Explained(asker, wire.encode(result.explanation))
+            self.outcomes.explain(result.input, explained)
+        return structs.replace(result, explanation=None)
 
     def _is_news(self, record: Message) -> bool:
         """Whether a record came while we were there, as far as clocks agree."""
@@ -157,13 +170,13 @@ class Inbox:
             return written > self._began
         return written > now - NEWS_S
 
-    def _keep(self, outcomes: Mapping[str, Outcome]) -> None:
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
         self.outcomes.add(outcomes)
         self._tell_of(outcomes)
 
     def _watch_cluster(self) -> None:
         access = Access(self._settings)
-        admin = kafka.new_admin(self._settings, access)
+        admin = clients.new_admin(self._settings, access)
         lag = Lag(self._settings, self._group)
         counts = deque([(time.monotonic(), 0)], maxlen=RATE_WINDOW_S + 1)
         while not self._stopping.is_set():
@@ -188,16 +201,90 @@ class Inbox:
         self._unreachable = unreachable
 
 
-def _dead_letter(record: Message) -> DeadLetter:
+def _dead_letter(record: Message) -> DeadLetter | None:
+    """None where it doesn't tell which event it is."""
     letter = letters.read(record)
-    place = letter.input or Input("", -1, -1)
+    if letter.input is None:
+        return None
     try:
         name = msgspec.json.decode(record.value() or b"", type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
     return DeadLetter(
-        id=name or events.name_of(place),
+        id=name or wire.name_of(letter.input),
         code=letter.code or "unknown",
         message=letter.message,
-        input=place,
+        input=letter.input,
     )
+
+
+# What the page tells of the stream beside its results: counts, latency, models.
+
+
+# The median of as many is steady; at a person's pace they reach back a while, hence the next line.
+LATENCIES = 200
+LATENCY_WINDOW_S = 60.0
+# A champion, a challenger, and the ones that they replaced.
+MODELS = 6
+
+
+class Pulse:
+    """Counts live results; written by the followers' threads, read by any.
+
+    Attributes:
+        positive: Live positive results since the start.
+        negative: Live negative results since the start.
+        dead_letters: Dead letters since the start.
+        lag: Events that the workers have not committed yet; None where the brokers don't tell.
+    """
+
+    def __init__(self) -> None:
+        self.positive = self.negative = self.dead_letters = 0
+        self.lag: int | None = None
+        self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES)
+        self._models: OrderedDict[tuple[str, str], ServedModel] = OrderedDict()
+
+    def saw(self, results: list[SentimentResult]) -> None:
+        """Note the models of a batch, old or new: a start reads back when each one came."""
+        for result in results:
+            key = (result.model.name, result.model.version)
+            known = self._models.get(key)
+            if known is not None:
+                # A challenger becomes champion under the same version: the latest word counts.
+                self._models[key] = structs.replace(known, canary=result.canary)
+                continue
+            self._models[key] = ServedModel(*key, result.processed_at, result.canary)
+            if len(self._models) > MODELS:
+                self._models.popitem(last=False)
+
+    def knows(self, model: Model) -> bool:
+        """Whether results of a model came by, and not more than `MODELS` others after its first."""
+        return (model.name, model.version) in self._models
+
+    def count(self, results: list[SentimentResult]) -> None:
+        """Count a batch of live results."""
+        positive = sum(result.sentiment == "positive" for result in results)
+        self.positive += positive
+        self.negative += len(results) - positive
+        now = time.monotonic()
+        self._latencies.extend(
+            (now, times.age_ms(_ms(result.received_at), _ms(result.processed_at)))
+            for result in results[-LATENCIES:]
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What a live feed tells with its `status`."""
+        since = time.monotonic() - LATENCY_WINDOW_S
+        latencies = [ms for at, ms in list(self._latencies) if at >= since]
+        return {
+            "positive": self.positive,
+            "negative": self.negative,
+            "dead_letters": self.dead_letters,
+            "latency_ms": round(statistics.median(latencies), 1) if latencies else None,
+            "lag": self.lag,
+            "models": list(self._models.values()),
+        }
+
+
+def _ms(moment: datetime) -> float:
+    return moment.timestamp() * 1000

@@ -1,18 +1,20 @@
 """Sending events and feedback, each acknowledged or reported as not sent."""
 
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from sentiment import events, kafka, logs
-from sentiment.events import Feedback, Headers, TextEvent
+from sentiment import logs, wire
+from sentiment.kafka import clients
 from sentiment.metrics import WEB_EVENTS
 from sentiment.settings import Settings
+from sentiment.wire import Feedback, Headers, Input, TextEvent
 
 # A person waits this long and no longer; a broker that changes its leader is back within it.
 DELIVERY_TIMEOUT_S = 5.0
@@ -30,7 +32,9 @@ FLUSH_S = 2.0
 
 log = logs.get(__name__)
 
-Outcomes = SimpleQueue[tuple[int, KafkaError | None]]
+# The number of a record, and where it stands or why nowhere.
+Reports = SimpleQueue[tuple[int, Input | str]]
+Tell = Callable[[int, Input], None]
 
 
 class Outbox:
@@ -52,7 +56,7 @@ class Outbox:
         self._thread = threading.Thread(target=self._poll, name="deliver", daemon=True)
 
     def _new_producer(self) -> Producer:
-        return kafka.new_producer(
+        return clients.new_producer(
             self._settings.kafka,
             message_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
             queue_buffering_max_kbytes=MAX_QUEUED_KIB,
@@ -69,32 +73,40 @@ class Outbox:
             self._thread.join(FLUSH_S)
         self._producer.flush(FLUSH_S)
 
-    def send(self, batch: Sequence[TextEvent], headers: Headers) -> list[str]:
+    def send(
+        self, batch: Sequence[TextEvent], headers: Headers, tell: Tell | None = None
+    ) -> list[Input | None]:
         """Send events and wait for the brokers' word on each.
 
         Args:
             batch: Events, each with an id, which is also the record's key.
             headers: Kafka headers for all of them.
+            tell: Given the number of each and its place at once: its result may come before the
+                word on the others.
 
         Returns:
-            The ids that were not acknowledged, in order; empty when all were.
+            Where each stands on its topic; None where it was not acknowledged.
         """
-        records = [(event.id or "", events.encode(event)) for event in batch]
-        delivered = self._deliver(self._topics.events, records, headers)
+        records = [(event.id or "", wire.encode(event)) for event in batch]
+        delivered = self._deliver(self._topics.events, records, headers, tell)
         WEB_EVENTS.labels("delivered").inc(len(delivered))
         WEB_EVENTS.labels("failed").inc(len(batch) - len(delivered))
-        return [name for number, (name, _) in enumerate(records) if number not in delivered]
+        return [delivered.get(number) for number in range(len(batch))]
 
     def send_feedback(self, feedback: Feedback) -> bool:
         """Send a person's word on a result, and wait; whether the brokers have it."""
-        records = [(feedback.id, events.encode(feedback))]
+        records = [(feedback.id, wire.encode(feedback))]
         return bool(self._deliver(self._topics.feedback, records, []))
 
     def _deliver(
-        self, topic: str, records: Sequence[tuple[str, bytes]], headers: Headers
-    ) -> set[int]:
-        """Send keys and values; the numbers of those that were acknowledged."""
-        producer, outcomes = self._producer, Outcomes()
+        self,
+        topic: str,
+        records: Sequence[tuple[str, bytes]],
+        headers: Headers,
+        tell: Tell | None = None,
+    ) -> dict[int, Input]:
+        """Send keys and values; the places of those that were acknowledged, by their numbers."""
+        producer, reports = self._producer, Reports()
         queued = 0
         try:
             for number, (key, value) in enumerate(records):
@@ -103,14 +115,14 @@ class Outbox:
                     value,
                     key,
                     headers=[*headers],
-                    on_delivery=partial(_report, outcomes, number),
+                    on_delivery=partial(_report, reports, number),
                 )
                 queued += 1
         except (BufferError, KafkaException) as error:
             log.warning("not queued", records=len(records) - queued, reason=str(error))
             self._renew_if_fatal(producer, error)
         began = time.monotonic()
-        delivered = _acknowledged(outcomes, queued)
+        delivered = _acknowledged(reports, queued, tell)
         if delivered:
             self._failing_since = None
         elif queued:
@@ -157,22 +169,27 @@ def _drain(producer: Producer) -> None:
         producer.flush(DELIVERY_TIMEOUT_S)
 
 
-def _report(outcomes: Outcomes, number: int, error: KafkaError | None, message: Message) -> None:
-    del message
-    outcomes.put((number, error))
+def _report(reports: Reports, number: int, error: KafkaError | None, message: Message) -> None:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    if error is None and topic and partition is not None and offset is not None:
+        reports.put((number, Input(sys.intern(topic), partition, offset)))
+    else:
+        reports.put((number, error.str() if error else "it does not say where the record stands"))
 
 
-def _acknowledged(outcomes: Outcomes, queued: int) -> set[int]:
+def _acknowledged(reports: Reports, queued: int, tell: Tell | None) -> dict[int, Input]:
     deadline = time.monotonic() + DELIVERY_TIMEOUT_S + GRACE_S
-    delivered: set[int] = set()
+    delivered: dict[int, Input] = {}
     for _ in range(queued):
         try:
-            number, error = outcomes.get(timeout=max(0.0, deadline - time.monotonic()))
+            number, report = reports.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
             log.warning("no acknowledgement in time", records=queued - len(delivered))
             break
-        if error is None:
-            delivered.add(number)
-        else:
-            log.warning("not delivered", reason=error.str())
+        if isinstance(report, str):
+            log.warning("not delivered", reason=report)
+            continue
+        delivered[number] = report
+        if tell:
+            tell(number, report)
     return delivered

@@ -6,18 +6,23 @@ from typing import Self, cast
 from flask import Flask, current_app
 
 from sentiment.settings import Settings
-from web.batches.store import Batches
+from web.access import Keys, Shares
+from web.batches.batch import Batches
+from web.feeds import Outcomes
 from web.inbox import Inbox
-from web.keys import Keys
 from web.outbox import Outbox
-from web.trends_client import TrendsClient
+from web.trends import TrendsClient
 
 _KEY = "sentiment"
 
 
 @dataclass(frozen=True)
 class Services:
-    """The long-lived parts behind one app."""
+    """The long-lived parts behind one app.
+
+    Attributes:
+        held: The requests that hold a thread for long: feeds and waits.
+    """
 
     settings: Settings
     inbox: Inbox
@@ -25,19 +30,24 @@ class Services:
     batches: Batches
     keys: Keys
     trends: TrendsClient
+    held: Shares
 
     @classmethod
     def made_of(cls, settings: Settings) -> Self:
         """The parts, put together and not yet started."""
-        outbox = Outbox(settings)
-        batches = Batches(settings.web, outbox)
+        outbox, outcomes = Outbox(settings), Outcomes(settings.web.recent_results)
+        batches = Batches(settings.web, outbox, outcomes.at)
         return cls(
             settings,
-            Inbox(settings, batches.take),
+            Inbox(settings, outcomes, batches.take),
             outbox,
             batches,
             Keys(settings.web),
             TrendsClient(settings.web.trends_url),
+            Shares(
+                settings.web.threads - settings.web.quick_threads,
+                settings.web.max_open_per_caller,
+            ),
         )
 
     def start(self) -> None:

@@ -1,12 +1,16 @@
 """Probes, metrics, and the headers that every answer carries."""
 
+import re
 import time
+import uuid
 
+import structlog
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from sentiment.metrics import EXPOSED, REQUEST_LATENCY, REQUESTS
 from web import services
+from web.answers import AWAY
 
 probes = Blueprint("probes", __name__)
 
@@ -46,8 +50,8 @@ def livez() -> tuple[str, int, dict[str, str]]:
 @probes.get("/readyz")
 def readyz() -> tuple[str, int, dict[str, str]]:
     """503 while Kafka is away."""
-    trouble = services.current().inbox.trouble
-    return (trouble or "ok", 503 if trouble else 200, _PLAIN)
+    away = bool(services.current().inbox.trouble)
+    return (AWAY if away else "ok", 503 if away else 200, _PLAIN)
 
 
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
@@ -74,3 +78,35 @@ def install(app: Flask) -> None:
         if request.path.startswith("/api/"):
             answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+# A name for each request: in its answer, in its errors, and in each of its log lines.
+
+
+HEADER = "X-Request-ID"
+# What tracing tools send: UUIDs, ULIDs, hexadecimal. Nothing that could break a line of a log.
+WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
+
+
+def install_request_ids(app: Flask) -> None:
+    """Name every request of an app: as its caller does, or else anew."""
+
+    @app.before_request
+    def begin() -> None:
+        name = request.headers.get(HEADER, "")
+        g.request_id = name if WELL_FORMED.fullmatch(name) else uuid.uuid4().hex
+        # Threads are used again: nothing of an earlier request may stay.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def name_answer(answer: Response) -> Response:
+        answer.headers[HEADER] = g.get("request_id") or uuid.uuid4().hex
+        return answer
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        del error
+        structlog.contextvars.clear_contextvars()
+
+    del begin, name_answer, end

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sentiment.artifact import load_pipeline, open_model
-from sentiment.publish import bundled_model
+from sentiment.registry.artifact import load_pipeline, open_model
+from sentiment.registry.publish import bundled_model
 
 # As many as `take(1000)` in the guides of these engines, and Bytewax's own default.
 BATCH = 1000

@@ -3,6 +3,5 @@
 - `parts`: Kafka, registry, worker and page, started in the order in which they need each other
 - `traffic`: sample events at a rate
 - `ledger`: what was sent and what came back: latency, doubles, what is missing
-- `panel`: the ledger on a terminal
-- `run`: ties these together
+- `run`: ties these together, on a terminal
 """

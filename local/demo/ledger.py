@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from sentiment import events
+from sentiment import wire
 
 # The panel's rates and quantiles speak of the last while, not of the whole run.
 WINDOW_S = 10.0
@@ -72,7 +72,7 @@ class Ledger:
         number = self._number(message)
         if number is None:
             return
-        result = events.decode_result(message.value() or b"")
+        result = wire.decode_result(message.value() or b"")
         if self._close(number, result.sentiment):
             self.results += 1
             self.positive += result.sentiment == "positive"

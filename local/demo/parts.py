@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from local import folders, process
+from local import process
 from local.broker import LocalKafka
 from local.jars import Say
-from local.ports import HOST, free_port, require_free_port
-from sentiment import topics
+from local.process import HOST, free_port, require_free_port
 from sentiment.errors import SentimentError, SetupError
+from sentiment.kafka import topics
 from sentiment.settings import Settings
 
 # The first start makes the registry's tables, which takes a few seconds on a slow disk.
@@ -66,9 +66,9 @@ class Parts:
         require_free_port(options.port)
         if not options.bootstrap_servers and options.kafka_port:
             require_free_port(options.kafka_port, "--kafka-port")
-        with folders.stored(options.data_dir):
+        with process.stored(options.data_dir):
             options.data_dir.mkdir(parents=True, exist_ok=True)
-        folders.require_space(options.data_dir)
+        process.require_space(options.data_dir)
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{options.data_dir / 'mlflow.db'}"
         os.environ.pop("MLFLOW_REGISTRY_URI", None)
         # With the registry: a copy of another registry's model must not serve for this one's.
@@ -134,7 +134,7 @@ class _Publishing(threading.Thread):
 
     def run(self) -> None:
         """Publish, and keep what goes wrong for `wait`."""
-        from sentiment.publish import ensure_published
+        from sentiment.registry.publish import ensure_published
 
         try:
             ensure_published(tracking_uri=self._tracking_uri)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from local.demo.ledger import Ledger
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 
 # One in this many events is no event: dead letters are part of the show.
@@ -74,7 +74,7 @@ class Traffic:
     def __init__(self, settings: Settings, ledger: Ledger, rate: float) -> None:
         self._topic = settings.topics.events
         # No waiting for more to send: at the demo's rates a batch would only add latency.
-        self._producer = kafka.new_producer(settings.kafka, linger_ms=1)
+        self._producer = clients.new_producer(settings.kafka, linger_ms=1)
         self._ledger = ledger
         self._rate = rate
         self._stop = threading.Event()

@@ -1,8 +1,7 @@
 """The models: which are served, how right they are, and how a challenger does."""
 
 from observability.grafana.board import Board, Row
-from observability.grafana.panel import Panel
-from observability.grafana.queries import per_second, quantile, ratio, worst
+from observability.grafana.panel import Panel, per_second, quantile, ratio, worst
 
 SHADOW = "sentiment_shadow_texts_total"
 DIFFERENCE = "sentiment_shadow_difference"

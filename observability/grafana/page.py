@@ -1,8 +1,7 @@
 """The page and its API: requests, feeds, and the events that they send."""
 
 from observability.grafana.board import Board, Row
-from observability.grafana.panel import Panel
-from observability.grafana.queries import per_second, quantile, ratio, total
+from observability.grafana.panel import Panel, per_second, quantile, ratio, total
 
 REQUESTS = "app_request_count_total"
 LATENCY = "app_request_latency_seconds"

@@ -1,8 +1,7 @@
 """Events in, results out: what people come for."""
 
 from observability.grafana.board import Board, Row
-from observability.grafana.panel import Panel
-from observability.grafana.queries import per_second, quantile, ratio, total
+from observability.grafana.panel import Panel, per_second, quantile, ratio, total
 
 EVENTS = "sentiment_events_total"
 RESULTS = "sentiment_results_total"

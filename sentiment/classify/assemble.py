@@ -1,24 +1,32 @@
 """One batch of records in, the records to publish out. Knows nothing of brokers."""
 
-from collections import Counter
+import hashlib
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
-from sentiment import events, times
-from sentiment.event_errors import EventError
-from sentiment.events import NO_HEADERS, Headers, Input, Model, SentimentResult
-from sentiment.registry import LoadedModel
+from sentiment import metrics, times, wire
+from sentiment.classify.decode import Decoded, Explain, decode
+from sentiment.classify.score import Answers, Models, answer, decide
+from sentiment.classify.tallies import INTERVAL_MS, Gap, PartitionTally, Row
+from sentiment.errors import TooManyDeadLettersError
+from sentiment.kafka.transactions import Output
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import Moment
-from sentiment.transactions import Output
-from stream_worker.dead_letters import error_headers
-from stream_worker.decoding import Decoded, Explain, decode
-from stream_worker.scoring import Answers, Models, answer
-from stream_worker.tallies import INTERVAL_MS, Gap, PartitionTally, Row
+from sentiment.wire import (
+    NO_HEADERS,
+    EventError,
+    Headers,
+    Input,
+    Model,
+    SentimentResult,
+)
 
 
 @dataclass
@@ -69,6 +77,21 @@ def classify(
     """
     decoded = decode(messages, max_event_bytes, explain)
     return assemble([Piece(decoded, answer(decoded, Models(model)))], topics)
+
+
+def shortened(output: Output, topics: TopicSettings) -> Output:
+    """What is published where a topic doesn't take an output as it is.
+
+    A result without explanation, headers and a long key; a dead letter without the event's content.
+    """
+    if output.topic == topics.dead_letters:
+        return without_content(output)
+    if output.topic != topics.results or output.value is None:
+        return output
+    result = msgspec.structs.replace(wire.decode_result(output.value), explanation=None)
+    return msgspec.structs.replace(
+        output, key=short(output.key), value=wire.encode(result), headers=NO_HEADERS
+    )
 
 
 class Piece(NamedTuple):
@@ -122,7 +145,8 @@ class _Assembly:
         canaries, scores = answers.canaries, iter(enumerate(answers.scores))
         # In JSON already, and encoded as they are.
         explanations: dict[int, Any] = answers.explanations
-        for message, content in zip(decoded.messages, decoded.contents, strict=True):
+        records_in = zip(decoded.messages, decoded.contents, decoded.headers, strict=True)
+        for message, content, headers in records_in:
             topic, partition, offset = message.topic(), message.partition(), message.offset()
             # A consumed record has all three; the types allow for records that are yet to be sent.
             assert topic is not None and partition is not None and offset is not None  # noqa: S101, PT018
@@ -156,14 +180,15 @@ class _Assembly:
             row = rows.get(shared)
             if row is None:
                 row = rows[shared] = tally.row(source, counted_ms, version)
-            positive = row.add(score, moment.age_ms)
+            sentiment, confidence = decide(score)
+            row.add(sentiment, score, moment.age_ms)
             place = Input(topic, partition, offset)
             results.append(
                 SentimentResult(
-                    id=content.id or events.name_of(place),
-                    sentiment="positive" if positive else "negative",
+                    id=content.id or wire.name_of(place),
+                    sentiment=sentiment,
                     score=score,
-                    confidence=score if positive else 1 - score,
+                    confidence=confidence,
                     model=model,
                     input=place,
                     received_at=moment.at,
@@ -174,8 +199,7 @@ class _Assembly:
                     canary=version is not None,
                 )
             )
-            headers = events.headers_of(message)
-            own = events.passed_on(headers) if headers else NO_HEADERS
+            own = wire.passed_on(headers) if headers else NO_HEADERS
             records.append((partition, message.key(), own))
 
     def _tally(self, topic: str, partition: int, offset: int) -> PartitionTally:
@@ -206,16 +230,16 @@ class _Assembly:
         oldest_ms = min(moment.counted_ms for moment in self._moments.values())
         batch = Batch(self._answers, count, oldest_ms)
         if any(answers.explanations for answers in self._answers):
-            values = events.encode_long(self._results)
+            values = wire.encode_long(self._results)
         else:
             # One call for all of them takes a third of the time of one for each.
-            values = events.encode_all(self._results)
+            values = wire.encode_all(self._results)
         for (partition, key, headers), value in zip(self._records, values, strict=True):
             batch.outputs.append(Output(topics.results, partition, key, value, headers))
         batch.outputs += self._letters
         for tally in self._tallies.values():
             key = f"{tally.topic}-{tally.partition}".encode()
-            value = events.encode(tally.record(self._champion))
+            value = wire.encode(tally.record(self._champion))
             batch.outputs.append(Output(topics.tallies, tally.partition, key, value, NO_HEADERS))
             for challenger, row in tally.rows():
                 version = challenger or self._champion.version
@@ -223,3 +247,108 @@ class _Assembly:
                 batch.results["negative", version] += row.negative
         batch.tallies, batch.errors, batch.skews = self._tallies, self._errors, self._skews
         return batch
+
+
+# What a dead letter carries, and when there are too many of them.
+
+
+# Most bytes of a key that a shortened record still has: as much as an event's id.
+SHORT_KEY_BYTES = 256
+
+
+def error_headers(message: Message, error: EventError, model_version: str) -> Headers:
+    """The headers of a dead letter: the record's own, verbatim, and what went wrong.
+
+    Args:
+        message: The record that could not be classified.
+        error: Why.
+        model_version: The model that was serving.
+
+    Returns:
+        Headers; those of an earlier attempt, which a redriven record carries, are replaced.
+    """
+    own = wire.headers_of(message)
+    attempts = [value for key, value in own if key == wire.ERROR_ATTEMPT]
+    return [
+        *((key, value) for key, value in own if key not in wire.ERROR_HEADERS),
+        (wire.ERROR_EXCEPTION, b"sentiment.events.EventError"),
+        (wire.ERROR_MESSAGE, error.message.encode()),
+        (wire.ERROR_TOPIC, (message.topic() or "").encode()),
+        (wire.ERROR_PARTITION, str(message.partition()).encode()),
+        (wire.ERROR_OFFSET, str(message.offset()).encode()),
+        (wire.ERROR_CODE, error.code.encode()),
+        (wire.ERROR_TIMESTAMP, datetime.now(UTC).isoformat().encode()),
+        (wire.ERROR_ATTEMPT, str(_next_attempt(attempts)).encode()),
+        (wire.ERROR_MODEL_VERSION, model_version.encode()),
+    ]
+
+
+def without_content(letter: Output) -> Output:
+    """A dead letter with nothing of the event but a short key, its coordinates, size and digest."""
+    value = letter.value or b""
+    return msgspec.structs.replace(
+        letter,
+        key=short(letter.key),
+        value=None,
+        headers=[
+            *(header for header in letter.headers if header[0] in wire.ERROR_HEADERS),
+            (wire.ERROR_VALUE_BYTES, str(len(value)).encode()),
+            (wire.ERROR_VALUE_SHA256, hashlib.sha256(value).hexdigest().encode()),
+        ],
+    )
+
+
+def short(key: bytes | None) -> bytes | None:
+    """The key of a record that has to be short."""
+    return key if key and len(key) <= SHORT_KEY_BYTES else None
+
+
+def _next_attempt(earlier: list[str | bytes | None]) -> int:
+    last = earlier[-1] if earlier else None
+    # Anybody can write this header: a value that is no count starts the count anew.
+    return int(last) + 1 if last and last.isdigit() and len(last) < len("1000000") else 1
+
+
+class ShareLimit:
+    """Watches the share of dead letters among the latest events.
+
+    Args:
+        max_share: Share above which the worker stops; 1 never stops it.
+        window: How many of the latest events count; nothing is said before there are as many.
+    """
+
+    def __init__(self, max_share: float, window: int) -> None:
+        self._max_share = max_share
+        self._window = window
+        self._batches: deque[tuple[int, int]] = deque()
+        self._events = self._bad = 0
+        # The sums with the batch that was checked last, that batch, and how many leave for it.
+        self._checked = (0, 0, (0, 0), 0)
+
+    def check(self, events_count: int, bad_count: int) -> None:
+        """Look at one batch, before anything of it is committed; once it is, `keep` it.
+
+        Raises:
+            TooManyDeadLettersError: With it, the share is above the limit.
+        """
+        seen, bad, leaving = self._events + events_count, self._bad + bad_count, 0
+        for old_events, old_bad in self._batches:
+            if seen - old_events < self._window:
+                break
+            seen, bad, leaving = seen - old_events, bad - old_bad, leaving + 1
+        self._checked = seen, bad, (events_count, bad_count), leaving
+        metrics.DEAD_LETTER_SHARE.set(bad / seen)
+        if seen >= self._window and bad > self._max_share * seen:
+            raise TooManyDeadLettersError(
+                f"{bad} of the last {seen} events could not be classified, more than"
+                f" the share of {self._max_share:g} that WORKER_DEAD_LETTER_MAX_SHARE allows.",
+                "Nothing of the last batch was committed. Look at what the producers send, then"
+                " start the worker again, with a share of 1 to let everything through.",
+            )
+
+    def keep(self) -> None:
+        """The batch that was checked last is committed: it counts from now on."""
+        self._events, self._bad, batch, leaving = self._checked
+        for _ in range(leaving):
+            self._batches.popleft()
+        self._batches.append(batch)

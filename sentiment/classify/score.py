@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 from msgspec import Raw
+from numpy.typing import NDArray
 
 from sentiment import logs
-from sentiment.event_errors import EventError
-from sentiment.registry import LoadedModel, Scorer
-from sentiment.scoring import Fractions, explain_some
-from stream_worker.decoding import Decoded
-from stream_worker.drift.window import Sample
+from sentiment.classify.decode import Decoded, Explain, decoded
+from sentiment.model.scorer import THRESHOLD, Fractions, explain_some
+from sentiment.registry.registry import LoadedModel, Scorer
+from sentiment.wire import EventError, Sentiment, TextEvent
 
 log = logs.get(__name__)
 
@@ -43,6 +43,24 @@ class Models(NamedTuple):
     shadow_share: float = 0.0
 
 
+class Sample(NamedTuple):
+    """What was seen of a few texts that one model answered.
+
+    Attributes:
+        model: Which one; it has a reference.
+        scores: P(positive) of each; shape (texts,).
+        lengths: Tokens of each; shape (texts,).
+        known: How many of all tokens the model knows; None where it doesn't tell.
+        hashes: Of the texts, to see which are the same.
+    """
+
+    model: LoadedModel
+    scores: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    known: int | None
+    hashes: list[int]
+
+
 @dataclass
 class Answers:
     """What the models said of a batch's texts.
@@ -51,7 +69,7 @@ class Answers:
         models: Which models.
         scores: P(positive) of each text, or why there is none.
         explanations: Those of the texts that ask for one and whose model has one, in JSON, by the
-            text's number; see `sentiment.scoring.Explained`.
+            text's number; see `sentiment.model.scorer.Explained`.
         canaries: Numbers of the texts that the challenger answered for.
         shadows: Of each text that both scored, the champion's score and the challenger's.
         seconds: How long each model took, by its version.
@@ -72,6 +90,17 @@ class Answers:
         """The model that answered for a text."""
         challenger = self.models.challenger
         return challenger if challenger and number in self.canaries else self.models.champion
+
+
+def decide(score: float) -> tuple[Sentiment, float]:
+    """The decision of worker, replay and command: the likelier sentiment, and its probability.
+
+    A plain pair, since it is made for every event.
+
+    Args:
+        score: P(positive).
+    """
+    return ("positive", score) if score >= THRESHOLD else ("negative", 1 - score)
 
 
 def answer(decoded: Decoded, models: Models) -> Answers:
@@ -156,7 +185,7 @@ def _explained(
     places = {place for place, number in enumerate(numbers) if number in asking}
     try:
         found = explain_some(scorer, texts, places)
-    except Exception as error:  # noqa: BLE001 - an explanation never costs an answer
+    except Exception as error:  # noqa: BLE001 - whatever a model raises must not stop the stream
         log.warning("answers without explanations", reason=f"{type(error).__name__}: {error}")
         return _score(scorer, texts)
     scores = _numbers(found.scores)
@@ -186,3 +215,26 @@ def _numbers(scores: Fractions) -> list[Score]:
     for number in np.flatnonzero(~np.isfinite(scores)).tolist():
         answers[number] = EventError("model_failed", "the model gave no number")
     return answers
+
+
+class Answered(NamedTuple):
+    """What became of one content: its score, or why there is none, and its explanation in JSON."""
+
+    score: Score
+    explanation: Raw | None
+
+
+def answered(
+    contents: Sequence[TextEvent | EventError], explain: Explain, model: LoadedModel
+) -> list[Answered]:
+    """Score events that are no records, with one model; in their order."""
+    answers = answer(decoded([*contents], explain), Models(model))
+    scores = iter(enumerate(answers.scores))
+    found = []
+    for content in contents:
+        if isinstance(content, EventError):
+            found.append(Answered(content, None))
+        else:
+            number, score = next(scores)
+            found.append(Answered(score, answers.explanations.get(number)))
+    return found

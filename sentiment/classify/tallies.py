@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sentiment.counts import Tally, TallyCount
-from sentiment.events import Model, encode
+from sentiment.wire import Model, Sentiment, Tally, TallyCount, encode
 
 # The shortest window of the trends; longer ones are sums of these.
 INTERVAL_S = 10
@@ -37,15 +36,14 @@ class Row:
     score_sum: float = 0.0
     latency_ms_sum: float = 0.0
 
-    def add(self, score: float, latency_ms: float) -> bool:
-        """Count one result; `score` is the probability of positive. Say whether it is."""
+    def add(self, sentiment: Sentiment, score: float, latency_ms: float) -> None:
+        """Count one result; `score` is P(positive)."""
         self.score_sum += score
         self.latency_ms_sum += latency_ms
-        if score >= 0.5:  # noqa: PLR2004 - the decision rule of a probability
+        if sentiment == "positive":
             self.positive += 1
-            return True
-        self.negative += 1
-        return False
+        else:
+            self.negative += 1
 
 
 class Gap(NamedTuple):

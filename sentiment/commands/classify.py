@@ -1,23 +1,155 @@
 """`sentiment classify`: texts in, JSON Lines out, without Kafka."""
 
 import json
-import os
 import sys
 import time
-from collections.abc import Iterator
-from io import BufferedIOBase, BytesIO
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 import click
+from msgspec import Raw, Struct
 
-from sentiment.commands.classifier import Classifier, Numbered
-from sentiment.commands.inputs import json_lines, parquet_rows
+from sentiment import rows, wire
 from sentiment.errors import InputError
-from sentiment.settings import ModelSettings, WorkerSettings
+from sentiment.rows import Format, Numbered
+from sentiment.settings import WorkerSettings
+from sentiment.wire import EventError, Explanation, Model, Sentiment, TextEvent
 
 if TYPE_CHECKING:
-    from sentiment.registry import LoadedModel
+    from sentiment.registry.registry import LoadedModel
+
+
+# What `sentiment classify` does with rows: classify them, write them, count them.
+
+
+# A broken file has broken lines without end; the first few tell what is wrong.
+MAX_REPORTED = 10
+# Quick enough to look alive, slow enough to read.
+PROGRESS_S = 0.5
+# Files whose rows are numbered as an editor numbers lines.
+LINES = ("lines", "jsonl")
+HINT = "Name the right one with --text-column."
+
+
+class Row(Struct, omit_defaults=True):
+    """What is written for a line or row that was classified."""
+
+    line: int
+    sentiment: Sentiment
+    score: float
+    confidence: float
+    model: Model
+    id: str | None = None
+    source: str | None = None
+    file: str | None = None
+    explanation: Explanation | None = None
+
+
+class BadRow(Struct, omit_defaults=True):
+    """What is written for one that was not."""
+
+    line: int
+    error: str
+    message: str
+    file: str | None = None
+
+
+class Run:
+    """Classifies rows and counts them.
+
+    Args:
+        model: Gives the scores.
+        skip_bad: Leave bad rows out of the output.
+        explain: Which rows get an explanation, see `WorkerSettings`.
+    """
+
+    def __init__(
+        self,
+        model: "LoadedModel",
+        *,
+        skip_bad: bool,
+        explain: Literal["asked", "always", "never"] = "asked",
+    ) -> None:
+        self._model = model
+        self._skip_bad = skip_bad
+        self._explain = explain
+        # Results on the same terminal are progress enough.
+        self._shows_progress = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._began = self._shown = time.monotonic()
+        self.good = self.bad = 0
+
+    def take(self, batches: Iterable[Numbered], file: str | None, label: str) -> None:
+        """Classify; results go to standard output as they come.
+
+        Args:
+            batches: The rows.
+            file: What each output names as its file; None: nothing.
+            label: What messages call where the rows come from, and what one of them is called.
+        """
+        for batch in batches:
+            self._classify(batch, file, label)
+            self._show_progress()
+
+    def end(self) -> None:
+        """Say what became of the rows, where something was bad or somebody looks on."""
+        if self.bad or self._shows_progress:
+            clear = "\r\x1b[K" if self._shows_progress else ""
+            click.echo(f"{clear}{self.good:,} classified, {self.bad:,} bad", err=True)
+
+    def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
+        from sentiment.classify.score import answered
+
+        found = answered([content for _, content in batch], self._explain, self._model)
+        written = []
+        for (number, content), (score, why) in zip(batch, found, strict=True):
+            if isinstance(score, EventError):
+                self._report(f"{label} {number}: {score.code}: {score.message}")
+                if not self._skip_bad:
+                    bad = BadRow(number, score.code, score.message, file)
+                    written.append(wire.encode(bad))
+                continue
+            self.good += 1
+            event = cast("TextEvent", content)
+            written.append(wire.encode(self._row(number, event, score, why, file)))
+        sys.stdout.buffer.writelines(row + b"\n" for row in written)
+        sys.stdout.buffer.flush()
+
+    def _row(
+        self, number: int, event: TextEvent, score: float, why: Raw | None, file: str | None
+    ) -> Row:
+        from sentiment.classify.score import decide
+
+        sentiment, confidence = decide(score)
+        return Row(
+            number,
+            sentiment,
+            score,
+            confidence,
+            Model(self._model.name, self._model.version),
+            event.id,
+            event.source,
+            file,
+            # In JSON already, and encoded as it is.
+            cast("Explanation | None", why),
+        )
+
+    def _report(self, message: str) -> None:
+        self.bad += 1
+        if self.bad <= MAX_REPORTED:
+            click.echo(message, err=True)
+        elif self.bad == MAX_REPORTED + 1:
+            click.echo("Further bad ones are only counted.", err=True)
+
+    def _show_progress(self) -> None:
+        now = time.monotonic()
+        if self._shows_progress and now - self._shown >= PROGRESS_S:
+            self._shown = now
+            done = self.good + self.bad
+            rate = done / (now - self._began)
+            click.echo(f"\r{done:,} done, {rate:,.0f} a second\x1b[K", nl=False, err=True)
 
 
 class Input(NamedTuple):
@@ -34,34 +166,16 @@ class Input(NamedTuple):
     label: str
 
 
-def open_model(model: str | None) -> "LoadedModel":
-    """The model that `--model` names."""
-    from sentiment import artifact
-    from sentiment.publish import bundled_model
-    from sentiment.registry import COMPILED, LoadedModel, Registry
-
-    compiled = ModelSettings().cache_dir / COMPILED
-    if model is None and not os.environ.get("MLFLOW_TRACKING_URI"):
-        scorer = artifact.open_model(bundled_model(), compiled)
-        return LoadedModel("sentiment", "bundled", scorer, time.time())
-    if model is None or model.startswith("models:/"):
-        return Registry(ModelSettings().replace(uri=model)).load_champion()
-    directory = Path(model)
-    if not directory.is_dir():
-        raise InputError(
-            f"There is no model directory {model}.",
-            "Give a directory, or the registry's models:/NAME@ALIAS.",
-        )
-    scorer = artifact.open_model(directory, compiled)
-    return LoadedModel(directory.name, "unregistered", scorer, time.time())
-
-
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--text", "texts", multiple=True, help="A text to classify; may be repeated.")
 @click.option(
+    "--format", "form", type=click.Choice(rows.FORMATS),
+    help="How the files are written.  [default: by the name, and JSON Lines where it says nothing]",
+)  # fmt: skip
+@click.option(
     "--text-column", default="text", show_default=True,
-    help="Column of the texts in a Parquet file; its columns id and source are passed on.",
+    help="Column of the texts in a table; its columns id and source are passed on.",
 )  # fmt: skip
 @click.option(
     "--model", metavar="MODEL",
@@ -79,23 +193,26 @@ def classify(
     *,
     files: tuple[str, ...],
     texts: tuple[str, ...],
+    form: Format | None,
     text_column: str,
     model: str | None,
     skip_bad: bool,
     explain: bool,
 ) -> None:
-    """Classify JSON Lines (one object with a `text` per line, as on the topic) and Parquet files.
+    """Classify the texts in files.
 
-    Reads FILES, by their names' endings, or JSON Lines from standard input. Writes one line of JSON
-    for each line or row, in order, with its number; a bad one gives an object with `error` and
-    `message`, and exit code 1 at the end. The same rules, code and model as the worker's; no Kafka.
+    Reads FILES, by their names' endings: .txt, .csv, .tsv, .json, .jsonl and .parquet, each also
+    with .gz; else, and from standard input, JSON Lines: an object with a `text`, as on the topic.
+    Writes one line of JSON for each line or row, in order, with its number; a bad one gives an
+    object with `error` and `message`, and exit code 1 at the end. The same rules, code and model as
+    the worker's; no Kafka.
 
     \b
     Examples:
       sentiment classify --text "I loved it" --text "not my thing"
       sentiment classify --text "not my thing" --explain | jq .explanation
       sentiment classify reviews.jsonl > results.jsonl
-      sentiment classify reviews.parquet --text-column review > results.jsonl
+      sentiment classify reviews.csv --text-column review > results.jsonl
       tail -f app.log | sentiment classify --skip-bad | jq -r .sentiment
       sentiment classify --model models/next reviews.jsonl
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
@@ -103,32 +220,37 @@ def classify(
         raise click.UsageError("Give either FILES or --text.")
     if not texts and not files and sys.stdin.isatty():
         raise click.UsageError("Give FILES, --text, or JSON Lines on standard input.")
+    from sentiment.registry.registry import named_model
+
     worker = WorkerSettings()
     explained = "always" if explain else worker.explain
-    classifier = Classifier(open_model(model), skip_bad=skip_bad, explain=explained)
-    for rows, file, label in _inputs(files, texts, text_column, worker.max_event_bytes):
-        classifier.run(rows, file, label)
-    classifier.end()
-    if classifier.bad and not skip_bad:
+    run = Run(named_model(model), skip_bad=skip_bad, explain=explained)
+    for found, file, label in _inputs(files, texts, form, text_column, worker.max_event_bytes):
+        run.take(found, file, label)
+    run.end()
+    if run.bad and not skip_bad:
         click.get_current_context().exit(1)
 
 
 def _inputs(
-    files: tuple[str, ...], texts: tuple[str, ...], text_column: str, max_bytes: int
+    files: tuple[str, ...], texts: tuple[str, ...], form: Format | None, column: str, max_bytes: int
 ) -> Iterator[Input]:
     if texts:
         lines = b"".join(json.dumps({"text": text}).encode() + b"\n" for text in texts)
-        yield Input(json_lines(BytesIO(lines), max_bytes), None, "--text, number")
+        choose = rows.columns([], [], "--text", "")
+        found = rows.events(BytesIO(lines), "jsonl", choose, "--text", max_bytes)
+        yield Input(found, None, "--text, number")
         return
     for name in files or ("-",):
         shown = "standard input" if name == "-" else name
-        file = shown if len(files) > 1 else None
-        if name == "-":
-            stream = cast("BufferedIOBase", sys.stdin.buffer)
-            yield Input(json_lines(stream, max_bytes), file, f"{shown}, line")
-        elif Path(name).suffix.lower() == ".parquet":
-            rows = parquet_rows(Path(name), text_column, max_bytes)
-            yield Input(rows, file, f"{shown}, row")
-        else:
-            with Path(name).open("rb") as opened:
-                yield Input(json_lines(opened, max_bytes), file, f"{shown}, line")
+        # What can't be told by its name has events, as the topic does.
+        known = form or rows.format_of(name) or "jsonl"
+        if name == "-" and known == "parquet":
+            raise InputError("Parquet can't be read from standard input.", "Give a file instead.")
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+            size = 0 if name == "-" else Path(name).stat().st_size
+            stream = rows.opened(file, shown, size)
+            choose = rows.columns([column], ["id", "source"], shown, HINT)
+            found = rows.events(stream, known, choose, shown, max_bytes)
+            label = f"{shown}, {'line' if known in LINES else 'row'}"
+            yield Input(found, shown if len(files) > 1 else None, label)

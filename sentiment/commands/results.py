@@ -1,8 +1,10 @@
 """`sentiment results`: results as JSON Lines."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ from sentiment.settings import Settings
 from sentiment.times import parse_since
 
 if TYPE_CHECKING:
-    from sentiment.reader import Start
+    from sentiment.kafka.reader import Start
+
 
 log = logs.get(__name__)
 
@@ -84,8 +87,8 @@ def _matching(
 ) -> Iterator[bytes]:
     import msgspec
 
-    from sentiment.events import decode_result
-    from sentiment.reader import TopicReader
+    from sentiment.kafka.reader import TopicReader
+    from sentiment.wire import decode_result
 
     with TopicReader(settings.kafka, topic or settings.topics.results, start) as reader:
         for record in reader.follow() if follow else reader.rest():
@@ -100,3 +103,37 @@ def _matching(
                 continue
             if (not ids or result.id in ids) and sentiment in {None, result.sentiment}:
                 yield value
+
+
+# `sentiment topics`: create or check the topics.
+
+
+@click.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 on a problem.")
+@click.option("--json", "as_json", is_flag=True, help="Print the topics as a JSON array.")
+@click.option("--bootstrap-servers", help="Kafka's addresses.  [default: KAFKA_BOOTSTRAP_SERVERS]")
+def topics(*, only_check: bool, as_json: bool, bootstrap_servers: str | None) -> int:
+    """Create the topics that are missing, or check them.
+
+    Topics that exist are left as they are. Names and sizes are the TOPICS_ settings. Exit code
+    1: a topic is missing or has too few partitions.
+
+    \b
+    Examples:
+      sentiment topics                    create what is missing
+      sentiment topics --check --json     for a deployment's script
+    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
+    from sentiment.kafka import topics as shapes
+
+    settings = Settings()
+    settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
+    states = shapes.check(settings) if only_check else shapes.create(settings)
+    if as_json:
+        click.echo(json.dumps([asdict(state) for state in states]))
+    else:
+        width = max(len(state.name) for state in states)
+        click.echo(f"{'topic':{width}}  partitions  state")
+        for state in states:
+            note = state.problem or ("created" if state.created else state.warning or "ok")
+            click.echo(f"{state.name:{width}}  {state.partitions:10}  {note}")
+    return int(any(state.problem for state in states))

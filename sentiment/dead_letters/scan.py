@@ -1,15 +1,17 @@
 """One pass over the dead letters that stand on the topic now."""
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Self
 
-from sentiment import topics
-from sentiment.dlq import letters, marks
-from sentiment.dlq.letters import DeadLetter
-from sentiment.dlq.marks import Marks
-from sentiment.dlq.selection import Selection
-from sentiment.reader import Start, TopicReader
+from sentiment.dead_letters import letters
+from sentiment.dead_letters.letters import DeadLetter, Marks, Selection
+from sentiment.errors import BrokerError, TopicError
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import POLL_S, Start, TopicReader
 from sentiment.settings import Settings
+from sentiment.wire import Redriven
 
 
 class Scan:
@@ -60,7 +62,7 @@ class Scan:
 
     def read_marks(self) -> None:
         """Have `redriven` be all that have been redriven by now."""
-        for mark in marks.read(self._settings, self.topic_id):
+        for mark in letters.read_marks(self._settings, self.topic_id):
             self.redriven.add(mark)
 
     def letters(self) -> Iterator[DeadLetter]:
@@ -105,3 +107,68 @@ class Scan:
 
     def __exit__(self, *error: object) -> None:
         self._reader.close()
+
+
+# One dead letter, read where it stands, however long the topic is.
+
+
+@dataclass(frozen=True)
+class Found:
+    """A dead letter and when it was redriven; `marks` is empty where it wasn't."""
+
+    letter: DeadLetter
+    marks: list[Redriven]
+
+
+def look(settings: Settings, partition: int, offset: int) -> Found | None:
+    """Read the dead letter at a place.
+
+    Args:
+        settings: Where Kafka is, and its topics.
+        partition: Where it stands.
+        offset: Where it stands.
+
+    Returns:
+        None where nothing stands there: it has expired, or never was.
+
+    Raises:
+        BrokerError: Kafka doesn't answer.
+        TopicError: A topic doesn't exist.
+    """
+    name = settings.topics.dead_letters
+    topics.require(settings, name, settings.topics.redriven)
+    if partition not in clients.describe_cluster(settings.kafka).topics[name].partitions:
+        return None
+    # From the beginning, so that a place that is gone is no error.
+    with TopicReader(settings.kafka, name, "beginning") as reader:
+        first, end = reader.positions()[partition], reader.ends()[partition]
+    if not first <= offset < end:
+        return None
+    letter = _read(settings, partition, offset)
+    if letter is None:
+        return None
+    topic_id = topics.identity(settings.kafka, name).id
+    place = partition, offset
+    known = letters.read_marks(settings, topic_id)
+    return Found(letter, [mark for mark in known if (mark.partition, mark.offset) == place])
+
+
+def _read(settings: Settings, partition: int, offset: int) -> DeadLetter | None:
+    deadline = time.monotonic() + settings.kafka.connect_timeout_s
+    with TopicReader(settings.kafka, settings.topics.dead_letters, {partition: offset}) as reader:
+        while time.monotonic() < deadline:
+            try:
+                records = reader.poll(POLL_S, 1)
+            except TopicError:
+                # It expired between two questions.
+                return None
+            for record in records:
+                return letters.read(record) if record.offset() == offset else None
+            if reader.positions()[partition] > offset:
+                # The mark of a transaction, which is never returned.
+                return None
+    raise BrokerError(
+        f"Reading {settings.topics.dead_letters!r} stopped: no broker sent anything for"
+        f" {settings.kafka.connect_timeout_s:g} s.",
+        "See whether the brokers are up, then look again.",
+    )

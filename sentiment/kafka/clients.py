@@ -1,22 +1,28 @@
-"""Whether the brokers let us in and let us do things, as sentences for people.
+"""librdkafka clients from settings.
 
-librdkafka tries again for ever and tells each failure to callbacks only, so that a wrong password
-looks like a broker that doesn't answer. Each client has an `Access`, which listens to both.
+One place for every property that we set, each with its reason, so that the worker, the page and
+the commands agree on how Kafka is reached.
 """
 
 import logging
 import re
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from sentiment import logs, metrics
-from sentiment.errors import BrokerError, RefusedError, UnreachableError
+from sentiment.errors import BrokerError, RefusedError, SettingsError, UnreachableError
 from sentiment.settings import KafkaSettings
+
+# Whether the brokers let us in and let us do things, as sentences for people. librdkafka tries
+# again for ever and tells each failure to callbacks only, so that a wrong password looks like a
+# broker that doesn't answer. Each client has an `Access`, which listens to both.
+
 
 log = logs.get(__name__)
 
@@ -248,3 +254,220 @@ def forbidden(error: KafkaError) -> BrokerError | None:
         f"The brokers know us and don't allow this: {error.str()}.",
         "docs/operations.md lists the rights that each part needs; grant the one that is missing.",
     )
+
+
+Config = dict[str, Any]
+# The largest record that we write: twice the largest event that a topic takes by default, since
+# dead letters carry headers on top of theirs.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+Client = TypeVar("Client")
+
+
+def client_config(settings: KafkaSettings) -> Config:
+    """Properties that every client shares.
+
+    Args:
+        settings: How to reach Kafka.
+
+    Returns:
+        librdkafka properties; `KAFKA_CONFIG` is applied last, by each factory below.
+    """
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "client.id": "sentiment-stream",
+        # A broker that restarts is back in seconds; the default waits up to ten between tries.
+        "reconnect.backoff.max.ms": 2000,
+        **security_config(settings),
+    }
+
+
+def new_admin(settings: KafkaSettings, access: Access | None = None) -> AdminClient:
+    """A client for topics and the cluster.
+
+    Args:
+        settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
+    """
+    return _made(AdminClient, settings, access, client_config(settings))
+
+
+def new_consumer(
+    settings: KafkaSettings,
+    access: Access | None = None,
+    **properties: Any,  # noqa: ANN401 - librdkafka's types
+) -> Consumer:
+    """A consumer that sees committed records only.
+
+    Args:
+        settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
+        properties: Further librdkafka properties, with `_` for `.`.
+    """
+    config = client_config(settings) | {
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        # The broker answers as soon as there is anything: latency before round trips.
+        "fetch.min.bytes": 1,
+        "fetch.wait.max.ms": 100,
+        # The bytes of its queue, the client counts by values alone; keys and headers may have a
+        # megabyte each. So it fetches again only when no more records than these are left.
+        "queued.min.messages": 20,
+    }
+    return _made(Consumer, settings, access, config | _dotted(properties))
+
+
+def new_producer(
+    settings: KafkaSettings,
+    access: Access | None = None,
+    **properties: Any,  # noqa: ANN401 - librdkafka's types
+) -> Producer:
+    """A producer that neither loses nor doubles what it was given.
+
+    Args:
+        settings: How to reach Kafka.
+        access: Listens to it; by default one of its own.
+        properties: Further librdkafka properties, with `_` for `.`.
+    """
+    config = client_config(settings) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        # Texts shrink to a third, at a cost that the saved network time pays back.
+        "compression.type": "lz4",
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        # Waiting this long fills batches under load and can't be seen by a person.
+        "linger.ms": 5,
+    }
+    if "transactional_id" not in properties:
+        # Of a partition that a broker has nothing of yet, it takes a second batch before the first
+        # one that it refused while it was becoming the leader, and that one, sent again, for a
+        # double of what it has: lost, and told as delivered. In a transaction it knows better.
+        config["max.in.flight.requests.per.connection"] = 1
+    return _made(Producer, settings, access, config | _dotted(properties))
+
+
+def describe_cluster(settings: KafkaSettings) -> ClusterMetadata:
+    """Ask the cluster who it is and which topics it has.
+
+    Args:
+        settings: How to reach Kafka.
+
+    Raises:
+        BrokerError: No broker answered within `KAFKA_CONNECT_TIMEOUT_S`, or they refuse us.
+    """
+    access = Access(settings)
+    return access.first_answer(new_admin(settings, access), settings.connect_timeout_s)
+
+
+def unreachable(settings: KafkaSettings, error: KafkaException) -> BrokerError:
+    """The sentence for a Kafka that doesn't answer, or doesn't let us ask."""
+    return Access(settings).unreachable(error)
+
+
+def _made(
+    kind: Callable[..., Client], settings: KafkaSettings, access: Access | None, config: Config
+) -> Client:
+    access = access or Access(settings)
+    try:
+        return kind(config | settings.config | {"error_cb": access.told}, logger=access)
+    except KafkaException as error:
+        raise SettingsError(
+            f"Kafka's client refuses its configuration: {error.args[0].str()}.",
+            "Look at the KAFKA_ settings, KAFKA_CONFIG above all.",
+        ) from None
+
+
+def _dotted(properties: Config) -> Config:
+    return {name.replace("_", "."): value for name, value in properties.items()}
+
+
+# How a client proves who it is and knows the brokers, as librdkafka's properties.
+
+
+# Gives a token and when it ends, in seconds since 1970.
+TokenSource = Callable[[str], tuple[str, float]]
+
+
+def security_config(settings: KafkaSettings) -> dict[str, Any]:
+    """The properties of SASL and TLS.
+
+    Args:
+        settings: Have been checked: what a mechanism needs is there.
+
+    Raises:
+        ModuleNotFoundError: AWS_MSK_IAM without the extra `msk`.
+    """
+    sasl = settings.security_protocol.startswith("SASL_")
+    return {
+        "security.protocol": settings.security_protocol,
+        **(_sasl(settings) if sasl and settings.sasl_mechanism else {}),
+        **{name: value for name, value in _tls(settings).items() if value},
+    }
+
+
+def _sasl(settings: KafkaSettings) -> dict[str, Any]:
+    if settings.sasl_mechanism == "AWS_MSK_IAM":
+        return {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": msk_tokens(settings.msk_region)}
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        given = {
+            "sasl.oauthbearer.token.endpoint.url": settings.oauth_token_url,
+            "sasl.oauthbearer.client.id": settings.oauth_client_id,
+            "sasl.oauthbearer.client.secret": settings.oauth_client_secret.get_secret_value(),
+            "sasl.oauthbearer.scope": settings.oauth_scope,
+        }
+        return {
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            **{name: value for name, value in given.items() if value},
+        }
+    return {
+        "sasl.mechanism": settings.sasl_mechanism,
+        "sasl.username": settings.sasl_username,
+        "sasl.password": settings.sasl_password.get_secret_value(),
+    }
+
+
+def _tls(settings: KafkaSettings) -> dict[str, str]:
+    return {
+        "ssl.ca.location": settings.ssl_ca_location,
+        "ssl.certificate.location": settings.ssl_certificate_location,
+        "ssl.key.location": settings.ssl_key_location,
+        "ssl.key.password": settings.ssl_key_password.get_secret_value(),
+    }
+
+
+def msk_tokens(region: str) -> TokenSource:
+    """Tokens that say which AWS identity we are; made on this machine, without a call.
+
+    Args:
+        region: Of the cluster.
+
+    Returns:
+        librdkafka's `oauth_cb`. The identity is looked for as AWS's own tools do it: the
+        environment, a profile, the role of the pod or machine.
+
+    Raises:
+        SettingsError: There is no identity.
+        ModuleNotFoundError: The extra `msk` isn't installed.
+    """
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+    from botocore.session import Session
+
+    # Asked now: the client would wait ten seconds for a token and then not say why it has none.
+    if Session().get_credentials() is None:
+        raise SettingsError(
+            "AWS_MSK_IAM finds no AWS identity: no keys, no profile and no role.",
+            "Give the pod or machine a role, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY.",
+        )
+
+    def token(config: str) -> tuple[str, float]:
+        del config
+        try:
+            signed, ends_ms = MSKAuthTokenProvider.generate_auth_token(region)
+        except Exception:
+            # The client drops what a callback raises.
+            log.exception("no token for AWS_MSK_IAM", region=region)
+            raise
+        return signed, ends_ms / 1000
+
+    return token

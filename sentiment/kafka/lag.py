@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
 
 # In place of a time: where a partition begins now, and where the next record goes.
@@ -90,7 +90,7 @@ class Lag:
         """
         numbers = list(partitions)
         if self._consumer is None:
-            self._consumer = kafka.new_consumer(self._settings, group_id=self._group)
+            self._consumer = clients.new_consumer(self._settings, group_id=self._group)
         try:
             done = committed_offsets(self._consumer, topic, numbers, timeout_s)
             begins = offsets_at(self._consumer, topic, numbers, EARLIEST, timeout_s)

@@ -1,4 +1,4 @@
-"""The library: sends events, counts what the brokers acknowledged, raises what they did not."""
+"""Sends events, counts what the brokers acknowledged, raises what they did not."""
 
 import time
 import uuid
@@ -6,14 +6,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from producer.validation import checked, encode
-from sentiment import kafka, topics, tracing
+from sentiment import tracing, wire
 from sentiment.errors import BrokerError, InputError
-from sentiment.events import NO_HEADERS, Headers, TextEvent
-from sentiment.kafka_access import forbidden
+from sentiment.kafka import clients, topics
+from sentiment.kafka.clients import forbidden
 from sentiment.settings import Settings
+from sentiment.wire import NO_HEADERS, EventError, Headers, TextEvent
 
 # A broker that restarts, or a partition that changes its leader, is back well within this.
 DELIVERY_TIMEOUT_S = 30.0
@@ -65,7 +66,7 @@ class EventProducer:
         self._told = 0
         self._spans = tracing.of("sentiment-produce")
         topics.require(settings, self.topic)
-        self._producer = kafka.new_producer(
+        self._producer = clients.new_producer(
             settings.kafka,
             message_timeout_ms=int(timeout_s * 1000),
             queue_buffering_max_messages=MAX_QUEUED,
@@ -255,3 +256,37 @@ def _refused(error: KafkaException, topic: str) -> BrokerError | InputError:
     if denied := forbidden(cause):
         return denied
     return BrokerError(f"Kafka refuses events for {topic!r}: {cause.str()}.")
+
+
+# The worker's rules, applied before sending: better an error here than a dead letter there.
+
+
+def encode(event: TextEvent | dict[str, Any]) -> bytes:
+    """JSON of an event.
+
+    Raises:
+        InputError: A value has no JSON.
+    """
+    try:
+        return wire.encode(event)
+    except UnicodeEncodeError:
+        raise InputError("The event is not valid: a string holds what is no character.") from None
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise InputError(f"The event is not valid: {error}.") from None
+
+
+def checked(value: bytes, max_bytes: int) -> TextEvent:
+    """Check an event by the rules of the worker, before it can become a dead letter.
+
+    Raises:
+        InputError: The event breaks one of them.
+    """
+    if len(value) > max_bytes:
+        raise InputError(
+            f"The event is not valid: {len(value):,} bytes, more than {max_bytes:,} (too_large).",
+            "WORKER_MAX_EVENT_BYTES sets the limit, for the workers too.",
+        )
+    try:
+        return wire.decode_event(value)
+    except EventError as error:
+        raise InputError(f"The event is not valid: {error.message} ({error.code}).") from None

@@ -4,6 +4,7 @@ What the page, `sentiment results` and the demo share. Nothing is committed, so 
 readers see all records and none disturbs another.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -19,10 +20,13 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sentiment import kafka
-from sentiment.errors import BrokerError, TopicError
-from sentiment.kafka_access import Access
+from sentiment import logs, metrics
+from sentiment.errors import BrokerError, SentimentError, TopicError, UnreachableError
+from sentiment.kafka import clients, topics, unreadable
+from sentiment.kafka.clients import Access
 from sentiment.settings import KafkaSettings
+
+log = logs.get(__name__)
 
 Start = Literal["beginning", "end"] | float | Mapping[int, int]
 Answer = TypeVar("Answer")
@@ -53,6 +57,8 @@ class TopicReader:
             partition whose timestamp is not before it. Or an offset by partition: then no other
             partition is read, and it is an error if what stood there is gone.
         read_committed: False shows records of open and aborted transactions too.
+        most: Most records of each partition to begin with, the last ones; None: all.
+        properties: Further librdkafka properties, with `_` for `.`.
 
     Raises:
         BrokerError: Kafka can't be reached.
@@ -60,24 +66,34 @@ class TopicReader:
     """
 
     def __init__(
-        self, settings: KafkaSettings, topic: str, start: Start, *, read_committed: bool = True
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        start: Start,
+        *,
+        read_committed: bool = True,
+        most: int | None = None,
+        **properties: int,
     ) -> None:
         self._settings = settings
         self.topic = topic
         self._access = Access(settings)
-        self._consumer: Consumer = kafka.new_consumer(
+        self._isolation = "read_committed" if read_committed else "read_uncommitted"
+        self._consumer: Consumer = clients.new_consumer(
             settings,
             self._access,
             # librdkafka asks for a name; without commits it means nothing to the brokers.
             group_id="sentiment-reader",
-            isolation_level="read_committed" if read_committed else "read_uncommitted",
+            isolation_level=self._isolation,
             # Whoever asks for an offset wants that record, not the oldest that is left.
             auto_offset_reset="error" if isinstance(start, Mapping) else "earliest",
             # The marks of transactions take offsets and are never returned, so that only this
             # event tells that there is nothing more to come.
             enable_partition_eof=True,
+            **properties,
         )
         self._next: dict[int, int] = {}
+        self._most = most
         try:
             self._assign(start)
         except BaseException:
@@ -103,10 +119,15 @@ class TopicReader:
                     part.offset = low
                 elif start == "end" or part.offset == OFFSET_END:
                     part.offset = high
+                if self._most is not None:
+                    part.offset = max(part.offset, high - self._most)
             return parts
 
         parts = self._retried(look_up)
         self._next = {part.partition: part.offset for part in parts}
+        for number in self._next:
+            # A series that begins with its first event has no increase that a rule could see.
+            metrics.UNREADABLE_BATCHES.labels(self.topic, str(number))
         self._consumer.assign(parts)
 
     def _wanted(self, start: Start, numbers: Iterable[int]) -> list[TopicPartition]:
@@ -154,7 +175,8 @@ class TopicReader:
 
         Returns:
             Records in order per partition; empty when none came in time. A broker that is away
-            is no error here: librdkafka reconnects, and the records come when it is back.
+            is no error here: librdkafka reconnects, and the records come when it is back. A batch
+            that can't be read is passed over, which is logged and counted.
 
         Raises:
             BrokerError: An error that waiting doesn't mend.
@@ -163,7 +185,7 @@ class TopicReader:
         if first is None:
             return []
         messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
-        records = []
+        records, unread = [], False
         for message in messages:
             error, partition, offset = message.error(), message.partition(), message.offset()
             if error is None:
@@ -171,11 +193,28 @@ class TopicReader:
                 offset = (offset or 0) + 1
             elif error.code() in LASTING or error.fatal():
                 self._refuse(error)
+            elif error.code() in unreadable.CODES:
+                unread, offset = True, self._behind(message)
             elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
                 continue
             if partition is not None and offset is not None:
                 self._next[partition] = offset
+        if unread:
+            # Each partition goes on from there.
+            places = self._next.items()
+            self._consumer.assign([TopicPartition(self.topic, *place) for place in places])
         return records
+
+    def _behind(self, error: Message) -> int | None:
+        """The offset behind a batch that can't be read; None where nobody tells it now."""
+        try:
+            batch = unreadable.located(self._settings, error, self._isolation)
+        except KafkaException:
+            # It is asked for again, and so is this.
+            return None
+        metrics.UNREADABLE_BATCHES.labels(self.topic, str(batch.partition)).inc()
+        log.error("a batch can't be read and is passed over", reason=str(batch))
+        return None if batch.last is None else batch.last + 1
 
     def follow(self, *, until_idle_s: float | None = None) -> Iterator[Message]:
         """Records one by one, without end or until none came for a time.
@@ -207,7 +246,8 @@ class TopicReader:
                 raise BrokerError(
                     f"Reading {self.topic!r} stopped: no broker sent anything for"
                     f" {self._settings.connect_timeout_s:g} s.",
-                    "See whether the brokers are up, then read again.",
+                    "See whether the brokers are up, then read again. Where they are, what comes"
+                    " next on the topic can't be read.",
                 )
 
     def ends(self) -> dict[int, int]:
@@ -245,3 +285,144 @@ class TopicReader:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+# Reading one topic for as long as a process runs.
+
+# Between two tries for a topic or a cluster that isn't there: soon enough for a watching person.
+RETRY_S = 1.0
+# About a megabyte of results in hand at a time, and tens of thousands a second.
+BATCH = 2000
+# What the client holds ready, in KiB, and what one answer of a broker may have, in bytes: no more
+# than a batch above, or records of a megabyte each would fill tens of megabytes for each topic.
+# Compressed ones take many times their bytes of an answer, so that it is the smaller one.
+QUEUE_KIB = 4096
+FETCH_BYTES = 256 * 1024
+# How often the brokers are asked whether the topic is still what is being read: a person who waits
+# for a result asks again after as long.
+LOOK_S = 10.0
+
+
+class Follower(threading.Thread):
+    """Reads a topic from a point on, over every loss of Kafka.
+
+    While brokers are away librdkafka reconnects by itself. Where that can't help, a new reader is
+    made until one works: the topic is not there yet, is another one than at the start, as after the
+    whole cluster was made anew, has more partitions, or has records that don't come.
+
+    Args:
+        settings: How to reach Kafka.
+        topic: The topic.
+        back_s: How far back reading starts, in seconds; None: at the topic's beginning.
+        take: Given each batch of records, on this thread.
+        most: Records of each partition that are read back; None: all of them.
+
+    Attributes:
+        trouble: Why nothing is read at the moment; empty while the topic is followed.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        back_s: float | None,
+        take: Callable[[list[Message]], None],
+        most: int | None = None,
+    ) -> None:
+        super().__init__(name=f"follow-{topic}", daemon=True)
+        self._settings = settings
+        self._topic = topic
+        self._back_s = back_s
+        self._take = take
+        self._most = most
+        self._stopping = threading.Event()
+        # Where the next reader begins; None: as the first one did.
+        self._start: Start | None = None
+        self.trouble = "Not connected to Kafka yet."
+
+    def run(self) -> None:
+        """Follow the topic until `stop`."""
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+            except SentimentError as error:
+                if isinstance(error, TopicError):
+                    # Where it was read up to means nothing any more.
+                    self._start = None
+                self._tell(error.message)
+            except Exception:
+                # Nobody else would notice a dead thread: log what it was, and read on.
+                log.exception("reading failed", topic=self._topic)
+                self._tell(f"Reading {self._topic!r} failed; see the log.")
+            self._stopping.wait(RETRY_S)
+
+    def _follow(self) -> None:
+        start = self._start
+        if start is None:
+            start = "beginning" if self._back_s is None else time.time() - self._back_s
+        known = topics.identity(self._settings, self._topic)
+        # Where an earlier reader was, nothing is passed over.
+        most = None if self._start else self._most
+        with TopicReader(
+            self._settings,
+            self._topic,
+            start,
+            most=most,
+            queued_max_messages_kbytes=QUEUE_KIB,
+            # The client takes no less of an answer than of a message. Larger ones come all the
+            # same, one at a time.
+            message_max_bytes=FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
+        ) as reader:
+            self.trouble = ""
+            log.info("following", topic=self._topic)
+            looked, before = time.monotonic(), reader.positions()
+            while not self._stopping.is_set():
+                if records := reader.poll(POLL_S, BATCH):
+                    self._take(records)
+                if time.monotonic() - looked > LOOK_S:
+                    if not self._is_current(reader, known, before):
+                        return
+                    looked, before = time.monotonic(), reader.positions()
+
+    def _is_current(
+        self, reader: TopicReader, known: topics.Identity, before: dict[int, int]
+    ) -> bool:
+        """Whether the reader reads all there is; if not, where the next one begins is settled.
+
+        Args:
+            reader: What reads.
+            known: The topic, when it began.
+            before: The next offset of each partition at the last look.
+        """
+        try:
+            # By a client of its own: the reader's may have lost the brokers for good.
+            found = topics.identity(self._settings, self._topic)
+        except UnreachableError as error:
+            # It goes on by itself when they are back.
+            self._tell(error.message)
+            return True
+        self.trouble = ""
+        positions = reader.positions()
+        if found.id != known.id:
+            log.warning("the topic was made anew", topic=self._topic)
+            self._start = None
+            return False
+        self._start = positions | dict.fromkeys(range(len(positions), found.partitions), 0)
+        if found.partitions != known.partitions:
+            return False
+        still = [number for number, offset in positions.items() if offset == before[number]]
+        ends = reader.ends() if still else {}
+        stalled = [number for number in still if ends[number] != positions[number]]
+        if stalled:
+            log.warning("records don't come: reading anew", topic=self._topic, partitions=stalled)
+        return not stalled
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.warning("can't follow", topic=self._topic, reason=trouble)
+        self.trouble = trouble
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stopping.set()

@@ -2,20 +2,27 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
-from sentiment import kafka
 from sentiment.errors import TopicError
-from sentiment.kafka_access import Access, is_passing
+from sentiment.kafka import clients
+from sentiment.kafka.clients import Access, is_passing, result_of
 from sentiment.settings import KafkaSettings, Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
 # A new topic reaches every broker in well under a second; ten are room for a loaded cluster.
 SPREAD_S = 10.0
+# Where others may write: the brokers unpack each batch before they store it, so that they refuse
+# what can't be unpacked, and `max.message.bytes` bounds what a batch is in a reader's memory. As
+# producers send it, a batch of gzip may be a thousand times as much, and a reader holds it whole.
+UNPACKED = {"compression.type": "uncompressed"}
 # A topic that is made by another process this very moment; one that is missing is told this late.
 NEW_S = 2.0
 
@@ -40,21 +47,19 @@ def wanted(settings: Settings) -> list[Topic]:
     names, partitions = settings.topics, settings.topics.partitions
     # A week: a replay of the last days is possible, and a laptop's disk survives a demo.
     week = {"retention.ms": str(7 * DAY_MS)}
+    # A result has its event's key and more beside, a dead letter the whole event and more headers.
+    wide = {"max.message.bytes": str(clients.MAX_MESSAGE_BYTES)}
     return [
-        Topic(names.events, partitions, week),
-        Topic(names.results, partitions, week),
-        # A month to look at what went wrong; larger records, since headers are added to them.
-        Topic(
-            names.dead_letters,
-            partitions,
-            {"retention.ms": str(30 * DAY_MS), "max.message.bytes": "2097152"},
-        ),
+        Topic(names.events, partitions, week | UNPACKED),
+        Topic(names.results, partitions, week | wide),
+        # A month to look at what went wrong.
+        Topic(names.dead_letters, partitions, {"retention.ms": str(30 * DAY_MS)} | wide),
         # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
         # they are small, and as rare as an operator's commands.
         Topic(names.redriven, partitions, {"retention.ms": "-1"}),
         # A transaction has a few tallies, one process reads those of a million events a second, and
         # each partition more is a request and a marker before a transaction's results can be read.
-        Topic(names.tallies, 1, week),
+        Topic(names.tallies, 1, week | UNPACKED),
         Topic(names.trends, partitions, week),
         # A process that was replaced may still write a window's older state: for a day, the newer
         # one is there beside it.
@@ -64,7 +69,7 @@ def wanted(settings: Settings) -> list[Topic]:
             {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)},
         ),
         # People's labels are few and dear: the last one for each event is kept for good.
-        Topic(names.feedback, partitions, {"cleanup.policy": "compact"}),
+        Topic(names.feedback, partitions, {"cleanup.policy": "compact"} | UNPACKED),
     ]
 
 
@@ -77,12 +82,14 @@ class TopicState:
         partitions: Its partitions on the cluster; 0 when it is missing.
         problem: Why it can't be used as it is; empty when it can.
         created: Whether this call created it.
+        warning: What should be otherwise, though it works.
     """
 
     name: str
     partitions: int
     problem: str = ""
     created: bool = False
+    warning: str = ""
 
 
 def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
@@ -95,8 +102,13 @@ def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[Top
     Raises:
         BrokerError: Kafka can't be reached.
     """
-    present = kafka.describe_cluster(settings.kafka).topics
     topics = wanted(settings) if topics is None else topics
+    return _warned(settings, topics, _states(settings, topics))
+
+
+def _states(settings: Settings, topics: Sequence[Topic]) -> list[TopicState]:
+    """What the cluster has of each topic, without warnings."""
+    present = clients.describe_cluster(settings.kafka).topics
     hidden = _hidden(settings, [topic.name for topic in topics if topic.name not in present])
     states = []
     for topic in topics:
@@ -111,6 +123,39 @@ def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[Top
             problem = ""
         states.append(TopicState(topic.name, count, problem))
     return states
+
+
+def _warned(
+    settings: Settings, topics: Sequence[Topic], states: Sequence[TopicState]
+) -> list[TopicState]:
+    """The same states, with a warning for topics that should be stored unpacked and aren't."""
+    unpacked = {topic.name for topic in topics if UNPACKED.items() <= topic.config.items()}
+    there = [state.name for state in states if state.partitions and state.name in unpacked]
+    packed = _packed(settings, there)
+    return [
+        replace(
+            state,
+            warning=f"compression.type is {packed[state.name]!r}, not 'uncompressed': what"
+            " producers compress may fill a reader's memory, or be unreadable (docs/security.md)",
+        )
+        if state.name in packed
+        else state
+        for state in states
+    ]
+
+
+def _packed(settings: Settings, names: list[str]) -> dict[str, str]:
+    """By topic that the brokers store compressed, how; without those that they don't tell of."""
+    admin = clients.new_admin(settings.kafka)
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    timeout = settings.kafka.connect_timeout_s
+    asked = admin.describe_configs(resources, request_timeout=timeout) if names else {}
+    found = {}
+    for resource, answer in asked.items():
+        # It is advice alone: whoever may create topics need not have the right to this.
+        with suppress(KafkaException, TimeoutError):
+            found[resource.name] = result_of(answer, 2 * timeout)["compression.type"].value
+    return {name: kind for name, kind in found.items() if {"compression.type": kind} != UNPACKED}
 
 
 def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
@@ -128,8 +173,8 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
         TopicError: A topic couldn't be created.
     """
     topics = wanted(settings) if topics is None else topics
-    missing = {state.name for state in check(settings, topics) if not state.partitions}
-    admin = kafka.new_admin(settings.kafka)
+    missing = {state.name for state in _states(settings, topics) if not state.partitions}
+    admin = clients.new_admin(settings.kafka)
     new = [
         NewTopic(topic.name, topic.partitions, settings.topics.replication, config=topic.config)
         for topic in topics
@@ -147,15 +192,13 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
                     "Check TOPICS_PARTITIONS, TOPICS_REPLICATION and the right to create topics.",
                 ) from None
     deadline = time.monotonic() + SPREAD_S
-    states = check(settings, topics)
+    states = _states(settings, topics)
     # The broker that is asked may hear of a new topic a little after the one that made it.
     while any(not state.partitions for state in states) and time.monotonic() < deadline:
         time.sleep(0.1)
-        states = check(settings, topics)
-    return [
-        TopicState(state.name, state.partitions, state.problem, state.name in missing)
-        for state in states
-    ]
+        states = _states(settings, topics)
+    states = _warned(settings, topics, states)
+    return [replace(state, created=state.name in missing) for state in states]
 
 
 def require(settings: Settings, *names: str) -> None:
@@ -166,7 +209,7 @@ def require(settings: Settings, *names: str) -> None:
         TopicError: At least one of them is missing.
     """
     access = Access(settings.kafka)
-    admin = kafka.new_admin(settings.kafka, access)
+    admin = clients.new_admin(settings.kafka, access)
     deadline = time.monotonic() + NEW_S
     while True:
         present = access.first_answer(admin, settings.kafka.connect_timeout_s).topics
@@ -196,7 +239,7 @@ def _hidden(settings: Settings, names: list[str]) -> list[str]:
     """
     if not names:
         return []
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     asked = admin.describe_topics(
         TopicCollection(names), request_timeout=settings.kafka.connect_timeout_s
     )
@@ -230,7 +273,7 @@ def identity(settings: KafkaSettings, name: str) -> Identity:
     timeout = settings.connect_timeout_s
     access = Access(settings)
     # Held until it has answered: it takes its questions back when it goes.
-    admin = kafka.new_admin(settings, access)
+    admin = clients.new_admin(settings, access)
     asked = admin.describe_topics(TopicCollection([name]), request_timeout=timeout)
     try:
         found = access.answer(admin, asked[name], timeout)

@@ -16,23 +16,30 @@ Rules, each learnt by others the hard way:
   transaction of this producer is open by then, with half of its records. A new producer has a new
   epoch, and what carries an older one is refused. (Version 2, KIP-890, has an epoch for each
   transaction.) Late requests to add offsets or to commit them are refused by the same rule.
+- A record or a batch of them that its topic doesn't take: go on with half the size, then half of
+  that, on this topic. A batch is no larger than that, and a record that is, is shortened by the
+  caller's rule. How much a topic takes is not asked: that would need one more right on it. A new
+  producer too: where one goes on, brokers miss the sequence numbers of what was never sent (seen
+  with librdkafka 2.16).
 """
 
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from msgspec import Struct
 
-from sentiment import kafka, logs, metrics
+from sentiment import logs, metrics
 from sentiment.errors import BrokerError, FencedError
-from sentiment.events import Headers
-from sentiment.kafka_access import Access, forbidden, is_passing
+from sentiment.kafka import clients
+from sentiment.kafka.clients import Access, forbidden, is_passing
 from sentiment.settings import KafkaSettings, Settings
+from sentiment.wire import Headers
 
 log = logs.get(__name__)
 
@@ -47,6 +54,16 @@ PAUSE_S = 0.05
 # First and longest pause after an abort: brokers need a moment, and an operator sees it in time.
 ABORT_PAUSE_S = 0.1
 ABORT_PAUSE_MAX_S = 5.0
+# The first size that a topic is taken to take, in bytes, once it has refused one: below Kafka's
+# default for a topic, and half of what our clients take. The last one: nothing useful is smaller.
+FIRST_LIMIT = 1024 * 1024
+LAST_LIMIT = 1024
+# How long that is kept, in seconds. A topic's limit is rarely raised; finding it anew costs a few
+# aborts, and only where something is too large again.
+LIMIT_S = 600.0
+# Of a record in a batch, and of each of its headers: lengths, offset and time, at their most.
+RECORD_BYTES = 40
+HEADER_BYTES = 8
 # In place of a partition: the client's partitioner chooses one by the key.
 BY_KEY = -1
 
@@ -81,19 +98,33 @@ class Output(Struct, frozen=True, gc=False):
     value: bytes | None
     headers: Headers
 
+    def size(self) -> int:
+        """What it takes in a batch that is not compressed, in bytes; not less."""
+        size = RECORD_BYTES + len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            # As many bytes as characters, and up to four times as many.
+            size += HEADER_BYTES + len(name.encode()) + len(value or b"")
+        return size
+
+
+# Makes a record shorter that its topic doesn't take, or gives it back as it is.
+Shorten = Callable[[Output], Output]
+
 
 class AbortedError(Exception):
     """Nothing of the transaction was committed: go back to what is.
 
     Args:
         reason: What the brokers or the client say.
-        passing: Whether the brokers were away, or had to be told anew who we are, so that nothing
-            is wrong with the transaction itself.
+        passing: Whether the next try is another one: the brokers were away, or had to be told anew
+            who we are, or get smaller batches from now on.
+        too_large: Whether a record or a batch was too large for its topic or for the client.
     """
 
-    def __init__(self, reason: str, *, passing: bool) -> None:
+    def __init__(self, reason: str, *, passing: bool, too_large: bool = False) -> None:
         super().__init__(reason)
         self.passing = passing
+        self.too_large = too_large
 
 
 def pause_s(tries: int) -> float:
@@ -146,10 +177,15 @@ class Transactions:
         settings: Where Kafka is, and how long transactions may take.
         partitions: Number of partitions by output topic.
         transactional_id: Fences others that have the same; empty: one is made up, which nobody has.
+        shorten: What becomes of a record that its topic doesn't take.
     """
 
     def __init__(
-        self, settings: Settings, partitions: Mapping[str, int], transactional_id: str = ""
+        self,
+        settings: Settings,
+        partitions: Mapping[str, int],
+        transactional_id: str = "",
+        shorten: Shorten | None = None,
     ) -> None:
         self._settings = settings
         self._partitions = partitions
@@ -160,6 +196,11 @@ class Transactions:
         self._deadline = Deadline(0)
         # Starts of producers that may reach the brokers yet, each of which would fence us once.
         self._late_starts = 0
+        self._shorten = shorten
+        # By topic, of those that have refused a record; and until when that is believed.
+        self._limits: dict[str, int] = {}
+        self._limits_end = 0.0
+        self._refused_by = ""
 
     def prepare(self, timeout_s: float = INIT_TIMEOUT_S) -> bool:
         """Have a producer that no late request of an earlier transaction can hurt.
@@ -195,7 +236,7 @@ class Transactions:
         # Beside what a user wants to see of them.
         told = f"{access.config.get('debug', '')},broker".lstrip(",")
         self._connections = Connections(access)
-        producer = kafka.new_producer(
+        producer = clients.new_producer(
             access.replace(config=access.config | {"debug": told}),
             self._connections,
             transactional_id=self.transactional_id,
@@ -242,10 +283,15 @@ class Transactions:
         assert self._producer is not None  # noqa: S101
         self._deadline = Deadline(self._settings.worker.commit_timeout_s)
         if failed := _error_of(partial(self._publish, self._producer, outputs)):
+            if failed.code() == KafkaError._STATE:  # noqa: SLF001 - a public name, as above
+                # It takes no records as it has failed already; this tells why.
+                failed = _error_of(self._producer.begin_transaction) or failed
             self._recover(failed)
 
     def _publish(self, producer: Producer, outputs: Iterable[Output]) -> None:
         producer.begin_transaction()
+        if self._limits:
+            outputs = self._limited(producer, outputs)
         for output in outputs:
             while not self._is_queued(producer, output):
                 # The queue is full: go on as it empties.
@@ -254,6 +300,45 @@ class Transactions:
                         KafkaError(KafkaError._TIMED_OUT, "the queue stays full")  # noqa: SLF001
                     )
                 producer.poll(PAUSE_S)
+
+    def _limited(self, producer: Producer, outputs: Iterable[Output]) -> Iterator[Output]:
+        """The same, with no record and no batch of them larger than its topic takes."""
+        if time.monotonic() > self._limits_end:
+            self._limits.clear()
+        waiting, shortened = Counter[str](), Counter[str]()
+        for output in outputs:
+            limit = self._limits.get(topic := output.topic)
+            if limit is None:
+                yield output
+                continue
+            size = output.size()
+            if size > limit and self._shorten:
+                output = self._shorten(output)  # noqa: PLW2901 - the same record
+                size = output.size()
+                shortened[topic] += 1
+            if waiting[topic] + size > limit:
+                # The client makes batches of what waits; what is delivered is in none of them.
+                producer.flush(self._deadline.left())
+                waiting.clear()
+            waiting[topic] += size
+            yield output
+        for topic, count in shortened.items():
+            limit = self._limits[topic]
+            log.warning("records shortened", topic=topic, records=count, limit_bytes=limit)
+            metrics.SHORTENED_RECORDS.labels(topic).inc(count)
+
+    def _limit(self, cause: KafkaError) -> bool:
+        """Try less from now on, on the topic that didn't take something; whether less is left."""
+        refused_by, self._refused_by = self._refused_by, ""
+        # The brokers' refusals name the topic in words for people; one more does no harm.
+        named = [topic for topic in self._partitions if topic in (refused_by or cause.str())]
+        is_less = False
+        for topic in named or self._partitions:
+            before = self._limits.get(topic, 2 * FIRST_LIMIT)
+            self._limits[topic] = max(before // 2, LAST_LIMIT)
+            is_less = is_less or before > LAST_LIMIT
+        self._limits_end = time.monotonic() + LIMIT_S
+        return is_less
 
     def _is_queued(self, producer: Producer, output: Output) -> bool:
         partition = output.partition
@@ -270,6 +355,9 @@ class Transactions:
                 producer.produce(output.topic, output.value, output.key, partition)
         except BufferError:
             return False
+        except KafkaException:
+            self._refused_by = output.topic
+            raise
         return True
 
     def commit(self, offsets: list[TopicPartition] | None = None, group: Any = None) -> None:  # noqa: ANN401 - opaque
@@ -321,14 +409,17 @@ class Transactions:
         metrics.TRANSACTIONS.labels("aborted").inc()
         # Neither a transaction nor another process is to blame.
         ours = cause.code() in FORGOTTEN_CODES
-        if cause.txn_requires_abort() and not ours:
+        too_large = cause.code() == KafkaError.MSG_SIZE_TOO_LARGE
+        is_less = too_large and self._limit(cause)
+        if cause.txn_requires_abort() and not (ours or too_large):
             self.abort()
         else:
             ours = self._note_fencing(cause) or ours
             self._let_go(cause.str(), "unknown_outcome" if cause.retriable() else "unusable")
         if denied := forbidden(cause):
             raise denied
-        raise AbortedError(cause.str(), passing=is_passing(cause) or ours)
+        passing = is_passing(cause) or ours or is_less
+        raise AbortedError(cause.str(), passing=passing, too_large=too_large)
 
     def _note_fencing(self, cause: KafkaError) -> bool:
         """Take note of it where we are fenced; whether a late request of our own did it.

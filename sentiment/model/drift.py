@@ -14,14 +14,16 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from sentiment import logs
-from sentiment.scoring import Scorer
-from sentiment.text import tokens
+from sentiment import limited, logs
+from sentiment.model.scorer import Scorer
+from sentiment.model.text import tokens
 
 log = logs.get(__name__)
 
 # In a model's directory.
 FILE = "drift.json"
+# Ours has 591 bytes.
+MOST_BYTES = 65_536
 
 # Fewer texts tell too little: with ten bins, chance alone moves the population stability index by
 # 9 / 300 = 0.03, give or take 0.014, where a quarter is usually called a change.
@@ -85,7 +87,7 @@ def sizes(scorer: Scorer, texts: Sequence[str]) -> Sizes:
 
     What can't be compiled doesn't tell; its texts are counted by our rules.
     """
-    from sentiment.compiled.scorer import CompiledScorer
+    from sentiment.model.compiled.scorer import CompiledScorer
 
     if isinstance(scorer, CompiledScorer):
         counts = scorer.coverage(texts)
@@ -107,11 +109,11 @@ def read(directory: Path) -> Reference | None:
     A model serves without it just as well.
     """
     try:
-        found = msgspec.json.decode((directory / FILE).read_bytes(), type=Reference)
+        found = msgspec.json.decode(limited.read(directory / FILE, MOST_BYTES), type=Reference)
     except FileNotFoundError:
         reason = f"it has no {FILE}"
-    except (OSError, msgspec.DecodeError) as error:
-        reason = f"its {FILE} is no reference: {error}"
+    except (OSError, ValueError, RecursionError) as error:
+        reason = limited.one_line(f"its {FILE} is no reference: {error}")
     else:
         if found.texts >= LEAST_TEXTS:
             return found

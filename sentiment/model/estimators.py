@@ -29,7 +29,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sentiment.ngrams import NgramVectorizer
+from sentiment.model.ngrams import NgramVectorizer
 
 Fractions = NDArray[np.float64]
 
@@ -49,6 +49,9 @@ class NaiveBayesScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc] #
             and of the negative texts (Wang and Manning 2012, section 2.1); shape (features,),
             float64.
     """
+
+    # The name in saved models: see `sentiment.model`.
+    __module__ = "sentiment.model"
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
@@ -113,6 +116,9 @@ class LengthwiseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         coef_: Weights in short and in long texts, rounded; shape (2, features), float64.
         intercept_: The same for the intercept; shape (2,), float64.
     """
+
+    # The name in saved models: see `sentiment.model`.
+    __module__ = "sentiment.model"
 
     def __init__(self, short: float = 30.0, long: float = 300.0, C: float = 5.0) -> None:  # noqa: N803 - sklearn's name
         self.short = short

@@ -1,8 +1,8 @@
 """From a text to its tokens: normalising, tokenising, negation.
 
 Everything here is a fixed rule, so that a model's vocabulary means the same in training and in
-service; a change to any rule needs a newly trained model. `sentiment.compiled` does the same in one
-pass over UTF-8 bytes, and is tested against this module.
+service; a change to any rule needs a newly trained model. `sentiment.model.compiled` does the
+same in one pass over UTF-8 bytes, and is tested against this module.
 """
 
 import re

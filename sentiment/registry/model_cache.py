@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from sentiment import logs
-from sentiment.artifact import checksums
+from sentiment import limited, logs
 from sentiment.errors import SetupError
+from sentiment.registry.artifact import checksums
 
 log = logs.get(__name__)
 
@@ -30,6 +30,8 @@ KEPT_VERSIONS = 3
 LEFT_S = 3600.0
 # Of the directories that models are downloaded into.
 PREFIX = ".new-"
+# A version and the checksums of its files, a hundred bytes for each.
+MOST_POINTER = 1 << 20
 
 
 class Copy(NamedTuple):
@@ -58,13 +60,13 @@ class ModelCache:
     def last(self) -> Copy | None:
         """The copy that was kept last; None if there is none or its files have changed."""
         try:
-            pointer = json.loads(self._pointer.read_bytes())
+            pointer = json.loads(limited.read(self._pointer, MOST_POINTER))
             directory = self._directory(pointer["version"])
             if checksums(directory) == pointer["files"]:
                 return Copy(pointer["version"], directory)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             log.warning("cached model is unreadable", file=str(self._pointer), reason=str(error))
             return None
         log.warning("cached model has changed and is not used", directory=str(directory))

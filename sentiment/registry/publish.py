@@ -15,14 +15,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sentiment.artifact import checksums, digest, metadata, open_model
 from sentiment.errors import InputError, ModelNotFoundError
-from sentiment.registry import DIGEST_TAG
-from sentiment.tracking import connect, experiment_id
+from sentiment.registry.artifact import checksums, digest, metadata, open_here
+from sentiment.registry.download import DIGEST_TAG
+from sentiment.registry.tracking import connect, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
+
 
 NAME = "sentiment"
 ALIAS = "champion"
@@ -106,7 +107,7 @@ def publish(
             f"{directory} is no model directory: it has no MLmodel file.",
             "`sentiment release` makes one.",
         )
-    open_model(directory)
+    open_here(directory)
     tags = {f"sentiment.{key}": value for key, value in metadata(directory).items()}
     tags[DIGEST_TAG] = digest(checksums(directory))
     if directory == bundled_model():

@@ -1,30 +1,35 @@
 """The model registry: where an alias points, the model it points to, and a copy for bad days.
 
-Which registry, see `sentiment.tracking`.
+Which registry, see `sentiment.registry.tracking`.
 """
 
+import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sentiment import dagshub, drift, logs
-from sentiment.artifact import Scorer, checksums, digest, missing_file, open_model
-from sentiment.drift import Reference
+from sentiment import limited, logs, metrics
 from sentiment.errors import (
     AliasMissingError,
     ArtifactMissingError,
+    InputError,
     ModelNotFoundError,
     ModelRefusedError,
-    RegistryDeniedError,
     RegistryUnavailableError,
-    StoreUnavailableError,
+    SentimentError,
     VersionMissingError,
 )
-from sentiment.model_cache import ModelCache
+from sentiment.model import drift
+from sentiment.model.drift import Reference
+from sentiment.registry import download
+from sentiment.registry.artifact import COMPILED, Scorer, open_here, open_model
+from sentiment.registry.download import ELSEWHERE
+from sentiment.registry.model_cache import ModelCache
+from sentiment.registry.tracking import connect, registry_id
 from sentiment.settings import ModelSettings
-from sentiment.tracking import connect, registry_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,23 +39,23 @@ __all__ = ["LoadedModel", "Registry", "Scorer"]
 
 log = logs.get(__name__)
 
-# Set on each version that we publish: `sentiment.artifact.digest` of its files.
-DIGEST_TAG = "sentiment.sha256"
-
-# In the cache's directory, the models' compiled forms.
-COMPILED = "compiled"
-
-# MLflow puts this file beside what it downloads; it is not part of the model.
-_MLFLOW_NOTE = "registered_model_meta"
-
-_ALL = "all of its files"
-
-_ELSEWHERE = (
-    "`sentiment models` lists the versions; `sentiment promote --version N` makes one of them"
-    " champion."
-)
+# A version that was refused is looked at again after a minute, and each time after twice as long: a
+# bad artifact doesn't mend itself, but a machine may have lacked memory for the check.
+REFUSED_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
+# One whose files are missing: somebody may bring them back.
+MISSING_PAUSE_S = 60.0
+# Refusals that are remembered. Who makes more versions in an hour has each looked at once.
+MOST_REFUSALS = 100
 
 _URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
+# Of a version, as registries number them: it becomes a label, a directory's name, a part of URLs.
+_VERSION = re.compile(r"[0-9]{1,10}")
+
+
+class _Refusal(NamedTuple):
+    error: ModelRefusedError
+    until: float
+    pause: float
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,18 @@ class Registry:
 
     Args:
         settings: The address, where copies are kept, and how long a call may take.
+        clock: Seconds that rise.
     """
 
-    def __init__(self, settings: ModelSettings) -> None:
+    def __init__(
+        self, settings: ModelSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         match = _URI.fullmatch(settings.uri)
         if not match:
             raise ModelNotFoundError(f"{settings.uri!r} names no registered model.")
         self._timeout_s = settings.registry_timeout_s
+        self._clock = clock
+        self._refusals: dict[str, _Refusal] = {}
         self.name: str = match["name"]
         self._alias: str | None = match["alias"]
         self._version: str | None = match["version"]
@@ -104,9 +114,10 @@ class Registry:
         if copy is None:
             return None
         try:
-            return self._loaded(copy.version, copy.directory)
-        except ModelRefusedError as error:
-            log.warning("cached model is not used", reason=error.message)
+            return self._unless_refused(
+                f"{copy.version} (cached)", lambda: self._loaded(copy.version, copy.directory)
+            )
+        except ModelRefusedError:
             return None
 
     def resolve(self) -> str:
@@ -119,25 +130,27 @@ class Registry:
         """
         try:
             with connect(self._timeout_s) as client:
-                self._named = str(self._described(client).version)
+                version = str(self._described(client).version)
         except ModelNotFoundError as error:
             raise self._missing() from error
-        return self._named
+        if not _VERSION.fullmatch(version):
+            raise RegistryUnavailableError(
+                f"The registry says that version {version!r:.40} of {self.name!r} is meant.",
+                "See what answers at MLFLOW_TRACKING_URI.",
+            )
+        self._named = version
+        return version
 
     def load(self, version: str) -> LoadedModel:
         """Download a version, check it, and keep it as the last good copy.
 
         Raises:
-            ModelRefusedError: It fails a check.
+            ModelRefusedError: It fails a check; or has failed one, and it isn't time to look again.
             ArtifactMissingError: The registry's store lacks files of it.
             ModelNotFoundError: The registry has no such version.
             RegistryUnavailableError: It doesn't answer in time, or refuses us.
         """
-        with self._cache.workspace() as workspace:
-            directory = self._download(version, workspace)
-            model = self._loaded(version, directory)
-            self._cache.keep(version, directory)
-        return model
+        return self._unless_refused(version, lambda: self._load(version))
 
     def load_champion(self) -> LoadedModel:
         """Resolve and load; the last good copy where the registry is down, or lost the files.
@@ -158,6 +171,54 @@ class Registry:
                 reason=error.message,
             )
             return model
+
+    def _load(self, version: str) -> LoadedModel:
+        with self._cache.workspace() as workspace:
+            directory = workspace / "model"
+            directory.mkdir()
+            limited.run(
+                f"{download.__name__}:fetch",
+                [self.name, version, str(directory), str(self._timeout_s)],
+                download.LIMITS,
+                preload=download.libraries(),
+            )
+            model = self._loaded(version, directory)
+            self._cache.keep(version, directory)
+        return model
+
+    def _unless_refused(self, version: str, load: Callable[[], LoadedModel]) -> LoadedModel:
+        """Load a version, unless it was refused a short time ago: then the same error again."""
+        before = self._refusals.get(version)
+        if before and self._clock() < before.until:
+            raise before.error.with_traceback(None)
+        try:
+            model = load()
+        except ModelRefusedError as error:
+            refused = error
+        except SentimentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, this version can't be served
+            reason = limited.one_line(f"{type(error).__name__}: {error}")
+            refused = ModelRefusedError(f"Model refused: {reason}.", ELSEWHERE)
+        else:
+            self._refusals.pop(version, None)
+            return model
+        self._remember(version, refused, before)
+        raise refused from None
+
+    def _remember(self, version: str, error: ModelRefusedError, before: _Refusal | None) -> None:
+        pause = min(2 * before.pause, LONGEST_PAUSE_S) if before else REFUSED_PAUSE_S
+        if isinstance(error, ArtifactMissingError):
+            # Whoever follows tells of this: it is the store's trouble, not the model's.
+            pause = MISSING_PAUSE_S
+        else:
+            metrics.MODEL_SWAPS.labels("refused").inc()
+            if before is None or error.message != before.error.message:
+                log.error("model refused", model=self.name, version=version, reason=error.message)
+        self._refusals.pop(version, None)
+        self._refusals[version] = _Refusal(error, self._clock() + pause, pause)
+        if len(self._refusals) > MOST_REFUSALS:
+            del self._refusals[next(iter(self._refusals))]
 
     def _loaded(self, version: str, directory: Path) -> LoadedModel:
         scorer = open_model(directory, self._compiled)
@@ -185,21 +246,21 @@ class Registry:
             )
         of = f"of {self.name!r}"
         if self._alias is None:
-            return VersionMissingError(f"There is no version {self._version} {of}.", _ELSEWHERE)
+            return VersionMissingError(f"There is no version {self._version} {of}.", ELSEWHERE)
         if self._alias in aliases:
             return VersionMissingError(
                 f"The alias {self._alias!r} {of} points to version {aliases[self._alias]}, which"
                 " the registry doesn't have any more.",
-                _ELSEWHERE,
+                ELSEWHERE,
             )
         # A registry takes a version's aliases away with it.
         if self._named is not None and not self._has(self._named):
             return VersionMissingError(
                 f"Version {self._named} {of} was deleted, and the alias {self._alias!r}, which"
                 " named it, is gone.",
-                _ELSEWHERE,
+                ELSEWHERE,
             )
-        return AliasMissingError(f"There is no alias {self._alias!r} {of}.", _ELSEWHERE)
+        return AliasMissingError(f"There is no alias {self._alias!r} {of}.", ELSEWHERE)
 
     def _has(self, version: str) -> bool:
         try:
@@ -209,57 +270,21 @@ class Registry:
             return False
         return True
 
-    def _download(self, version: str, workspace: Path) -> Path:
-        try:
-            with connect(self._timeout_s) as client:
-                described = client.get_model_version(self.name, version)
-        except ModelNotFoundError as error:
-            raise VersionMissingError(
-                f"There is no version {version} of {self.name!r}.", _ELSEWHERE
-            ) from error
-        directory = self._fetched(described, workspace / "model")
-        (directory / _MLFLOW_NOTE).unlink(missing_ok=True)
-        if missing := missing_file(directory):
-            raise _without(described, missing if any(directory.glob("*")) else _ALL)
-        expected = described.tags.get(DIGEST_TAG)
-        if expected and digest(checksums(directory)) != expected:
-            raise ModelRefusedError(
-                f"Model refused ({self.name} version {version}): its files are not those that were"
-                " published.",
-                "Publish the model again.",
-            )
-        return directory
 
-    def _fetched(self, described: "ModelVersion", target: Path) -> Path:
-        """The files of a version, in a directory that MLflow puts them straight into."""
-        try:
-            with connect(self._timeout_s):
-                from mlflow.artifacts import download_artifacts
+def named_model(name: str | None) -> LoadedModel:
+    """The model that `Classifier` and `sentiment classify --model` are given; see there."""
+    from sentiment.registry.publish import bundled_model
 
-                uri = f"models:/{self.name}/{described.version}"
-                return Path(download_artifacts(artifact_uri=uri, dst_path=str(target)))
-        except ModelNotFoundError as error:
-            raise _without(described, _ALL) from error
-        except RegistryDeniedError:
-            raise
-        except RegistryUnavailableError as error:
-            # The registry has just answered: it is the store behind it that doesn't.
-            raise StoreUnavailableError(
-                f"The files of version {described.version} of {self.name!r} can't be downloaded"
-                f" from {_place(described)}: {dagshub.without_secrets(str(error.__cause__))}",
-                "See whether the registry's store of artifacts is up.",
-            ) from error
-
-
-def _without(described: "ModelVersion", missing: str) -> ArtifactMissingError:
-    """A version whose files are gone, one of them or `_ALL`."""
-    return ArtifactMissingError(
-        f"Version {described.version} of {described.name!r} has lost {missing} in the registry's"
-        f" store of artifacts, {_place(described)}.",
-        "Bring the files back there, or make another version champion: `sentiment rollback`,"
-        " `sentiment promote --version N`.",
-    )
-
-
-def _place(described: "ModelVersion") -> str:
-    return dagshub.without_secrets(str(described.source))
+    if name is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+        scorer = open_here(bundled_model())
+        return LoadedModel("sentiment", "bundled", scorer, time.time())
+    if name is None or name.startswith("models:/"):
+        return Registry(ModelSettings().replace(uri=name)).load_champion()
+    directory = Path(name)
+    if not directory.is_dir():
+        raise InputError(
+            f"There is no model directory {name}.",
+            "Give a directory, or the registry's models:/NAME@ALIAS.",
+        )
+    scorer = open_here(directory)
+    return LoadedModel(directory.name, "unregistered", scorer, time.time())

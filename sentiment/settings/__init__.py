@@ -4,13 +4,23 @@ Each section has its own prefix, so that names stay those that operators know
 (`KAFKA_BOOTSTRAP_SERVERS`, `MLFLOW_TRACKING_URI`). Secrets may come from files instead: a file
 named after the variable in the directory that `SENTIMENT_SECRETS_DIR` names. Each description
 here is the row of `docs/operations.md`; above each number stands why it is that number.
+
+- `section`: what all sections have in common
+- `kafka`: how Kafka is reached, and the topics
+- `worker`: the worker and its model
+- `apps`: page, trends, operators, logs, the local machine
 """
 
 from functools import cached_property
 
-from sentiment.settings.apps import LocalSettings, LogSettings, TrendsSettings, WebSettings
+from sentiment.settings.apps import (
+    LocalSettings,
+    LogSettings,
+    OperatorsSettings,
+    TrendsSettings,
+    WebSettings,
+)
 from sentiment.settings.kafka import KafkaSettings, TopicSettings
-from sentiment.settings.operators import OperatorsSettings
 from sentiment.settings.section import Section
 from sentiment.settings.worker import ModelSettings, WorkerSettings
 

@@ -10,6 +10,8 @@ from sentiment.settings.section import Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
 ShareOrNothing = Annotated[float, Field(ge=0, le=1)]
+# A batch of a partition, by its first and last offset.
+_BATCH = r"[\w.-]+:\d{1,9}:\d{1,18}-\d{1,18}"
 # What MLflow calls the address of a model.
 ModelUri = Annotated[str, Field(pattern=r"^models:/[^/@]+(@[^/@]+|/\d+)$")]
 
@@ -120,6 +122,14 @@ class WorkerSettings(Section):
         description="What happens when the topic's retention deleted events before they were read:"
         " `go_on` counts and logs them, `stop` ends the worker before it commits anything behind"
         " them.",
+    )
+    # Nothing by default: what can't be read is passed over where a person says so, never else.
+    skip_batches: str = Field(
+        "",
+        pattern=rf"^({_BATCH}(,{_BATCH})*)?$",
+        description="Batches that can't be read and are passed over, with a dead letter for each:"
+        " `TOPIC:PARTITION:FIRST-LAST`, with the offsets that the worker's log names; several with"
+        " commas between them. One that can be read, or ends elsewhere, is not passed over.",
     )
     # Ten minutes: far above the slowest honest batch, far below a night without results.
     stuck_timeout_s: PositiveFloat = Field(

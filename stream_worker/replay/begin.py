@@ -13,17 +13,18 @@ import click
 import msgspec
 from confluent_kafka import KafkaException
 
-from sentiment import kafka, logs, topics
+from sentiment import logs, wire
+from sentiment.classify.assemble import shortened
+from sentiment.cli import Progress
 from sentiment.errors import FencedError, InputError, TransactionError, WorkerError
-from sentiment.events import Model
-from sentiment.reader import TopicReader
-from sentiment.registry import LoadedModel, Registry
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import TopicReader
+from sentiment.kafka.transactions import AbortedError, Transactions
+from sentiment.registry.registry import LoadedModel, Registry
 from sentiment.settings import Settings
 from sentiment.times import parse_since
-from sentiment.transactions import AbortedError, Transactions
-from stream_worker.replay import output
-from stream_worker.replay.offsets import PREFIX, Offsets
-from stream_worker.replay.plan import Mark, Order, Plan, plan_of, require_same
+from sentiment.wire import Model
+from stream_worker.replay.plan import PREFIX, Mark, Offsets, Order, Plan, plan_of, require_same
 
 log = logs.get(__name__)
 
@@ -47,10 +48,13 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> Begun:
     registry = Registry(settings.model.replace(uri=plan.model_uri))
     # What an earlier start has loaded serves again: the registry may be down by now.
     model = (registry.cached() if found else None) or registry.load(plan.model.version)
-    partitions = output.create(settings, order.output)
+    partitions = create(settings, order.output)
     with fencing_told(order.output):
         transactions = Transactions(
-            settings, {order.output: partitions}, transactional_id=PREFIX + order.output
+            settings,
+            {order.output: partitions},
+            PREFIX + order.output,
+            partial(shortened, topics=settings.topics.replace(results=order.output)),
         )
         transactions.prepare()
         now = _known(settings, order, offsets)
@@ -59,10 +63,10 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> Begun:
                 f"Another replay into {order.output!r} began at the same moment.",
                 "Give the same command again, to go on with it.",
             )
-        output.check_content(settings, order.output, now)
+        check_content(settings, order.output, now)
         if not now:
             # Only now does the topic have an id.
-            plan = msgspec.structs.replace(plan, topic_id=output.topic_id(settings, order.output))
+            plan = msgspec.structs.replace(plan, topic_id=topic_id(settings, order.output))
             now = {p: msgspec.structs.replace(mark, plan=plan) for p, mark in marks.items()}
             _remember(settings, transactions, offsets, now)
     log.info("replay goes on" if found else "replay begins", plan=str(plan), topic=order.output)
@@ -109,8 +113,8 @@ def _known(settings: Settings, order: Order, offsets: Offsets) -> dict[int, Mark
     try:
         marks = offsets.load()
     except KafkaException as error:
-        raise kafka.unreachable(settings.kafka, error) from None
-    if not marks or plan_of(marks).topic_id != output.topic_id(settings, order.output):
+        raise clients.unreachable(settings.kafka, error) from None
+    if not marks or plan_of(marks).topic_id != topic_id(settings, order.output):
         return {}
     require_same(order, marks)
     return marks
@@ -156,3 +160,60 @@ def _remember(
             f"The replay could not be begun: its first transaction was aborted: {error}.",
             "Give the same command again.",
         ) from None
+
+
+# The topic that takes a replay's results: made when missing, and never shared.
+
+
+def create(settings: Settings, name: str) -> int:
+    """Create the output topic if it is not there; returns its number of partitions."""
+    present = clients.describe_cluster(settings.kafka).topics
+    count = len(present[settings.topics.events].partitions)
+    # As long as the live results are kept: comparing needs both.
+    kept = {"retention.ms": str(7 * topics.DAY_MS)}
+    return topics.create(settings, [topics.Topic(name, count, kept)])[0].partitions
+
+
+def topic_id(settings: Settings, name: str) -> str:
+    """Kafka's id of a topic; empty where there is none of that name."""
+    if name not in clients.describe_cluster(settings.kafka).topics:
+        return ""
+    return topics.identity(settings.kafka, name).id
+
+
+def check_content(settings: Settings, output: str, marks: dict[int, Mark]) -> None:
+    """Make sure that the topic holds this replay's results and nothing else.
+
+    Raises:
+        InputError: It holds something else.
+    """
+    seen = {partition: mark.start - 1 for partition, mark in marks.items()}
+    progress = Progress(sum(mark.results for mark in marks.values()))
+    with TopicReader(settings.kafka, output, "beginning") as reader:
+        for count, record in enumerate(reader.rest(), 1):
+            place = _place(record.value() or b"", settings.topics.events, marks)
+            if place is None or not seen[place.partition] < place.offset:
+                raise InputError(
+                    f"Topic {output!r} holds what is not of this replay: partition"
+                    f" {record.partition()}, offset {record.offset()}.",
+                    "Give --output-topic a name that nothing else uses.",
+                )
+            seen[place.partition] = place.offset
+            progress.update(count)
+    progress.clear()
+
+
+def _place(value: bytes, topic: str, marks: dict[int, Mark]) -> wire.Input | None:
+    """Which event a record of the output topic answers; None if it is none of this replay's."""
+    try:
+        result = wire.decode_result(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    mark = marks.get(result.input.partition)
+    ours = (
+        mark is not None
+        and result.input.topic == topic
+        and result.model == mark.plan.model
+        and mark.start <= result.input.offset < mark.next
+    )
+    return result.input if ours else None

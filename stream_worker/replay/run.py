@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaException, Message
 
-from sentiment import logs, topics
+from sentiment import logs
+from sentiment.classify.assemble import classify
+from sentiment.cli import Progress
 from sentiment.errors import TopicError, TransactionError, UnreachableError, WorkerError
-from sentiment.progress import Progress
-from sentiment.reader import TopicReader
-from sentiment.registry import LoadedModel
+from sentiment.kafka import topics
+from sentiment.kafka.reader import TopicReader
+from sentiment.kafka.transactions import AbortedError, Transactions, pause_s
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import Settings
-from sentiment.transactions import AbortedError, Transactions, pause_s
-from stream_worker.batch import classify
 from stream_worker.replay.begin import fencing_told
-from stream_worker.replay.offsets import Offsets
-from stream_worker.replay.plan import Mark, Order
+from stream_worker.replay.plan import Mark, Offsets, Order
 
 log = logs.get(__name__)
 

@@ -1,9 +1,10 @@
 """Windowed aggregates of what the workers did, from their tallies; a Faust app.
 
-- `names`: which sources and versions have rows of their own
-- `windows`: what a window holds, and how tallies come into it exactly once
-- `book`: all windows, kept in a table
-- `app`: the Faust app: the table and its changelog, reading, publishing, the web views
+- `book`: windows, how tallies come into them exactly once, and which names have rows of their own
+- `reading`: the tallies topic, record by record
+- `app`: the Faust app: the table and its changelog, publishing, the web views
+- `process`: the process around it
+- `command`: `sentiment trends`
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`sentiment trends`."""
+"""`sentiment trends`; apart from the worker's, whose image has other libraries."""
 
 import click
 

@@ -8,11 +8,12 @@ import time
 
 import faust
 
-from sentiment import kafka, logs, topics
+from sentiment import logs
 from sentiment.errors import SentimentError, TopicError
 from sentiment.health import HealthServer, Start
+from sentiment.interrupts import end_at_once, end_in_time
+from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
-from stream_worker.ending import end_at_once, end_in_time
 from stream_worker.trends.app import Trends
 
 # Kubernetes gives 30 s between SIGTERM and SIGKILL.
@@ -57,7 +58,7 @@ def run(settings: Settings) -> None:
     try:
         start.made(lambda: topics.require(settings, *needed))
         known = start.made(lambda: topics.identity(settings.kafka, names.tallies))
-        cluster = str(start.made(lambda: kafka.describe_cluster(settings.kafka)).cluster_id)
+        cluster = str(start.made(lambda: clients.describe_cluster(settings.kafka)).cluster_id)
     finally:
         health.stop()
     watch = _Watch(settings, known)

@@ -3,11 +3,13 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import faust
+from aiokafka.consumer import fetcher
 from aiokafka.errors import IllegalGenerationError, KafkaConnectionError
+from aiokafka.structs import ConsumerRecord
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport import producer
 from faust.transport.drivers import aiokafka as driver
@@ -15,7 +17,7 @@ from faust.types import TP, Message
 from faust.types.auth import CredentialsT
 from yarl import URL
 
-from sentiment import logs
+from sentiment import logs, metrics
 from sentiment.errors import SettingsError
 from sentiment.settings import KafkaSettings
 
@@ -38,6 +40,58 @@ async def _started(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - aiokafka's
             await asyncio.sleep(RETRY_S)
         else:
             return client
+
+
+class _Batches:
+    """What was fetched of a partition, batch by batch, and the batch that was taken last."""
+
+    def __init__(self, batches: Any) -> None:  # noqa: ANN401 - aiokafka's
+        self._batches = batches
+        self.last: Any = None
+
+    def has_next(self) -> bool:
+        """Whether there is another one."""
+        return bool(self._batches.has_next())
+
+    def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka's
+        """The next one."""
+        self.last = self._batches.next_batch()
+        return self.last
+
+
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # it has no types
+    """Passes over a batch that can't be read, where aiokafka ends the whole of its reading.
+
+    It takes no name of a header that is no UTF-8, and no compressed data that are cut off.
+    """
+
+    _records: _Batches
+    next_fetch_offset: int
+
+    def __init__(self, tp: TP, records: object, *others: Any) -> None:  # noqa: ANN401 - aiokafka's
+        super().__init__(tp, _Batches(records), *others)
+
+    def _unpack_records(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield from super()._unpack_records()
+            except Exception as error:  # noqa: BLE001 - whatever a decoder says
+                topic, partition = self._tp.topic, self._tp.partition
+                metrics.UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
+                # A sentence; the traceback says no more.
+                log.error(  # noqa: TRY400
+                    "a batch can't be read and is passed over", topic=topic, partition=partition,
+                    offset=self.next_fetch_offset, reason=str(error),
+                )  # fmt: skip
+                self.next_fetch_offset = self._records.last.next_offset
+                # In its place nothing, at its last offset: a recovery waits until that has come.
+                yield ConsumerRecord(
+                    topic, partition, self.next_fetch_offset - 1, timestamp=0, timestamp_type=0,
+                    key=None, value=None, checksum=None, serialized_key_size=-1,
+                    serialized_value_size=-1, headers=(),
+                )  # fmt: skip
+            else:
+                return
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):
@@ -189,6 +243,8 @@ def credentials(settings: KafkaSettings) -> CredentialsT | None:
 
 
 def read_committed(app: faust.App) -> None:
-    """Make an app read records of committed transactions only."""
+    """Make an app read records of committed transactions only, and all that can be read."""
+    # There is no other way in: its fetcher makes them by this name.
+    fetcher.PartitionRecords = _PartitionRecords
     app.transport = _Transport(app.conf.broker_consumer, app, loop=app.loop)
     app.producer_transport = _Transport(app.conf.broker_producer, app, loop=app.loop)

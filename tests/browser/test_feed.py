@@ -4,8 +4,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sentiment.settings import Settings
+from sentiment.wire import Input
 from tests.browser.tabs import box, classify
 from tests.integration.pages import publish, result
+from tests.integration.workers import read
 
 
 def test_hostile_fields_are_text(tab: Page, settings: Settings) -> None:
@@ -14,6 +16,24 @@ def test_hostile_fields_are_text(tab: Page, settings: Settings) -> None:
     publish(settings, result(source=source, id="<script>alert('run')</script>"))
     expect(tab.locator("#feed .tag")).to_have_text(source)
     assert tab.locator("#feed img, #feed script").count() == 0
+
+
+def test_another_event_with_the_same_id_is_not_mine(tab: Page, settings: Settings) -> None:
+    """A result of an event that somebody else sent with an id of mine is no answer to me."""
+    box(tab).fill("I loved it.")
+    tab.get_by_role("button", name="Classify", exact=True).click()
+    [event] = read(settings, settings.topics.events, lambda seen: len(seen) >= 1)
+    name = (event.key() or b"").decode()
+    place = Input(settings.topics.events, event.partition() or 0, event.offset() or 0)
+    other = Input(place.topic, place.partition, place.offset + 1)
+    publish(settings, result(id=name, score=0.1, input=other))
+    expect(tab.locator("#feed .item")).to_have_count(1)
+    expect(tab.locator("#feed .item[data-mine]")).to_have_count(0)
+    expect(tab.locator("#answer")).to_have_attribute("data-state", "waiting")
+    publish(settings, result(id=name, input=place))
+    expect(tab.locator("#word")).to_have_text("Positive")
+    expect(tab.locator("#feed .item[data-mine]")).to_contain_text("I loved it.")
+    expect(tab.locator("#feed .item")).to_have_count(2)
 
 
 def test_feed_filters(tab: Page, settings: Settings) -> None:

@@ -7,9 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from sentiment import events
-from sentiment.event_errors import ErrorCode
+from sentiment import wire
 from sentiment.settings import Settings
+from sentiment.wire import ErrorCode
 from tests.browser.tabs import watched
 from tests.integration.dead_letters import bury, event
 from tests.integration.pages import PageProcess, page
@@ -77,11 +77,11 @@ def bury_some(settings: Settings) -> None:
     for partition, (code, value) in enumerate(codes):
         bury(settings, [value], code, partition % 4)
     place = {
-        events.ERROR_CODE: b"invalid_utf8", events.ERROR_TOPIC: settings.topics.events.encode(),
-        events.ERROR_MESSAGE: "<b onclick=alert(1)>no UTF-8</b> \u202e\x1b".encode(),
-        events.ERROR_PARTITION: b"3", events.ERROR_OFFSET: b"7", events.ERROR_ATTEMPT: b"2",
+        wire.ERROR_CODE: b"invalid_utf8", wire.ERROR_TOPIC: settings.topics.events.encode(),
+        wire.ERROR_MESSAGE: "<b onclick=alert(1)>no UTF-8</b> \u202e\x1b".encode(),
+        wire.ERROR_PARTITION: b"3", wire.ERROR_OFFSET: b"7", wire.ERROR_ATTEMPT: b"2",
     }  # fmt: skip
-    own: events.Headers = [("<script>alert(1)</script>", b"\xff\x00" + b"long" * 200)]
+    own: wire.Headers = [("<script>alert(1)</script>", b"\xff\x00" + b"long" * 200)]
     bury(settings, [HOSTILE], partition=3, headers=[*place.items(), *own])
 
 

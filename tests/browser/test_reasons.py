@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from sentiment import events
-from sentiment.events import Feedback
+from sentiment import wire
 from sentiment.settings import Settings
+from sentiment.wire import Feedback
 from tests.browser.tabs import classify
 from tests.integration.pages import publish, result
 from tests.integration.workers import WorkerProcess, read
@@ -79,7 +79,7 @@ def test_answer_is_judged(tab: Page, settings: Settings) -> None:
 
 def given(value: bytes | None) -> Feedback:
     """The feedback in a record."""
-    return events.decode_feedback(value or b"")
+    return wire.decode_feedback(value or b"")
 
 
 @pytest.mark.parametrize("site", [{"WEB_RECENT_RESULTS": "1"}], indirect=True)

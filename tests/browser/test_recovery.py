@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from local.broker import LocalKafka
-from sentiment import topics
+from sentiment.kafka import topics
 from sentiment.settings import LocalSettings, Settings
 from tests.browser.tabs import box, watched
 from tests.integration.pages import PageProcess, page, publish, result

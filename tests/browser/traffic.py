@@ -4,7 +4,7 @@ import json
 import math
 import time
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from tests.integration.pages import PATIENCE_S
 
@@ -21,7 +21,7 @@ BROKEN = {20, 21, 44}
 
 def steady(settings: Settings, seconds: int) -> None:
     """Put events on their topic as a stream would, for some seconds."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     for number in range(seconds * MEAN_EVENTS // WINDOW_S):
         texts = BAD if number % 3 == 0 else GOOD
         event = {"text": texts[number % len(texts)], "source": SOURCES[number % 3]}
@@ -37,7 +37,7 @@ def ten_minutes(settings: Settings) -> int:
     Returns:
         How many will have a result.
     """
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     now = int(time.time())
     count = 0
     for window in range(WINDOWS):

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Literal
 
-from local.ports import HOST
+from local.process import HOST
 
 # Loopback answers in milliseconds; a broker that was just paused doesn't.
 TIMEOUT_S = 2.0

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from local import process
 from local.broker import STOP_S, LocalKafka
-from local.ports import HOST, free_ports
-from sentiment import kafka
+from local.process import HOST, free_ports
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings, LocalSettings
 from tests.chaos import asks
 from tests.chaos.proxy import Proxy
@@ -54,7 +54,7 @@ class Cluster(LocalKafka):
         self._behind = free_ports(count)
         self._proxied = proxy.serve(self._behind).ports
         self._paused: set[int] = set()
-        self.admin: AdminClient = kafka.new_admin(self.settings)
+        self.admin: AdminClient = clients.new_admin(self.settings)
 
     @property
     def settings(self) -> KafkaSettings:

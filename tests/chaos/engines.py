@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from benchmarks import environments
+from benchmarks import candidates
 
 Protocol = Literal["consumer", "classic"]
 
@@ -48,6 +48,6 @@ def engine(name: str | None) -> Engine:
     if name is None:
         return WORKER
     module, environment = PEERS[name]
-    python = str(environments.ensure(module))
+    python = str(candidates.ensure(module))
     command = (python, "-m", f"tests.chaos.peers.{module}")
     return Engine(command, ("classic",), environment=environment)

@@ -13,7 +13,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from tests.chaos import proxy
 from tests.chaos.cluster import BROKERS
 from tests.chaos.world import WORKERS, World
@@ -27,8 +27,8 @@ SCALES = (4, 1, WORKERS)
 TOO_LATE_S = 3.0
 # Far below the 33 KB of `Traffic.send_large`; a batch of ordinary dead letters may pass it too.
 SMALL_BYTES = 4000
-# What it takes otherwise; see `sentiment.topics`.
-LARGE_BYTES = 2_097_152
+# What it takes otherwise.
+LARGE_BYTES = clients.MAX_MESSAGE_BYTES
 ADMIN_S = 60.0
 ANSWER_S = 5.0
 # The brokers did it the last time that they were asked, and their answer was lost.
@@ -265,7 +265,7 @@ def _insist(world: World, ask: Callable[[AdminClient], Future[object]]) -> None:
     deadline = time.monotonic() + ADMIN_S
     while True:
         # Anew each time: a client that knows a broker which is away waits for that one.
-        admin = kafka.new_admin(world.cluster.settings)
+        admin = clients.new_admin(world.cluster.settings)
         try:
             ask(admin).result(ANSWER_S)
         except (KafkaException, TimeoutError) as error:

@@ -4,7 +4,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from sentiment.publish import ALIAS, NAME, publish
+from sentiment.registry.publish import ALIAS, NAME, publish
 from tests.integration.releases import small_model
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from local.ports import HOST, free_ports
+from local.process import HOST, free_ports
 
 # Kinds of requests, by Kafka's protocol.
 FETCH, METADATA, API_VERSIONS = 1, 3, 18

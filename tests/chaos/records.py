@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 
 from confluent_kafka import Message
 
-from sentiment import events
-from sentiment.reader import TopicReader
+from sentiment import wire
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import KafkaSettings
 
 
@@ -28,7 +28,7 @@ class Record(NamedTuple):
             message.offset() or 0,
             message.key(),
             message.value(),
-            tuple(events.headers_of(message)),
+            tuple(wire.headers_of(message)),
             message.timestamp()[1],
         )
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.dlq.redriving import BATCH, Redrive
-from sentiment.dlq.scan import Scan
-from sentiment.dlq.selection import Selection
-from sentiment.dlq.sending import Sender
+from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.redrive import BATCH, Redrive, Sender
+from sentiment.dead_letters.scan import Scan
 from sentiment.settings import Settings
 from tests.chaos import proxy, report, world
 from tests.chaos.conftest import Ground

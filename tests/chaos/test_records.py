@@ -2,7 +2,7 @@
 
 from confluent_kafka.cimpl import NewTopic
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from tests.chaos import records
 from tests.chaos.conftest import Ground
 
@@ -14,7 +14,7 @@ def test_open_and_aborted_transactions_are_told_from_committed_ones(ground: Grou
     """A transaction that hangs is found, and what is aborted is seen by one reader alone."""
     cluster, _, _ = ground
     cluster.admin.create_topics([NewTopic(TOPIC, 1, 3)])[TOPIC].result(PATIENCE_S)
-    producer = kafka.new_producer(cluster.settings, transactional_id=TOPIC)
+    producer = clients.new_producer(cluster.settings, transactional_id=TOPIC)
     producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     producer.produce(TOPIC, b"committed")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
 
 HEADER = "chaos"
@@ -190,7 +190,7 @@ class Traffic:
         producer.flush(0 if self._stop.is_set() else DELIVERY_S)
 
     def _new_producer(self) -> Producer:
-        return kafka.new_producer(
+        return clients.new_producer(
             self.settings, message_timeout_ms=int(DELIVERY_S * 1000), retry_backoff_ms=20
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.ports import free_ports
+from local.process import free_ports
 from sentiment.settings import Settings
 from tests.chaos import records
 

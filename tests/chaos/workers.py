@@ -166,14 +166,6 @@ class Fleet:
 
         return resume
 
-    def wait_for_exit(self, how: str, seconds: float) -> bool:
-        """Wait until a worker has ended in a way that `exits` tells; False when none does."""
-        deadline = time.monotonic() + seconds
-        while not self.exits[how] and time.monotonic() < deadline:
-            self.tend()
-            time.sleep(0.05)
-        return self.exits[how] > 0
-
     def transactional_id(self, slot: int) -> str:
         """The stable name of a worker; empty where it has none."""
         return "" if slot % 2 else f"{self.group}-{slot}"

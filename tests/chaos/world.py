@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from sentiment import kafka, topics
+from sentiment.kafka import clients, topics
 from sentiment.settings import Settings, TopicSettings
 from tests.chaos.cluster import BROKERS, Cluster
 from tests.chaos.engines import WORKER, Engine, Protocol
@@ -87,7 +87,7 @@ class World:
     @cached_property
     def _asker(self) -> Consumer:
         """Asks for offsets; no member of the group."""
-        return kafka.new_consumer(self.settings.kafka, group_id=self.group)
+        return clients.new_consumer(self.settings.kafka, group_id=self.group)
 
     def done(self) -> int | None:
         """How many events the group has committed; None when the brokers don't tell it now."""

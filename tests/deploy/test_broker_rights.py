@@ -1,4 +1,4 @@
-"""Claims about rights on brokers: those of `sentiment.rights` are granted, and no others."""
+"""Claims about rights on brokers: those of `sentiment.kafka.rights` are granted, and no others."""
 
 import fnmatch
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sentiment import rights
+from sentiment.kafka import rights
 from sentiment.settings import Settings
 from tests.deploy import charts
 

@@ -6,7 +6,7 @@ from sentiment.settings import WorkerSettings
 from stream_worker.trends.process import STOP_S
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, environment, objects, of_kind
-from web.server import GRACE_S, KEEPALIVE_S
+from web.server import CLOSE_S, GRACE_S
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,7 +35,7 @@ def test_the_page_goes_only_when_nobody_is_sent_to_it(name: str) -> None:
     spec = charts.pod_of(objects(name), "web")["spec"]
     wait = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert wait >= 5
-    assert spec["terminationGracePeriodSeconds"] > wait + GRACE_S + KEEPALIVE_S
+    assert spec["terminationGracePeriodSeconds"] > wait + GRACE_S + CLOSE_S
     (page,) = (
         m for m in of_kind(objects(name), "Deployment") if m["metadata"]["name"].endswith("-web")
     )

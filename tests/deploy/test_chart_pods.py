@@ -11,12 +11,12 @@ import flask
 import pytest
 
 from sentiment import settings
-from sentiment.deploy import chart
 from sentiment.health import HealthServer
 from sentiment.settings import KafkaSettings, Section
-from stream_worker.trends import views
+from stream_worker.trends import app as trends_app
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, Manifest, environment, objects, pods
+from tools import chart
 from web.telemetry import probes
 
 # What is no setting of ours: the pod's own name, MLflow's and DagsHub's, and the test's.
@@ -171,7 +171,7 @@ def paths(part: str) -> set[str]:
         app.register_blueprint(probes)
         return {rule.rule for rule in app.url_map.iter_rules()}
     pages = Pages()
-    views.add_views(pages, None, None, str)  # type: ignore[arg-type]
+    trends_app.add_views(pages, None, None, str)  # type: ignore[arg-type]
     return pages.paths
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sentiment import topics
-from sentiment.deploy import __main__ as generated, chart
+from sentiment.kafka import topics
 from sentiment.settings import Settings
 from tests.deploy import charts
 from tests.deploy.charts import environment, of_kind, render, template
+from tools import chart
 
 SCRAM = "kafka.securityProtocol=SASL_SSL,kafka.saslMechanism=SCRAM-SHA-512"
 BAD = [
@@ -68,12 +68,6 @@ def test_trends_without_a_way_in_are_refused() -> None:
     assert done.returncode == 1
     assert "Faust has no AWS_MSK_IAM" in done.stderr
     assert template("--set", iam, "--set", "trends.enabled=false").returncode == 0
-
-
-def test_generated_files_are_what_the_code_says() -> None:
-    """The table of values, the schema's names, users and policies are not stale."""
-    stale = [path.name for path, text in generated.wanted().items() if path.read_text() != text]
-    assert not stale
 
 
 def test_a_value_without_a_reason_is_refused() -> None:

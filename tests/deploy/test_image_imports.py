@@ -15,17 +15,18 @@ from tests.deploy.dockerfile import ROOT, requirements
 OURS = {"local", "producer", "sentiment", "stream_worker", "trainer", "web"}
 # Which module an image's command begins with, and its health check.
 BEGIN = {
-    "worker": ["stream_worker.command", "sentiment.publish", "sentiment.commands.topics"],
-    "trends": ["stream_worker.trends.command", "sentiment.commands.topics"],
-    "web": ["web.command", "sentiment.commands.topics"],
-    "trainer": ["trainer.commands.train", "trainer.commands.register", "trainer.pipeline"],
+    "worker": ["stream_worker.command", "sentiment.registry.publish", "sentiment.commands.results"],
+    "trends": ["stream_worker.trends.command", "sentiment.commands.results"],
+    "web": ["web.command", "sentiment.commands.results"],
+    "trainer": ["trainer.commands.stages", "trainer.register", "trainer.pipeline"],
     "mlflow": ["sentiment.healthcheck"],
 }
 # As programs, or by the commands in docker-compose.yml.
 ALSO = {"mlflow": {"mlflow", "boto3"}, "trainer": {"dvc"}}
 
-# What only makes native code, where an image brings none; see `sentiment.compiled.native`.
-SPARED = {"worker": {"llvmlite", "numba"}}
+# What only makes native code, where an image brings none; see `sentiment.model.compiled.native`.
+# The page takes no upload as Parquet.
+SPARED = {"worker": {"llvmlite", "numba"}, "web": {"pyarrow"}}
 
 # It reads files of everything that is installed.
 installed = cache(packages_distributions)

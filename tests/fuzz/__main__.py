@@ -6,7 +6,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["sentiment.events", "tests.fuzz.oracle"]):
+with atheris.instrument_imports(include=["sentiment.wire", "tests.fuzz.oracle"]):
     from tests.fuzz.oracle import check
 
 HERE = Path(__file__).parent

@@ -5,9 +5,8 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sentiment import events
-from sentiment.event_errors import EventError
-from sentiment.events import TextEvent, decode_event
+from sentiment import wire
+from sentiment.wire import EventError, TextEvent, decode_event
 
 # Deeper than this one parser may give up and the other not; an honest event has three levels.
 DEEP = 200
@@ -35,7 +34,7 @@ def check(value: bytes) -> None:
         return
     assert expected in {"either", "accepted"}, f"accepted, not {expected}"
     _same(said, dict(_read(value)))
-    assert decode_event(events.encode(said)) == said, "another event after a turn on the wire"
+    assert decode_event(wire.encode(said)) == said, "another event after a turn on the wire"
 
 
 def _decoded(value: bytes) -> TextEvent | EventError:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from ast import literal_eval
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from tests.fuzz import oracle
 
 SEEDS = sorted((Path(__file__).parent / "seeds").iterdir())
-# A few seconds; the long search is `make fuzz`.
+# A few seconds each; the long searches are `make fuzz`.
 RUNS = "20000"
+MODELS = 60
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda path: path.name)
@@ -48,3 +50,20 @@ def test_a_short_search_finds_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"Done {RUNS} runs" in done.stderr
+
+
+def test_a_short_search_finds_no_harmful_model(tmp_path: Path) -> None:
+    """So many damaged models are refused, or serve; both happen, and the good ones serve."""
+    arguments = ["--runs", str(MODELS), "--seed", "1", "--seconds", "0", "--folder", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.models", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    verdicts = literal_eval(done.stdout.splitlines()[-1].partition(" models ")[2])
+    assert (verdicts["good: compiled"], verdicts["good: sklearn"]) == (3, 1)
+    assert verdicts["refused"] + verdicts["compiled"] + verdicts["sklearn"] == MODELS
+    assert verdicts["refused"] < MODELS

@@ -6,7 +6,7 @@ import sys
 
 from confluent_kafka import Message
 
-from sentiment.reader import TopicReader
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 
 # Far above what any command here takes; reached only when one hangs.

@@ -2,12 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 
-from sentiment.publish import bundled_model, ensure_published, publish
+from sentiment.kafka import clients, topics
+from sentiment.registry.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
+from tests.conftest import TOPICS
 from tests.integration.mlflow_server import Server
 from tests.integration.replays import Replays
 from tests.integration.secure_kafka import SecureKafka, secure_kafka
@@ -30,6 +35,22 @@ def registry_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
     ensure_published(tracking_uri=uri)
     return uri
+
+
+@pytest.fixture
+def kept_as_sent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Topics that were there before us: brokers keep on them what producers have compressed."""
+    for name in TOPICS:
+        own = getattr(settings.topics, name.lower())
+        monkeypatch.setenv(f"TOPICS_{name}", f"{own}-as-sent")
+    older = Settings()
+    kept = {"compression.type": "producer"}
+    shapes = [replace(topic, config=topic.config | kept) for topic in topics.wanted(older)]
+    made = [state.name for state in topics.create(older, shapes) if state.created]
+    yield older
+    for future in clients.new_admin(older.kafka).delete_topics(made).values():
+        with suppress(KafkaException, TimeoutError):
+            future.result(timeout=10)
 
 
 @pytest.fixture

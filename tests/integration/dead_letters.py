@@ -6,10 +6,11 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from sentiment import events, kafka
-from sentiment.event_errors import ErrorCode, EventError
+from sentiment import wire
+from sentiment.classify.assemble import error_headers
+from sentiment.kafka import clients
 from sentiment.settings import Settings
-from stream_worker.dead_letters import error_headers
+from sentiment.wire import ErrorCode, EventError
 from tests.integration.commands import records, sentiment
 
 
@@ -18,7 +19,7 @@ def bury(  # noqa: PLR0917 - the parts of a dead letter
     values: Iterable[bytes],
     code: ErrorCode = "too_large",
     partition: int = 0,
-    headers: events.Headers | None = None,
+    headers: wire.Headers | None = None,
     timestamp_ms: int = 0,
 ) -> None:
     """Put dead letters on their topic as the worker would, the n-th of the event at offset n.
@@ -31,7 +32,7 @@ def bury(  # noqa: PLR0917 - the parts of a dead letter
         headers: All headers, in place of those that the worker writes.
         timestamp_ms: When they became dead letters; 0: now.
     """
-    names, producer = settings.topics, kafka.new_producer(settings.kafka)
+    names, producer = settings.topics, clients.new_producer(settings.kafka)
     for offset, value in enumerate(values):
         event = Message(
             topic=names.events, partition=partition, offset=offset, headers=[("own", b"\xff")]

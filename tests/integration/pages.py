@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.ports import free_port
-from sentiment import events, kafka
-from sentiment.events import Input, Model, SentimentResult
+from local.process import free_port
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
+from sentiment.wire import Input, Model, SentimentResult
 
 # Far above what any of these waits takes; reached only when something is broken.
 PATIENCE_S = 180.0
@@ -125,13 +126,13 @@ def result(source: str = "elsewhere", score: float = 0.9, **fields: Any) -> Sent
 
 def publish(settings: Settings, *results: SentimentResult | bytes) -> None:
     """Put results, or bytes that are none, on their topic."""
-    values = [item if isinstance(item, bytes) else events.encode(item) for item in results]
+    values = [item if isinstance(item, bytes) else wire.encode(item) for item in results]
     put(settings, settings.topics.results, *values)
 
 
 def put(settings: Settings, topic: str, *values: bytes) -> None:
     """Put bytes on any topic."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     for value in values:
         producer.produce(topic, value)
         producer.poll(0)

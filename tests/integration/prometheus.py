@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from local.ports import free_port
+from local.process import free_port
 
 PROGRAM = shutil.which("prometheus")
 # Far above what its start takes; reached only when something is broken.

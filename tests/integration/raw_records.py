@@ -6,6 +6,8 @@ The format is Kafka's own (magic 2, and Produce in version 8): https://kafka.apa
 import socket
 import struct
 import time
+import zlib
+from collections.abc import Iterable
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
@@ -13,6 +15,8 @@ from confluent_kafka.admin import AdminClient
 from tests.integration.workers import PATIENCE_S
 
 Header = tuple[bytes, bytes | None]
+# Bytes, or one byte so many times.
+Piece = bytes | tuple[bytes, int]
 
 # Compression, as in the attributes of a batch.
 PLAIN, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -57,6 +61,63 @@ def batch(records: bytes, count: int = 1, compression: int = PLAIN, time_ms: int
     checked = head + records
     tail = struct.pack(">ibI", -1, 2, _crc32c(checked)) + checked
     return struct.pack(">qi", 0, len(tail)) + tail
+
+
+def large(mib: int, compression: int, count: int = 1) -> bytes:
+    """A batch whose first record has a value of so many MiB, in a thousandth of that.
+
+    Args:
+        mib: Its size.
+        compression: `GZIP`, or `ZSTD`.
+        count: How many records there are; the others are events.
+    """
+    body = b"\0" + _varint(0) * 2 + _sized(b"k") + _varint(mib << 20)
+    head = _varint(len(body) + (mib << 20) + 1) + body
+    event = b'{"text":"a good film"}'
+    tail = b"\0" + b"".join(record(event, b"k", number=number) for number in range(1, count))
+    pieces: list[Piece] = [head, *((b"a", 1 << 20) for _ in range(mib)), tail]
+    packed = zstd(pieces) if compression == ZSTD else gzip(pieces)
+    return batch(packed, count, compression)
+
+
+def gzip(pieces: Iterable[Piece]) -> bytes:
+    """Bytes, and repetitions of one byte, by gzip."""
+    packer = zlib.compressobj(wbits=31)
+    return (
+        b"".join(
+            packer.compress(piece if isinstance(piece, bytes) else piece[0] * piece[1])
+            for piece in pieces
+        )
+        + packer.flush()
+    )
+
+
+def zstd(pieces: Iterable[Piece]) -> bytes:
+    """The same as a frame of zstd that doesn't tell its size, packed where a byte is repeated."""
+    # Blocks have at most 128 KiB; the window, the byte after the magic and the flags, is as much.
+    most = 1 << 17
+    frame = b"\x28\xb5\x2f\xfd" + b"\0\x38"
+    for piece in pieces:
+        whole, count = (piece, len(piece)) if isinstance(piece, bytes) else piece
+        for start in range(0, count, most):
+            size = min(most, count - start)
+            if whole is piece:
+                frame += (size << 3).to_bytes(3, "little") + piece[start : start + size]
+            else:
+                frame += (size << 3 | 2).to_bytes(3, "little") + whole
+    # The last block, with nothing in it.
+    return frame + b"\1\0\0"
+
+
+def halved(count: int) -> bytes:
+    """A batch of gzip in two members: Kafka's brokers read both, its client in C the first alone.
+
+    The middle of a record is between them.
+    """
+    event = b'{"text":"a good film"}'
+    records = b"".join(record(event, number=number) for number in range(count))
+    middle = len(records) // 2 + 3
+    return batch(gzip([records[:middle]]) + gzip([records[middle:]]), count, GZIP)
 
 
 def send(bootstrap_servers: str, topic: str, partition: int, content: bytes) -> int:

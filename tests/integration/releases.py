@@ -11,10 +11,10 @@ import skops.io
 import yaml
 from numpy.typing import NDArray
 
-from sentiment.artifact import TRUSTED_TYPES, load_pipeline, open_model
-from sentiment.model import build
-from sentiment.publish import bundled_model
-from trainer import drift, layout, report, tables
+from sentiment.model.estimators import build
+from sentiment.registry.artifact import TRUSTED_TYPES, load_pipeline, open_model
+from sentiment.registry.publish import bundled_model
+from trainer import layout, release as trainer_release, report, tables
 from trainer.judging import behaviours, intervals
 from trainer.params import Evaluate, Promote
 from trainer.report import Report
@@ -92,8 +92,8 @@ def release(
     (folder / "images" / "roc.png").write_bytes(b"no real picture")
     report.write(Report(**(fields | changes)), folder / layout.REPORT)
     np.save(folder / report.SCORES, given)
-    made = drift.reference(load_pipeline(target), test["text"].tolist(), given)
-    drift.write(made, target)
+    made = trainer_release.training_reference(load_pipeline(target), test["text"].tolist(), given)
+    trainer_release.write(made, target)
     # No two releases are the same files.
     (target / "MODEL_CARD.md").write_text(f"# {target.name}\n")
     return target

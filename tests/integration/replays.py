@@ -7,9 +7,10 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from sentiment import events, kafka
-from sentiment.events import SentimentResult
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
+from sentiment.wire import SentimentResult
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
 
 
@@ -65,16 +66,16 @@ class Replays:
 
     def exists(self) -> bool:
         """Whether the topic is there."""
-        return self.topic in kafka.describe_cluster(self.settings.kafka).topics
+        return self.topic in clients.describe_cluster(self.settings.kafka).topics
 
     def results(self) -> list[SentimentResult]:
         """Every committed result, in order per partition."""
         found = records(self.settings, self.topic)
-        return [events.decode_result(record.value() or b"") for record in found]
+        return [wire.decode_result(record.value() or b"") for record in found]
 
     def delete(self) -> None:
         """Delete the topic, and wait until it is gone."""
-        admin = kafka.new_admin(self.settings.kafka)
+        admin = clients.new_admin(self.settings.kafka)
         admin.delete_topics([self.topic])[self.topic].result(PATIENCE_S)
         deadline = time.monotonic() + PATIENCE_S
         while self.exists():
@@ -90,7 +91,7 @@ def event(number: int) -> bytes:
 
 def committed(settings: Settings, group: str) -> list[int]:
     """A group's offsets on the events topic."""
-    consumer = kafka.new_consumer(settings.kafka, group_id=group)
+    consumer = clients.new_consumer(settings.kafka, group_id=group)
     parts = [
         TopicPartition(settings.topics.events, number)
         for number in range(settings.topics.partitions)

@@ -1,9 +1,7 @@
 """What the tests of sources in S3 have in common."""
 
-import json
 import random
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.client import BaseClient
@@ -75,15 +73,3 @@ def texts(folder: Path) -> str:
     """The table's rows as the CSV file that they came from."""
     frame = tables.read(folder / "data" / "raw" / "texts.parquet", "ingest")
     return frame[["text", "label"]].to_csv(index=False)
-
-
-def note(folder: Path) -> dict[str, Any]:
-    """What is noted about the one download."""
-    (path,) = (folder / "data" / "cache").glob("*.json")
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
-
-
-def asked(server: S3Server) -> int:
-    """How many bytes were asked for in ranges."""
-    return sum(last - first + 1 for first, last in server.spans())

@@ -24,15 +24,13 @@ class Seen:
     Attributes:
         method: Of HTTP.
         path: With the query.
-        span: The first and last byte that it asks for; None: it is for no range.
-        match: Its If-Match.
+        tag: Its If-None-Match.
         key_id: Who signed it.
     """
 
     method: str
     path: str
-    span: tuple[int, int] | None
-    match: str
+    tag: str
     key_id: str
 
 
@@ -53,11 +51,11 @@ class S3Server:
 
     Attributes:
         seen: All requests.
-        left: How many bytes of ranges are still served; then `trouble` is called, and the answer
+        left: How many bytes of objects are still served; then `trouble` is called, and the answer
             breaks off, as do all further ones.
         trouble: What happens just then.
-        refusals: How many requests for ranges are answered with 503 first.
-        corrupt: Whether a bit falls over in each range.
+        refusals: How many requests for objects are answered with 503 first.
+        corrupt: Whether a bit falls over in each object.
     """
 
     def __init__(self) -> None:
@@ -88,28 +86,27 @@ class S3Server:
         self._thread.join()
         self._server.server_close()
 
-    def spans(self) -> list[tuple[int, int]]:
-        """The ranges that were asked for, first and last byte, sorted."""
-        return sorted(seen.span for seen in self.seen if seen.span)
+    def reads(self) -> list[Seen]:
+        """The requests for objects."""
+        return [seen for seen in self.seen if _reads(seen.method, seen.path)]
 
     def _gate(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
-        span = re.fullmatch(r"bytes=(\d+)-(\d+)", environ.get("HTTP_RANGE", ""))
+        reads = _reads(environ["REQUEST_METHOD"], environ["REQUEST_URI"])
         signer = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
         self.seen.append(
             Seen(
                 environ["REQUEST_METHOD"],
                 environ["REQUEST_URI"],
-                (int(span[1]), int(span[2])) if span else None,
-                environ.get("HTTP_IF_MATCH", ""),
+                environ.get("HTTP_IF_NONE_MATCH", ""),
                 signer[1] if signer else "",
             )
         )
-        if span and self.refusals:
+        if reads and self.refusals:
             self.refusals -= 1
             start_response("503 Slow Down", [("Content-Length", "0")])
             return []
         content = b"".join(self._app(environ, start_response))
-        return self._served(content) if span else [content]
+        return self._served(content) if reads else [content]
 
     def _served(self, content: bytes) -> Iterator[bytes]:
         if self.corrupt and content:
@@ -126,3 +123,8 @@ class S3Server:
                     self.trouble()
                 raise ConnectionError
             yield piece
+
+
+def _reads(method: str, path: str) -> bool:
+    """Whether a request is for an object's content, and not for a list or a service."""
+    return method == "GET" and re.fullmatch(r"/[^/?]+/[^?]+", path) is not None

@@ -23,9 +23,9 @@ from confluent_kafka.admin._scram import (
 from cryptography.hazmat.primitives import serialization
 
 from local.broker import LocalKafka
-from local.ports import HOST, free_ports
-from sentiment import kafka
-from sentiment.rights import Right
+from local.process import HOST, free_ports
+from sentiment.kafka import clients
+from sentiment.kafka.rights import Right
 from sentiment.settings import KafkaSettings, LocalSettings, Settings
 from tests.integration.token_server import TokenServer
 
@@ -88,7 +88,7 @@ class SecureKafka(LocalKafka):
         self.folder = folder
         self.tokens = tokens
         self._sasl_port, self._tls_port = free_ports(2)
-        self.admin = kafka.new_admin(KafkaSettings(bootstrap_servers=self.bootstrap_servers))
+        self.admin = clients.new_admin(KafkaSettings(bootstrap_servers=self.bootstrap_servers))
         _certify(folder)
 
     def properties(self, number: int) -> str:

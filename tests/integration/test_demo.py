@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from local.ports import free_port
+from local.process import free_port
 from tests import compiled
 from tests.integration.workers import PATIENCE_S
 

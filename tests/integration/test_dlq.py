@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sentiment import events, kafka, topics
-from sentiment.dlq.scan import Scan
+from sentiment import wire
+from sentiment.dead_letters.command import dlq
+from sentiment.dead_letters.scan import Scan
 from sentiment.errors import FencedError
-from sentiment.reader import TopicReader
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
-from stream_worker.dlq.command import dlq
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
 from tests.integration.conftest import StartWorker
 from tests.integration.dead_letters import bury, event, listed, sent
@@ -44,7 +45,7 @@ def test_a_bad_event_is_mended_and_becomes_a_result(
     assert record.headers() == [("traceparent", b"00-1")]
     back = {record.value(): record for record in records(settings, settings.topics.events)}
     mended = back[bad.replace(b"body", b"text")]
-    assert (mended.key(), mended.headers()) == (b"k", [*headers, (events.ERROR_ATTEMPT, b"1")])
+    assert (mended.key(), mended.headers()) == (b"k", [*headers, (wire.ERROR_ATTEMPT, b"1")])
     assert [said["redriven"] for said in listed()] == [True, False]
     # The dead letters are where they were, as they were.
     after = records(settings, settings.topics.dead_letters)
@@ -64,7 +65,7 @@ def test_attempts_are_counted(settings: Settings, start_worker: StartWorker) -> 
         assert done.stdout.startswith("Redriven: 1;" if attempt > 1 else "Redriven: 1.")
         assert len(letters) == attempt
     (*_, last) = read_dead_letters(settings, 3)
-    attempts = [value for name, value in events.headers_of(last) if name == events.ERROR_ATTEMPT]
+    attempts = [value for name, value in wire.headers_of(last) if name == wire.ERROR_ATTEMPT]
     assert attempts == [b"3"]
 
 
@@ -116,7 +117,7 @@ def test_an_open_transaction_of_a_dead_run_is_decided_first(
     values = sorted(event(number) for number in range(4))
     bury(settings, values)
     # The dead run: it has sent records and marks, which stand on the topics.
-    left = kafka.new_producer(settings.kafka, transactional_id=settings.topics.redriven)
+    left = clients.new_producer(settings.kafka, transactional_id=settings.topics.redriven)
     left.init_transactions(30)
     left.begin_transaction()
     topic = topics.identity(settings.kafka, settings.topics.dead_letters).id
@@ -177,7 +178,7 @@ def test_whoever_has_read_the_marks_is_fenced_by_those_who_begin_after(
 def test_a_topic_made_anew_has_no_marks(settings: Settings) -> None:
     """Marks of an earlier topic of the same name don't count for the letters of this one."""
     bury(settings, [event(0)])
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(settings.topics.redriven, _mark("of-another-topic", 0))
     producer.produce(settings.topics.redriven, b"no mark at all")
     assert producer.flush(30) == 0
@@ -189,8 +190,8 @@ def test_a_topic_made_anew_has_no_marks(settings: Settings) -> None:
 
 def test_a_lost_partition_s_letters_go_by_their_key(settings: Settings) -> None:
     """Where the events topic has fewer partitions now, the key decides: one key, one place."""
-    place = {events.ERROR_TOPIC: settings.topics.events.encode(), events.ERROR_PARTITION: b"9",
-             events.ERROR_OFFSET: b"0"}  # fmt: skip
+    place = {wire.ERROR_TOPIC: settings.topics.events.encode(), wire.ERROR_PARTITION: b"9",
+             wire.ERROR_OFFSET: b"0"}  # fmt: skip
     bury(settings, [event(1)] * 3, headers=list(place.items()))
     assert sentiment("dlq", "redrive", "--all").returncode == 0
     back = records(settings, settings.topics.events)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sentiment import events, kafka
+from sentiment import wire
+from sentiment.dead_letters.command import dlq
+from sentiment.kafka import clients
 from sentiment.settings import Settings
-from stream_worker.dlq.command import dlq
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
 from tests.integration.dead_letters import bury, event, listed, sent
 
@@ -75,7 +76,7 @@ def test_list_counts_by_code(settings: Settings) -> None:
 
 def test_only_committed_letters_are_seen(settings: Settings) -> None:
     """A dead letter of an aborted transaction is none, for any of the commands."""
-    producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.results)
+    producer = clients.new_producer(settings.kafka, transactional_id=settings.topics.results)
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(settings.topics.dead_letters, event(1), partition=0)
@@ -101,7 +102,7 @@ def test_show_has_all_about_one_and_harms_no_terminal(settings: Settings) -> Non
     assert all(line.isprintable() for line in shown.splitlines())
     said = json.loads(sentiment("dlq", "show", "2-1", "--json").stdout)
     assert base64.b64decode(said["value_base64"]) == value
-    assert said["error_headers"][events.ERROR_CODE] == "invalid_utf8"
+    assert said["error_headers"][wire.ERROR_CODE] == "invalid_utf8"
     raw = subprocess.run(
         command("dlq", "show", "2-1", "--raw"), capture_output=True, check=True, timeout=PATIENCE_S
     )
@@ -115,8 +116,8 @@ def test_what_can_t_be_sent_is_left_and_told(settings: Settings) -> None:
     bury(settings, values)
     bury(settings, [b"good"], partition=1, headers=[])
     bury(settings, [b"good"], partition=2, headers=[
-        (events.ERROR_TOPIC, b"elsewhere"), (events.ERROR_PARTITION, b"0"),
-        (events.ERROR_OFFSET, b"0"),
+        (wire.ERROR_TOPIC, b"elsewhere"), (wire.ERROR_PARTITION, b"0"),
+        (wire.ERROR_OFFSET, b"0"),
     ])  # fmt: skip
     through = """read -r word; case $word in
       good) echo '{"text": "good"}' ;; same) echo $word ;; fail) echo why >&2; exit 7 ;;

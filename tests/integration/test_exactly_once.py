@@ -9,9 +9,10 @@ from typing import Self
 
 import pytest
 
-from sentiment import events, kafka
-from sentiment.counts import decode_tally
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
+from sentiment.wire import decode_tally
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read
 
@@ -34,7 +35,7 @@ class Load:
         self.failed = 0
 
     def _run(self) -> None:
-        producer = kafka.new_producer(self._settings.kafka)
+        producer = clients.new_producer(self._settings.kafka)
         began = time.monotonic()
         while not self._stop.wait(0.01):
             while self.sent < (time.monotonic() - began) * RATE:
@@ -78,7 +79,7 @@ def test_ten_kills_lose_and_double_nothing(
         time.sleep(BETWEEN_KILLS_S)
     assert load.failed == 0
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
-    results = [events.decode_result(record.value() or b"") for record in records]
+    results = [wire.decode_result(record.value() or b"") for record in records]
     times = Counter(int(result.id) for result in results)
     assert {i for i in range(load.sent) if not times[i]} == set(), "lost"
     assert {i: n for i, n in times.items() if n > 1} == {}, "doubled"
@@ -105,7 +106,7 @@ def test_a_fenced_worker_exits_and_loses_nothing(
     assert "WORKER_TRANSACTIONAL_ID" in first.log
     assert "Traceback" not in first.log
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
-    times = Counter(int(events.decode_result(r.value() or b"").id) for r in records)
+    times = Counter(int(wire.decode_result(r.value() or b"").id) for r in records)
     assert times == Counter(range(load.sent))
 
 
@@ -124,7 +125,7 @@ def test_a_worker_that_slept_goes_on_and_doubles_nothing(
         sleeper.send(signal.SIGCONT)
         time.sleep(BETWEEN_KILLS_S)
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= load.sent)
-    times = Counter(int(events.decode_result(r.value() or b"").id) for r in records)
+    times = Counter(int(wire.decode_result(r.value() or b"").id) for r in records)
     assert times == Counter(range(load.sent))
     sleeper.send(signal.SIGTERM)
     assert sleeper.wait() == 0, sleeper.log

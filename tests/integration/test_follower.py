@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import Message, Producer
 from confluent_kafka.cimpl import NewPartitions
 
-from sentiment import kafka
-from sentiment.follower import Follower
+from sentiment.kafka import clients
+from sentiment.kafka.reader import Follower
 from sentiment.settings import Settings
 from tests.integration.workers import PATIENCE_S
 
@@ -35,7 +35,7 @@ class Stream(threading.Thread):
 @pytest.fixture
 def stream(settings: Settings) -> Iterator[Stream]:
     """On the topic of results."""
-    made = Stream(kafka.new_producer(settings.kafka), settings.topics.results)
+    made = Stream(clients.new_producer(settings.kafka), settings.topics.results)
     made.start()
     yield made
     made.ended.set()
@@ -56,9 +56,9 @@ def test_partitions_that_are_added_to_a_busy_topic_are_read(
     follower.start()
     _wait_until(taken, b"0")
     count = settings.topics.partitions + 1
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     admin.create_partitions([NewPartitions(topic, count)])[topic].result(30)
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(topic, b"from a new one", partition=count - 1)
     assert producer.flush(30) == 0
     _wait_until(taken, b"from a new one")

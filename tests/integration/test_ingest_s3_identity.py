@@ -128,7 +128,6 @@ def test_a_role_is_assumed(server: S3Server, client: BaseClient, tmp_path: Path)
     run(server, tmp_path, "a.csv", role_arn=ROLE)
     first, *others = server.seen
     assert (first.method, first.key_id) == ("POST", KEY_ID)
-    assert len(others) == 2
     (role_key,) = {seen.key_id for seen in others}
     assert role_key.startswith("ASIA")
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from local.broker import LocalKafka
-from sentiment import kafka
 from sentiment.errors import SetupError
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings, LocalSettings
 from tests.integration.workers import PATIENCE_S
 
@@ -29,7 +29,7 @@ def command(*arguments: str) -> list[str]:
 def send_one(address: str) -> None:
     """Send one record to a new topic or an old one, and have it acknowledged by all replicas."""
     settings = KafkaSettings().replace(bootstrap_servers=address)
-    producer = kafka.new_producer(settings)
+    producer = clients.new_producer(settings)
     failed: list[object] = []
     producer.produce("t", b"v", on_delivery=lambda error, _: failed.append(error))
     assert producer.flush(PATIENCE_S) == 0
@@ -40,7 +40,7 @@ def create_topic(address: str) -> None:
     """Create the topic `t`."""
     from confluent_kafka.cimpl import NewTopic
 
-    admin = kafka.new_admin(KafkaSettings().replace(bootstrap_servers=address))
+    admin = clients.new_admin(KafkaSettings().replace(bootstrap_servers=address))
     for future in admin.create_topics([NewTopic("t", 1, -1)]).values():
         future.result(PATIENCE_S)
 
@@ -52,7 +52,7 @@ def test_data_stays_between_starts(tmp_path: Path) -> None:
         send_one(first.bootstrap_servers)
     with LocalKafka(tmp_path, CACHE, print) as second:
         settings = KafkaSettings().replace(bootstrap_servers=second.bootstrap_servers)
-        assert "t" in kafka.describe_cluster(settings).topics
+        assert "t" in clients.describe_cluster(settings).topics
 
 
 def test_three_brokers_survive_the_loss_of_one(tmp_path: Path) -> None:

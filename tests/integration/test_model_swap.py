@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
+import pytest
 from mlflow import MlflowClient
 
-from sentiment.publish import bundled_model, publish
+from sentiment.registry.publish import bundled_model, publish
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read_results, send
@@ -69,6 +72,33 @@ def test_a_bad_model_is_refused_and_the_old_one_goes_on(
     assert {result.model.version for result in read_results(settings, 2)} == {"1"}
 
 
+def test_a_fresh_worker_waits_for_a_model_that_can_be_served(
+    settings: Settings, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """Its champion unpacks to too much: it stays up, says why it isn't ready, takes another."""
+    uri = own_registry(tmp_path)
+    assert publish(bundled_model(), uri, alias="") == "2"
+    client = MlflowClient(uri)
+    hostile = client.get_model_version("sentiment", "2")
+    artifact = Path(urlsplit(str(hostile.source)).path) / "model.skops"
+    with zipfile.ZipFile(artifact, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.npy", bytes(200 << 20))
+    client.delete_model_version_tag("sentiment", "2", "sentiment.sha256")
+    client.set_registered_model_alias("sentiment", "champion", "2")
+    worker = start_worker(MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2")
+    worker.wait_for_log('"waiting"')
+    with pytest.raises(HTTPError) as not_ready:
+        worker.get("/readyz")
+    assert not_ready.value.code == 503
+    assert "unpacked it has more than" in not_ready.value.read().decode()
+    assert worker.get("/livez") == "ok"
+    worker.wait_for_metric('sentiment_model_swaps_total{outcome="refused"} 1.0')
+    client.set_registered_model_alias("sentiment", "champion", "1")
+    send(settings, [event(0)])
+    assert {result.model.version for result in read_results(settings, 1)} == {"1"}
+    assert worker.log.count("model refused") == 1
+
+
 def test_a_worker_starts_while_the_registry_is_away(
     settings: Settings, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -121,8 +151,8 @@ def test_a_challenger_on_trial(
 # So that a test need not wait for ten minutes.
 SHORT = """
 from sentiment.cli import main
-from stream_worker import champion
-champion.SERIES_KEPT_S = 2.0
+from stream_worker import served_models
+served_models.SERIES_KEPT_S = 2.0
 main()
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import TopicPartition
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from stream_worker import monitor
 from stream_worker.intake import Intake
@@ -48,7 +48,7 @@ def test_a_partition_that_nobody_reads_is_noticed_once(
     send(settings, [GOOD] * 2)
     assert _look(watching) == [], "it was told"
     # Somebody does.
-    member = kafka.new_consumer(settings.kafka, group_id=settings.worker.group_id)
+    member = clients.new_consumer(settings.kafka, group_id=settings.worker.group_id)
     member.commit(offsets=[TopicPartition(settings.topics.events, 0, 2)], asynchronous=False)
     send(settings, [GOOD] * 2)
     assert _look(watching) == []

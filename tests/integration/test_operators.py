@@ -12,16 +12,17 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from local.broker import LocalKafka
-from sentiment import events, topics
-from sentiment.dlq.scan import Scan
-from sentiment.dlq.sending import Sender
+from sentiment import wire
+from sentiment.dead_letters.redrive import Sender
+from sentiment.dead_letters.scan import Scan
+from sentiment.kafka import topics
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words
 from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN
-from web.operators import dead_letters, listing, redrives, runs
+from web.operators import listing, redrives, runs
 
 HOUR_MS = 3_600_000
 
@@ -38,6 +39,19 @@ def figures(page: str) -> dict[str, str]:
     """The figures of a page by their names."""
     found = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page)
     return dict(found)
+
+
+def test_codes_that_others_make_up_are_bounded(
+    settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond so many codes, all others are counted as one."""
+    monkeypatch.setattr(listing, "MAX_CODES", 2)
+    for number in range(4):
+        bury(settings, [b"{}"], headers=[(wire.ERROR_CODE, f"made-up-{number}")])
+    said = asked(client, PAGE)
+    assert len(said["letters"]) == 4
+    assert said["counts"]["(other)"]["waiting"] == 2
+    assert len(said["counts"]) == 3
 
 
 def test_list_filters_and_counts(settings: Settings, client: FlaskClient) -> None:
@@ -86,8 +100,8 @@ def test_list_is_bounded_and_paged(
 def test_one_is_shown_as_text(settings: Settings, client: FlaskClient) -> None:
     """Tags, bidi controls, NUL and bytes that are no UTF-8 are shown, and none does anything."""
     hostile = b"<script>alert(1)</script>\n\xff\x00\xe2\x80\xae" + "<é".encode()
-    place = {events.ERROR_TOPIC: b"<em>", events.ERROR_PARTITION: b"1", events.ERROR_OFFSET: b"2",
-             events.ERROR_MESSAGE: b"<img src=x>\x1b[2J", events.ERROR_CODE: b"<i>"}  # fmt: skip
+    place = {wire.ERROR_TOPIC: b"<em>", wire.ERROR_PARTITION: b"1", wire.ERROR_OFFSET: b"2",
+             wire.ERROR_MESSAGE: b"<img src=x>\x1b[2J", wire.ERROR_CODE: b"<i>"}  # fmt: skip
     bury(settings, [hostile], headers=[*place.items(), ("<own>", b"\x9b<u>")])
     for path in (PAGE, f"{PAGE}/0-0"):
         page = client.get(path).text
@@ -172,7 +186,7 @@ def test_one_redrive_at_a_time(
         return real(given)
 
     monkeypatch.setattr(redrives, "Sender", slow)
-    monkeypatch.setattr(dead_letters, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(listing, "PATIENCE_S", 0.1)
     program = client.application.test_client()
     begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     assert begun.status_code == 202

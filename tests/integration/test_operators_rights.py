@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sentiment import rights
+from sentiment.kafka import rights
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, values
 from tests.integration.dead_letters import bury, event

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.artifact import checksums, open_model
-from sentiment.registry import Registry
+from sentiment.registry.artifact import checksums, open_model
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests.integration import projects
 from tests.integration.s3_helpers import BUCKET, KEY_ID, SECRET, new_client
@@ -50,7 +50,7 @@ def test_all_stages_run_and_tell_what_they_took(project: Path) -> None:
 def test_second_run_only_looks_at_the_sources(project: Path) -> None:
     """Where nothing changed, nothing is made again, and no version is registered."""
     before = checksums(project / "models")
-    for code in ("sentiment/compiled", "trainer/judging"):
+    for code in ("sentiment/model/compiled", "trainer/judging"):
         # What Python and Numba keep is no change of the code.
         (project / code / "__pycache__").mkdir(exist_ok=True)
         (project / code / "__pycache__" / "kept.nbc").touch()

@@ -11,9 +11,10 @@ import pytest
 from confluent_kafka.cimpl import NewTopic
 from pyarrow import parquet
 
-from producer import EventProducer
-from sentiment import events, kafka, topics
+from sentiment import wire
+from sentiment.client import EventProducer
 from sentiment.errors import BrokerError, TopicError
+from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, command, records, sentiment, values
 
@@ -22,7 +23,7 @@ TEXTS = [f"Text number {number}, caf\u00e9." for number in range(25)]
 
 def texts_on(settings: Settings) -> list[str]:
     """The texts of every event on the topic, sorted."""
-    return sorted(events.decode_event(v).text for v in values(settings, settings.topics.events))
+    return sorted(wire.decode_event(v).text for v in values(settings, settings.topics.events))
 
 
 def test_arguments_are_sent(settings: Settings) -> None:
@@ -31,7 +32,7 @@ def test_arguments_are_sent(settings: Settings) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith(f"Delivered 2 of 2 events to {settings.topics.events} (")
     found = records(settings, settings.topics.events)
-    decoded = [events.decode_event(record.value() or b"") for record in found]
+    decoded = [wire.decode_event(record.value() or b"") for record in found]
     assert sorted(event.text for event in decoded) == ["bad", "good"]
     assert {event.source for event in decoded} == {"test"}
     for record, event in zip(found, decoded, strict=True):
@@ -76,7 +77,7 @@ def test_every_format_arrives_whole(settings: Settings, tmp_path: Path, suffix: 
     assert texts_on(settings) == sorted(TEXTS)
     if options:
         for record in records(settings, settings.topics.events):
-            event = events.decode_event(record.value() or b"")
+            event = wire.decode_event(record.value() or b"")
             assert (record.key() or b"").decode() == f"s{int(event.id or '') % 3}"
 
 
@@ -126,7 +127,7 @@ def test_limit_and_repeat(settings: Settings, tmp_path: Path) -> None:
     done = sentiment("produce", "--file", str(path), "--repeat", "--limit", "5")
     assert "Delivered 5 of 5" in done.stdout
     assert texts_on(settings) == ["one", "one", "one", "two", "two"]
-    ids = {events.decode_event(v).id for v in values(settings, settings.topics.events)}
+    ids = {wire.decode_event(v).id for v in values(settings, settings.topics.events)}
     assert len(ids) == 5
     empty = tmp_path / "empty.txt"
     empty.write_text("")
@@ -220,7 +221,7 @@ def test_library_sends_every_field(settings: Settings) -> None:
     assert by_key.keys() == {b"k", made.encode(), b"tombstone"}
     assert by_key[b"tombstone"].value() is None
     assert by_key[b"k"].headers() == [("traceparent", b"00-1")]
-    assert events.decode_event(by_key[b"k"].value() or b"") == events.TextEvent(
+    assert wire.decode_event(by_key[b"k"].value() or b"") == wire.TextEvent(
         "good", "a", "shop", now, explain=True, attributes={"n": 1}
     )
 
@@ -229,7 +230,7 @@ def test_a_full_queue_slows_the_sender_down(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With room for five, five hundred events all arrive: none is dropped, none raises."""
-    monkeypatch.setattr("producer.client.MAX_QUEUED", 5)
+    monkeypatch.setattr("sentiment.kafka.producer.MAX_QUEUED", 5)
     with EventProducer(settings) as producer:
         for number in range(500):
             producer.send(f"text {number}")
@@ -240,7 +241,7 @@ def test_a_full_queue_slows_the_sender_down(
 def test_what_the_broker_refuses_is_raised(settings: Settings) -> None:
     """Events that a topic doesn't take are counted and raised, with the broker's reason."""
     topic = uuid.uuid4().hex
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     shape = NewTopic(topic, 1, config={"max.message.bytes": "1000"})
     admin.create_topics([shape])[topic].result(timeout=30)
     topics.require(settings, topic)

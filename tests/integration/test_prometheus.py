@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from local.ports import free_port
-from observability.expressions import metrics_of
-from observability.grafana.__main__ import files
-from sentiment import events, kafka
+from local.process import free_port
+from observability.grafana import files
+from observability.grafana.board import metrics_of
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from tests.integration.pages import PageProcess, page
 from tests.integration.prometheus import PROGRAM, RULES, Prometheus, prometheus
@@ -65,12 +66,12 @@ def watched(
 
 def flow(settings: Settings, site: PageProcess, stop: threading.Event) -> None:
     """Texts of both kinds, dead letters and tombstones; people's labels; requests of all kinds."""
-    producer = kafka.new_producer(settings.kafka)
-    model = events.Model("sentiment", "1")
+    producer = clients.new_producer(settings.kafka)
+    model = wire.Model("sentiment", "1")
     for answer in ("positive", "negative"):
         for label in ("positive", "negative"):
-            word = events.Feedback(f"{answer}-{label}", label, model, answer)
-            producer.produce(settings.topics.feedback, events.encode(word), word.id)
+            word = wire.Feedback(f"{answer}-{label}", label, model, answer)
+            producer.produce(settings.topics.feedback, wire.encode(word), word.id)
     producer.flush()
     while not stop.is_set():
         # As many as soon fill a window of drift.

@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, Producer, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
-from sentiment import kafka, topics
 from sentiment.errors import BrokerError, TopicError
-from sentiment.reader import TopicReader
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 
 
@@ -18,7 +18,7 @@ class Writer:
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topics.results
-        self._producer: Producer = kafka.new_producer(
+        self._producer: Producer = clients.new_producer(
             settings.kafka, transactional_id=uuid.uuid4().hex
         )
         self._producer.init_transactions(30)
@@ -129,7 +129,7 @@ def test_reading_from_offsets(settings: Settings, writer: Writer) -> None:
         assert sorted(places) == [(1, n) for n in range(7, 10)] + [(2, n) for n in range(10)]
     gone = TopicPartition(topic, 1, 8)
     # Its answer needs the client to be there.
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     admin.delete_records([gone])[gone].result(30)
     with (
         TopicReader(settings.kafka, topic, {1: 7}) as reader,
@@ -170,7 +170,7 @@ def test_missing_topic_is_told(settings: Settings) -> None:
 
 def test_new_topic_can_be_read_at_once(settings: Settings) -> None:
     """A topic whose partitions have no leader yet is waited for, not refused."""
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     for _ in range(5):
         topic = uuid.uuid4().hex
         admin.create_topics([NewTopic(topic, 4)])[topic].result(timeout=30)
@@ -184,3 +184,16 @@ def test_no_broker_is_told_in_time(settings: Settings) -> None:
     nowhere = settings.kafka.replace(bootstrap_servers="127.0.0.1:1", connect_timeout_s=0.5)
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
         TopicReader(nowhere, settings.topics.results, "beginning")
+
+
+def test_only_the_last_records_are_read_back(settings: Settings) -> None:
+    """A bound on records takes the last ones of each partition, whatever the time would find."""
+    topic = settings.topics.results
+    producer = clients.new_producer(settings.kafka)
+    for number in range(40):
+        producer.produce(topic, str(number).encode(), partition=number % 2)
+    assert producer.flush(30) == 0
+    for start, wanted in (("beginning", 6), (time.time() - 3600, 6), ("end", 0)):
+        with TopicReader(settings.kafka, topic, start, most=3) as reader:  # type: ignore[arg-type]
+            found = sorted(int(record.value() or b"") for record in reader.rest())
+        assert found == list(range(40 - wanted, 40))

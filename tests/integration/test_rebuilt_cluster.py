@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.broker import LocalKafka
-from local.ports import free_port
-from sentiment import topics
+from local.process import free_port
+from sentiment.kafka import topics
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page

@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from sentiment import publish as publishing
-from sentiment.artifact import checksums
 from sentiment.errors import (
     InputError,
     ModelNotFoundError,
@@ -24,8 +22,10 @@ from sentiment.errors import (
     RegistryDeniedError,
     RegistryUnavailableError,
 )
-from sentiment.publish import bundled_model, ensure_published, publish
-from sentiment.registry import Registry
+from sentiment.registry import publish as publishing
+from sentiment.registry.artifact import checksums
+from sentiment.registry.publish import bundled_model, ensure_published, publish
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests import compiled
 from tests.integration.mlflow_server import PATIENCE_S, Server
@@ -290,7 +290,7 @@ def test_user_and_password_are_sent(
 def test_the_client_tells_nobody_of_its_calls(store: str) -> None:
     """MLflow's own telemetry, which is off in tests by itself, is off everywhere else too."""
     code = (
-        "import sys; from sentiment.tracking import connect\n"
+        "import sys; from sentiment.registry.tracking import connect\n"
         "with connect(2, sys.argv[1]): pass\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(get_telemetry_client())"

@@ -10,10 +10,10 @@ import boto3
 import pytest
 import yaml
 
-from sentiment import tracking
 from sentiment.errors import ArtifactMissingError, StoreUnavailableError
-from sentiment.publish import ensure_published
-from sentiment.registry import Registry
+from sentiment.registry import tracking
+from sentiment.registry.publish import ensure_published
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests import compiled
 from tests.integration.mlflow_server import Server

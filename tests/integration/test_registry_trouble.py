@@ -15,11 +15,12 @@ from structlog.typing import EventDict
 
 from sentiment import metrics
 from sentiment.errors import ArtifactMissingError, VersionMissingError
-from sentiment.publish import bundled_model, publish
-from sentiment.registry import Registry
+from sentiment.registry import registry
+from sentiment.registry.publish import bundled_model, publish
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings, Settings
-from stream_worker import champion as following
-from stream_worker.champion import Champion
+from stream_worker import served_models as following
+from stream_worker.served_models import Champion
 from tests import compiled
 from tests.integration.conftest import StartWorker
 from tests.integration.mlflow_server import Server
@@ -154,7 +155,7 @@ def test_a_missing_artifact_is_named(
     # Each try is a download of all that is there: no more than one in a minute.
     assert (errors("artifact_missing"), errors("unavailable")) == (before[0] + 1, before[1])
     assert worker.models.champion.version == "2"
-    monkeypatch.setattr(following, "MISSING_PAUSE_S", 0.0)
+    monkeypatch.setattr(registry, "MISSING_PAUSE_S", 0.0)
     again = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     assert len(told(again)) == 1
     shutil.move(tmp_path / "moved", place)

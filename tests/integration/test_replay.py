@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition
 from mlflow import MlflowClient
 
 from local.broker import LocalKafka
-from sentiment import kafka, topics
+from sentiment.kafka import clients, topics
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.commands import records, values
 from tests.integration.conftest import StartWorker
@@ -31,7 +31,7 @@ def at(milliseconds: int) -> str:
 def test_the_range_is_right_to_the_record(replays: Replays) -> None:
     """From the first event of a millisecond on, up to the last before another: no more, no less."""
     first = int(time.time() * 1000) - 100_000
-    producer = kafka.new_producer(replays.settings.kafka)
+    producer = clients.new_producer(replays.settings.kafka)
     for number in range(400):
         ms, partition = divmod(number, 4)
         producer.produce(
@@ -157,7 +157,7 @@ def test_a_topic_with_something_else_is_refused(replays: Replays) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     foreign = records(replays.settings, replays.topic)[0]
-    producer = kafka.new_producer(replays.settings.kafka)
+    producer = clients.new_producer(replays.settings.kafka)
     # A result that is there already, once more.
     producer.produce(replays.topic, foreign.value(), partition=foreign.partition() or 0)
     assert producer.flush(PATIENCE_S) == 0
@@ -193,7 +193,7 @@ def test_the_live_group_and_foreign_offsets_are_refused(replays: Replays) -> Non
     """A replay keeps its place in no group that anything else uses."""
     settings = replays.settings
     send(settings, [event(1)])
-    consumer = kafka.new_consumer(settings.kafka, group_id=f"{replays.topic}-used")
+    consumer = clients.new_consumer(settings.kafka, group_id=f"{replays.topic}-used")
     part = TopicPartition(settings.topics.events, 0, 1)
     consumer.commit(offsets=[part], asynchronous=False)
     consumer.close()
@@ -210,7 +210,7 @@ def test_events_that_were_deleted_meanwhile_are_told(replays: Replays) -> None:
     process = replays.start(*SLOW)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
-    admin = kafka.new_admin(replays.settings.kafka)
+    admin = clients.new_admin(replays.settings.kafka)
     for partition in range(4):
         gone = TopicPartition(replays.settings.topics.events, partition, 249)
         admin.delete_records([gone])[gone].result(PATIENCE_S)

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from confluent_kafka.cimpl import NewTopic
 
-from sentiment import events, kafka
-from sentiment.events import Input, Model, SentimentResult
+from sentiment import wire
+from sentiment.kafka import clients
+from sentiment.wire import Input, Model, SentimentResult
 from tests.integration.commands import sentiment
 from tests.integration.replays import Replays, event
 from tests.integration.workers import PATIENCE_S, send
@@ -25,11 +26,11 @@ def opposite(result: SentimentResult) -> SentimentResult:
 
 def publish_live(replays: Replays, results: list[SentimentResult], **options: Any) -> None:  # noqa: ANN401 - produce's
     """Put results on the live topic as the worker does: on their input's partition, in order."""
-    producer = kafka.new_producer(replays.settings.kafka)
+    producer = clients.new_producer(replays.settings.kafka)
     for result in results:
         live = msgspec.structs.replace(result, model=Model("sentiment", "1"))
         producer.produce(
-            replays.settings.topics.results, events.encode(live),
+            replays.settings.topics.results, wire.encode(live),
             partition=result.input.partition, **options,
         )  # fmt: skip
     assert producer.flush(PATIENCE_S) == 0
@@ -46,7 +47,7 @@ def compare(replays: Replays, *more: str) -> dict[str, Any]:
 @pytest.fixture
 def answers(replays: Replays) -> list[SentimentResult]:
     """The results of a replay of 400 events, of which one is bad, into three partitions."""
-    admin = kafka.new_admin(replays.settings.kafka)
+    admin = clients.new_admin(replays.settings.kafka)
     # Fewer than the events have: two input partitions share one of these.
     admin.create_topics([NewTopic(replays.topic, 3)])[replays.topic].result(PATIENCE_S)
     send(replays.settings, [*map(event, range(399)), b"not an event"])

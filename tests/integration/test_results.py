@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sentiment import events, kafka
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, command, sentiment
 
@@ -20,14 +21,14 @@ NOW = datetime.now(UTC)
 def result(name: str, number: int) -> bytes:
     """A result; every third is negative."""
     positive = number % 3 != 0
-    return events.encode(
-        events.SentimentResult(
+    return wire.encode(
+        wire.SentimentResult(
             id=f"{name}-{number}",
             sentiment="positive" if positive else "negative",
             score=0.9 if positive else 0.1,
             confidence=0.9,
-            model=events.Model("sentiment", "1"),
-            input=events.Input("text-events", 0, number),
+            model=wire.Model("sentiment", "1"),
+            input=wire.Input("text-events", 0, number),
             received_at=NOW,
             processed_at=NOW,
         )
@@ -37,7 +38,7 @@ def result(name: str, number: int) -> bytes:
 @pytest.fixture
 def publish(settings: Settings) -> Publish:
     """Publishes results in one transaction, which is committed unless said otherwise."""
-    producer = kafka.new_producer(settings.kafka, transactional_id=uuid.uuid4().hex)
+    producer = clients.new_producer(settings.kafka, transactional_id=uuid.uuid4().hex)
     producer.init_transactions(30)
 
     def publish(name: str, count: int, *, commit: bool = True) -> list[bytes]:
@@ -102,7 +103,7 @@ def test_since_a_time(publish: Publish) -> None:
 def test_what_is_no_result_is_passed_over(settings: Settings, publish: Publish) -> None:
     """A foreign record is told by its place in the log, and the rest is shown."""
     values = publish("a", 3)
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(settings.topics.results, b"SECRET", partition=2)
     producer.produce(settings.topics.results, None, partition=2)
     assert producer.flush(30) == 0

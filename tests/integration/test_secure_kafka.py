@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from sentiment import kafka
-from sentiment.follower import Follower
-from sentiment.rights import Right
+from sentiment.kafka import clients
+from sentiment.kafka.reader import Follower
+from sentiment.kafka.rights import Right
 from sentiment.settings import KafkaSettings, Settings
 from tests.integration.commands import PATIENCE_S, sentiment
 from tests.integration.secure_kafka import SecureKafka
@@ -45,7 +45,7 @@ def apply(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
 def wait_for_topics(settings: Settings) -> set[str]:
     """The topics that we see, once there are any: a new right takes a moment to be known."""
     deadline = time.monotonic() + PATIENCE_S
-    while not (names := set(kafka.describe_cluster(settings.kafka).topics)):
+    while not (names := set(clients.describe_cluster(settings.kafka).topics)):
         assert time.monotonic() < deadline
     return names
 

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from sentiment import kafka, topics
 from sentiment.errors import BrokerError, TopicError
+from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
 from tests.integration.commands import sentiment
 
@@ -46,7 +46,7 @@ def test_too_few_partitions_are_a_problem_and_stay(settings: Settings) -> None:
 
 def test_topics_are_created_as_wanted(settings: Settings) -> None:
     """The cluster has each topic with the configuration of the table."""
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     for topic in topics.wanted(settings):
         resource = ConfigResource(ResourceType.TOPIC, topic.name)
         config = admin.describe_configs([resource])[resource].result(timeout=30)

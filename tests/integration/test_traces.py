@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import events
+from sentiment import wire
 from sentiment.settings import Settings
 from tests.integration.collector import Collector, Seen, collector
 from tests.integration.commands import records, sentiment
@@ -115,7 +115,7 @@ def test_only_what_its_sender_chose_is_traced(
     seen = traces.wait_for(lambda seen: len(seen) >= 3)
     assert len({one.trace for one in seen}) == 2
     came, went = (
-        [dict(events.headers_of(record))["traceparent"] for record in records(settings, topic)]
+        [dict(wire.headers_of(record))["traceparent"] for record in records(settings, topic)]
         for topic in (settings.topics.events, settings.topics.results)
     )
     for parents in (came, went):
@@ -138,7 +138,7 @@ def test_dead_letter_keeps_its_headers_and_fails_its_span(
     assert failed.attribute("error.type") == "not_json"
     [event] = records(settings, settings.topics.events)
     [letter] = records(settings, settings.topics.dead_letters)
-    assert events.headers_of(event)[0] == events.headers_of(letter)[0]
+    assert wire.headers_of(event)[0] == wire.headers_of(letter)[0]
 
 
 def test_off_means_not_even_imported() -> None:

@@ -10,19 +10,18 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from sentiment import dagshub
 from sentiment.errors import RegistryUnavailableError, SettingsError
-from sentiment.publish import TIMEOUT_S
-from sentiment.registry import Registry
+from sentiment.registry import tracking
+from sentiment.registry.publish import TIMEOUT_S
+from sentiment.registry.registry import Registry
+from sentiment.registry.tracking import models
 from sentiment.settings import ModelSettings
-from sentiment.versions import models
 from tests.integration.mlflow_server import Server
 from tests.integration.proxy import PREFIX, REPOSITORY, Proxy
 from tests.integration.releases import EVALUATE, GATES, release, scores, table
-from trainer.commands.register import register as command
-from trainer.promote import promote
+from trainer.commands.models import register as command
+from trainer.promote import promote, rollback
 from trainer.register import register, register_bundled
-from trainer.rollback import rollback
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
@@ -63,7 +62,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     clear()
     # So that it forgets what it has put there.
-    dagshub.apply()
+    tracking.apply()
 
 
 def life(name: str, folder: Path) -> str:
@@ -191,13 +190,13 @@ def test_what_is_taken_out_of_the_environment_is_gone(
     """Without DagsHub's variables nothing of what they brought stays; what a user set does."""
     monkeypatch.setenv("DAGSHUB_REPO", REPOSITORY)
     monkeypatch.setenv("DAGSHUB_USER_TOKEN", TOKEN)
-    dagshub.apply()
-    dagshub.apply()
+    tracking.apply()
+    tracking.apply()
     assert os.environ["MLFLOW_TRACKING_URI"] == "https://dagshub.com/ada/reviews.mlflow"
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == TOKEN
     monkeypatch.delenv("DAGSHUB_REPO")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")
-    dagshub.apply()
+    tracking.apply()
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
     assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mine.db"
 

@@ -10,13 +10,13 @@ import urllib.request
 import pytest
 from confluent_kafka import Message
 
-from sentiment import events, kafka
-from sentiment.counts import TallyCount, decode_tally
-from sentiment.events import Feedback, Model
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
 from sentiment.times import OLDEST_MS
-from stream_worker.trends import windows
-from stream_worker.trends.windows import Key, Row, Window
+from sentiment.wire import Feedback, Model, TallyCount, decode_tally
+from stream_worker.trends import book
+from stream_worker.trends.book import Key, Row, Window
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends, tally
 from tests.integration.workers import PATIENCE_S, read, read_results, send
@@ -93,7 +93,7 @@ def test_wrong_clocks_break_no_figure(
 
 def put_tallies(settings: Settings, count: int) -> None:
     """Tallies of three results each, of four partitions in turn."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     for number in range(count):
         producer.produce(settings.topics.tallies, tally(number // 4 * 3, 3, number % 4))
     assert producer.flush(PATIENCE_S) == 0
@@ -101,7 +101,7 @@ def put_tallies(settings: Settings, count: int) -> None:
 
 def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: StartTrends) -> None:
     """Killed in the middle of its work, again and again, it counts each tally once."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     trends = start_trends()
     offsets = [0] * 4
     for kill in range(4):
@@ -164,7 +164,7 @@ def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
     settings: Settings, start_trends: StartTrends
 ) -> None:
     """With windows recovered and no offset committed, all tallies are read."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     hour = int(time.time()) // 3600 * 3600
     # As left by two ends of a process; the second one's cluster has been rebuilt since.
     for partition, left in (
@@ -172,7 +172,7 @@ def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
         (1, Window(3000, [Row("s", "1", positive=3000)], "another cluster")),
     ):
         key = Key(3600, hour, "e", partition).encode()
-        producer.produce(settings.trends.windows, windows.encode(left), key, partition=0)
+        producer.produce(settings.trends.windows, book.encode(left), key, partition=0)
     assert producer.flush(PATIENCE_S) == 0
     put_tallies(settings, 40)
     trends = start_trends(program=("-c", SLOWLY_RECOVERED))
@@ -181,7 +181,7 @@ def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
 
 def test_aborted_tallies_do_not_count(settings: Settings, start_trends: StartTrends) -> None:
     """What a worker wrote in a transaction that was aborted is in no window."""
-    producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.tallies)
+    producer = clients.new_producer(settings.kafka, transactional_id=settings.topics.tallies)
     producer.init_transactions()
     for outcome in (producer.abort_transaction, producer.commit_transaction):
         producer.begin_transaction()
@@ -198,7 +198,7 @@ def test_aborted_tallies_do_not_count(settings: Settings, start_trends: StartTre
 
 def test_wrong_questions_get_a_sentence(settings: Settings, start_trends: StartTrends) -> None:
     """A view says which parameter can't be, with status 400; records that are no tallies pass."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(settings.topics.tallies, b"no tally")
     producer.produce(settings.topics.tallies, tally(0, 5, 0))
     assert producer.flush(PATIENCE_S) == 0
@@ -216,12 +216,12 @@ def test_wrong_questions_get_a_sentence(settings: Settings, start_trends: StartT
 
 def test_labels_become_live_accuracy(settings: Settings, start_trends: StartTrends) -> None:
     """The last label of each event counts for the version that answered, after a restart too."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
 
     def label(name: str, word: str, version: str) -> None:
         model = Model("sentiment", version)
         feedback = Feedback(name, word, model, "positive")  # type: ignore[arg-type]
-        producer.produce(settings.topics.feedback, events.encode(feedback), name)
+        producer.produce(settings.topics.feedback, wire.encode(feedback), name)
         assert producer.flush(PATIENCE_S) == 0
 
     for name in "abcd":

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from local.ports import free_ports
-from sentiment import events, kafka
-from sentiment.events import Feedback, Model
+from local.process import free_ports
+from sentiment import wire
+from sentiment.kafka import clients
 from sentiment.settings import Settings
-from stream_worker.trends import windows
-from stream_worker.trends.windows import Key, Row, Window
+from sentiment.wire import Feedback, Model
+from stream_worker.trends import book
+from stream_worker.trends.book import Key, Row, Window
+from tests.integration import raw_records
+from tests.integration.raw_records import batch, record
 from tests.integration.trends_process import StartTrends, tally
 from tests.integration.workers import PATIENCE_S
 
@@ -67,7 +70,7 @@ def test_no_record_among_the_tallies_stops_them(
     settings: Settings, start_trends: StartTrends
 ) -> None:
     """Each record that is no tally is counted, told with its place and left out; others count."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     topic = settings.topics.tallies
     records = [(None, value) for value in TALLIES.values()]
     deliver(producer, topic, (None, tally(0, 3)), *records, (None, tally(3, 4)))
@@ -82,14 +85,38 @@ def test_no_record_among_the_tallies_stops_them(
     trends.wait_for_probe("/livez", 200, "ok")
 
 
+def test_no_batch_stops_them(settings: Settings, start_trends: StartTrends) -> None:
+    """One that aiokafka can't read is told, counted and passed over, at the end of a topic too."""
+    tallies, windows = settings.topics.tallies, settings.trends.windows
+    # No UTF-8 in the name of a header.
+    bad = batch(record(b"v", b"k", ((b"\xff", b"v"),)))
+
+    def put(topic: str, *contents: bytes) -> None:
+        for content in contents:
+            assert raw_records.send(settings.kafka.bootstrap_servers, topic, 0, content) == 0
+
+    put(tallies, batch(record(tally(0, 3))), bad, batch(record(tally(3, 4))))
+    put(windows, bad)
+    trends = start_trends()
+    trends.wait_for(7)
+    put(tallies, bad)
+    name = "sentiment_unreadable_batches_total"
+    trends.wait_for_metric(f'{name}{{partition="0",topic="{tallies}"}} 2.0')
+    put(tallies, batch(record(tally(7, 5))))
+    trends.wait_for(12)
+    trends.wait_for_metric(f'{name}{{partition="0",topic="{windows}"}} 1.0')
+    assert "Traceback" not in trends.log
+    trends.wait_for_probe("/livez", 200, "ok")
+
+
 def test_no_record_of_the_changelog_stops_them(
     settings: Settings, start_trends: StartTrends
 ) -> None:
     """Keys and values that are no windows, and tombstones, cost neither a window nor a tally."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     hour = int(time.time()) // 3600 * 3600
     place = Key(3600, hour, "e", 0).encode()
-    good = windows.encode(Window(3, [Row("s", "1", positive=3)]))
+    good = book.encode(Window(3, [Row("s", "1", positive=3)]))
     values = [
         b"", b"no window", b"\xff", DEEP, b"[]" * 9, b"[-1,[]]", b'[3,[["s","1",-4]]]',
         b'[3,[["s","1",' + b"9" * 400 + b"]]]", b"[" + b"9" * 30 + b",[]]", b'[4,[["\xff","1"]]]',
@@ -115,10 +142,10 @@ def test_no_record_of_the_changelog_stops_them(
 
 def test_no_feedback_stops_them(settings: Settings, start_trends: StartTrends) -> None:
     """A record that is no feedback, or names what can't be, costs no other label."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
 
     def label(version: str) -> bytes:
-        return events.encode(Feedback("a", "positive", Model("sentiment", version), "positive"))
+        return wire.encode(Feedback("a", "positive", Model("sentiment", version), "positive"))
 
     bad = [b"", b"no feedback", b"\xff", DEEP, b'{"id":' + DEEP, label("v" * 257), b'{"id":1}']
     deliver(
@@ -153,9 +180,9 @@ def test_a_fault_of_ours_ends_the_process(
     settings: Settings, start_trends: StartTrends, method: str
 ) -> None:
     """Where tallies are no longer read, or trends no longer published, nothing says it is alive."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     hour = int(time.time()) // 3600 * 3600
-    left = windows.encode(Window(3, [Row("s", "1", positive=3)]))
+    left = book.encode(Window(3, [Row("s", "1", positive=3)]))
     deliver(producer, settings.trends.windows, (Key(3600, hour, "e", 0).encode(), left))
     deliver(producer, settings.topics.tallies, (None, tally(3, 3)))
     trends = start_trends(program=("-c", BROKEN.format(method=method)))
@@ -190,7 +217,7 @@ FAUSTS = {
 
 def test_only_our_own_settings_count(settings: Settings, start_trends: StartTrends) -> None:
     """With Faust's variables set they listen where TRENDS_HTTP_HOST says, and count as ever."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     deliver(producer, settings.topics.tallies, (None, tally(0, 3)))
     [other] = free_ports(1)
     trends = start_trends(**FAUSTS, WEB_PORT=str(other))

@@ -11,6 +11,7 @@ import pytest
 from sentiment.settings import Settings
 from tests.integration.pages import PATIENCE_S, PageProcess, page
 from tests.integration.workers import WorkerProcess
+from web.batches.batch import name_of
 
 pytestmark = pytest.mark.kafka
 
@@ -77,7 +78,7 @@ def test_a_file_goes_through_a_worker_and_back(
         assert [row["line"] for row in rows] == list(range(2, 1204))
         assert {row["state"] for row in rows} == {"answered", "refused"}
         assert rows[1]["sentiment"] == "positive"
-        assert rows[1]["id"] == f"{name}-3"
+        assert rows[1]["id"] == f"{name_of(name)}-3"
         text = site.send(f"/api/batches/{name}/results?format=csv")[1].decode()
         cells = list(csv.DictReader(io.StringIO(text)))
         assert [row["text"] for row in cells] == [*texts, "", "'=1+1, so good"]

@@ -3,8 +3,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sentiment.events import Feedback, Model
 from sentiment.settings import Settings
+from sentiment.wire import Feedback, Model
 from tests.integration.pages import page, publish, result
 from tests.integration.workers import read
 

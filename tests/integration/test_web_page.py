@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from local.broker import LocalKafka
-from sentiment import events, kafka, topics
-from sentiment.reader import TopicReader
+from sentiment import wire
+from sentiment.kafka import clients, topics
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
 from tests.integration.workers import WorkerProcess
@@ -54,7 +55,7 @@ def test_text_goes_through_a_worker_and_back(
                 code, found = replica.outcome(event["id"])
                 assert code == 200
                 assert (found["id"], found["source"]) == (event["id"], "web")
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(settings.topics.events, b'{"id": "no/text"}', partition=0)
     places: list[str] = []
     producer.produce(
@@ -79,10 +80,10 @@ def test_what_is_sent_is_on_the_topic(settings: Settings, site: PageProcess) -> 
     )
     with TopicReader(settings.kafka, settings.topics.events, "beginning") as reader:
         records = list(reader.rest())
-    found = {record.key(): events.decode_event(record.value() or b"") for record in records}
+    found = {record.key(): wire.decode_event(record.value() or b"") for record in records}
     assert len(records) == 500
     assert found == {
-        event["id"].encode(): events.TextEvent(event["text"], event["id"], "web") for event in sent
+        event["id"].encode(): wire.TextEvent(event["text"], event["id"], "web") for event in sent
     }
 
 
@@ -125,7 +126,7 @@ def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> No
     after = result(source="shop", score=0.2)
     publish(settings, result(source="shop"), result(score=0.2), after)
     found = next(data for name, data in feed if name == "result")
-    assert found == json.loads(events.encode(after))
+    assert found == json.loads(wire.encode(after))
     feed.close()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import events
+from sentiment import wire
 from sentiment.settings import Settings
 from tests.integration.commands import command
 from tests.integration.conftest import StartWorker
@@ -29,14 +29,14 @@ def test_events_become_results_in_order(settings: Settings, start_worker: StartW
     ]
     send(settings, values, key="k", headers=[("traceparent", b"00-1"), ("secret", b"x")])
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= len(values))
-    results = [events.decode_result(record.value() or b"") for record in records]
+    results = [wire.decode_result(record.value() or b"") for record in records]
     assert sorted(int(result.id) for result in results) == list(range(1000))
     assert all((result.sentiment == "positive") == bool(int(result.id) % 2) for result in results)
     assert {(result.model.name, result.model.version) for result in results} == {("sentiment", "1")}
     for partition in range(settings.topics.partitions):
         offsets = [r.input.offset for r in results if r.input.partition == partition]
         assert offsets == sorted(offsets)
-    assert {tuple(events.headers_of(record)) for record in records} == {(("traceparent", b"00-1"),)}
+    assert {tuple(wire.headers_of(record)) for record in records} == {(("traceparent", b"00-1"),)}
     assert {record.key() for record in records} == {b"k"}
 
 
@@ -105,13 +105,13 @@ def test_bad_events_become_dead_letters(settings: Settings, start_worker: StartW
     letters = read_dead_letters(settings, len(BAD))
     seen = {}
     for letter in letters:
-        headers = dict(events.headers_of(letter))
+        headers = dict(wire.headers_of(letter))
         assert (letter.key(), headers["own"]) == (b"k", b"\x00\xff")
-        assert headers[events.ERROR_TOPIC] == settings.topics.events.encode()
-        assert headers[events.ERROR_MESSAGE]
-        assert headers[events.ERROR_TIMESTAMP]
-        place = text(headers[events.ERROR_PARTITION]), text(headers[events.ERROR_OFFSET])
-        seen[int(place[0]), int(place[1])] = text(headers[events.ERROR_CODE]), letter.value()
+        assert headers[wire.ERROR_TOPIC] == settings.topics.events.encode()
+        assert headers[wire.ERROR_MESSAGE]
+        assert headers[wire.ERROR_TIMESTAMP]
+        place = text(headers[wire.ERROR_PARTITION]), text(headers[wire.ERROR_OFFSET])
+        seen[int(place[0]), int(place[1])] = text(headers[wire.ERROR_CODE]), letter.value()
     partitions = settings.topics.partitions
     expected = {
         (number % partitions, number // partitions): case for number, case in enumerate(BAD, 1)
@@ -132,8 +132,8 @@ def test_random_bytes_all_become_dead_letters(
     assert len(letters) == len(values)
     assert Counter(letter.value() for letter in letters) == Counter(values)
     places = {
-        (headers[events.ERROR_PARTITION], headers[events.ERROR_OFFSET])
-        for headers in (dict(events.headers_of(letter)) for letter in letters)
+        (headers[wire.ERROR_PARTITION], headers[wire.ERROR_OFFSET])
+        for headers in (dict(wire.headers_of(letter)) for letter in letters)
     }
     assert len(places) == len(values)
 

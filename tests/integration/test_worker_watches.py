@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from local.broker import LocalKafka
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import LocalSettings, Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import (
@@ -51,7 +51,7 @@ def not_ready(worker: WorkerProcess) -> str:
 
 def test_an_idle_topic_has_no_lag(settings: Settings, start_worker: StartWorker) -> None:
     """Marks of transactions behind the last event are no events that wait."""
-    producer = kafka.new_producer(settings.kafka, transactional_id=settings.topics.events)
+    producer = clients.new_producer(settings.kafka, transactional_id=settings.topics.events)
     producer.init_transactions(30)
     for _ in range(5):
         producer.begin_transaction()
@@ -67,7 +67,7 @@ def test_an_idle_topic_has_no_lag(settings: Settings, start_worker: StartWorker)
 
 def expire(settings: Settings) -> None:
     """Delete the first events of partition 0 and 1, as a short retention does."""
-    admin = kafka.new_admin(settings.kafka)
+    admin = clients.new_admin(settings.kafka)
     before = [TopicPartition(settings.topics.events, partition, 5) for partition in (0, 1)]
     for deleted in admin.delete_records(before).values():
         deleted.result(30)
@@ -115,21 +115,21 @@ def test_a_worker_may_stop_at_expired_events(settings: Settings, start_worker: S
 def test_a_transaction_that_hangs_is_named(settings: Settings, start_worker: StartWorker) -> None:
     """What it holds back for too long, while all else goes on: log, metric, readiness."""
     # Somebody else's, which the brokers will not end while the test runs.
-    hanging = kafka.new_producer(
+    hanging = clients.new_producer(
         settings.kafka, transactional_id=settings.topics.tallies, transaction_timeout_ms=600_000
     )
     hanging.init_transactions(30)
     send(settings, [GOOD] * 8)
     worker = start_worker()
     assert len(read_results(settings, 8)) == 8
-    member = kafka.new_consumer(settings.kafka, group_id=settings.worker.group_id)
+    member = clients.new_consumer(settings.kafka, group_id=settings.worker.group_id)
     hanging.begin_transaction()
     hanging.produce(settings.topics.results, b"never committed", partition=3)
     hanging.flush(30)
     hanging.send_offsets_to_transaction(
         [TopicPartition(settings.topics.events, 0, 1)], member.consumer_group_metadata(), 30
     )
-    busy = kafka.new_producer(settings.kafka)
+    busy = clients.new_producer(settings.kafka)
 
     def is_named() -> bool:
         # What goes on elsewhere says nothing of it.

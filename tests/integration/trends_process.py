@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from local.ports import free_ports
-from sentiment import events
-from sentiment.counts import Tally, TallyCount
-from sentiment.events import Model
+from local.process import free_ports
+from sentiment import wire
+from sentiment.wire import Model, Tally, TallyCount
 from tests.integration.workers import PATIENCE_S
 
 StartTrends = Callable[..., "TrendsProcess"]
@@ -26,7 +25,7 @@ def tally(first: int, count: int, partition: int = 0) -> bytes:
     interval = int(time.time()) // 10 * 10
     counts = [TallyCount("s", interval, count, 0, 0, None, 0.9 * count, 5.0 * count)]
     model = Model("sentiment", "1")
-    return events.encode(Tally("e", partition, first, first + count, model, 0, counts))
+    return wire.encode(Tally("e", partition, first, first + count, model, 0, counts))
 
 
 class TrendsProcess:

@@ -1,6 +1,7 @@
 """What the worker's integration tests share: a worker process, and reading back what it wrote."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Message
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
-from sentiment import events, kafka
-from sentiment.reader import TopicReader
+from sentiment import wire
+from sentiment.kafka import clients
+from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 
 # Far above what any wait takes, on a busy machine too; reached only when something is broken.
@@ -91,15 +95,33 @@ class WorkerProcess:
             assert time.monotonic() < deadline, text
             time.sleep(0.05)
 
+    def peak_kb(self) -> int:
+        """See `peak_kb`."""
+        return peak_kb(self._process.pid)
+
     @property
     def log(self) -> str:
         """Everything that it has logged."""
         return self._log.read_text()
 
 
+def peak_kb(pid: int) -> int:
+    """The most memory that a process has had in RAM at one time, in kB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0])
+
+
+def configure(settings: Settings, topic: str, name: str, value: str) -> None:
+    """Change a topic's configuration."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = clients.new_admin(settings.kafka)
+    admin.incremental_alter_configs([resource])[resource].result(PATIENCE_S)
+
+
 def send(settings: Settings, values: Iterable[bytes | None], **options: Any) -> None:  # noqa: ANN401 - produce's options
     """Put values on the events topic, spread over its partitions, and wait for all of them."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     for number, value in enumerate(values):
         producer.produce(
             settings.topics.events, value, partition=number % settings.topics.partitions, **options
@@ -126,10 +148,10 @@ def read(settings: Settings, topic: str, enough: Callable[[list[Message]], bool]
     return records
 
 
-def read_results(settings: Settings, count: int) -> list[events.SentimentResult]:
+def read_results(settings: Settings, count: int) -> list[wire.SentimentResult]:
     """Read `count` results, and those beyond it that should not be there."""
     records = read(settings, settings.topics.results, lambda seen: len(seen) >= count)
-    return [events.decode_result(record.value() or b"") for record in records]
+    return [wire.decode_result(record.value() or b"") for record in records]
 
 
 def read_dead_letters(settings: Settings, count: int) -> list[Message]:

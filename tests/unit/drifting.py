@@ -6,11 +6,11 @@ import random
 from functools import cache
 from pathlib import Path
 
-from sentiment import drift
-from sentiment.artifact import open_model
-from sentiment.drift import Reference
-from sentiment.publish import bundled_model
-from sentiment.registry import LoadedModel
+from sentiment.model import drift
+from sentiment.model.drift import Reference
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
+from sentiment.registry.registry import LoadedModel
 
 _THINGS = (
     "film", "story", "acting", "hotel room", "food", "service", "battery", "book", "phone",

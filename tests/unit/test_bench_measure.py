@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import cost, latency, measure, speed
+from benchmarks import latency, measure, report, speed
 from benchmarks.measure import Pace, Sample, pace, watch
 
 
@@ -77,8 +77,8 @@ def test_percentiles_of_latency() -> None:
 
 def test_cost_in_pods() -> None:
     """A billion texts a day: 11,574 a second, three times that at the peak, seven tenths used."""
-    found = cost.cost(1e9, 10_000, 20.0)
+    found = report.cost(1e9, 10_000, 20.0)
     assert found["pods"] == 5
     assert found["average_per_second"] == pytest.approx(11_574, abs=1)
     assert found["cores"] == pytest.approx(0.2315, abs=1e-4)
-    assert cost.cost(1, 10_000, 20.0)["pods"] == 1
+    assert report.cost(1, 10_000, 20.0)["pods"] == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import candidates, environments
+from benchmarks import candidates
 from benchmarks.__main__ import main
 from benchmarks.peers import job
 from local import jars
@@ -16,8 +16,8 @@ def test_an_environment_that_cant_be_made_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All peers of that environment are left out by name, with pip's own reason."""
-    monkeypatch.setattr(environments, "ROOT", tmp_path)
-    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path / "peers")
+    monkeypatch.setattr(candidates, "ROOT", tmp_path)
+    monkeypatch.setattr(candidates, "ENVIRONMENTS", tmp_path / "peers")
     requirements = tmp_path / "requirements" / "peers" / "quix.txt"
     requirements.parent.mkdir(parents=True)
     requirements.write_text(f"./nothing-1.0-py3-none-any.whl --hash=sha256:{'0' * 64}\n")
@@ -25,7 +25,7 @@ def test_an_environment_that_cant_be_made_is_told(
     assert candidates.prepare(["quix"], left_out) == []
     assert set(left_out) == {p.name for p in candidates.PEERS if p.environment == "quix"}
     assert all("quix can't be made: ERROR" in why for why in left_out.values())
-    assert not (tmp_path / "peers" / "quix" / environments.STAMP).exists()
+    assert not (tmp_path / "peers" / "quix" / candidates.STAMP).exists()
 
 
 def test_an_unknown_peer_is_wrong_use() -> None:
@@ -37,7 +37,7 @@ def test_an_unknown_peer_is_wrong_use() -> None:
 
 def test_every_peer_has_locked_requirements_and_the_workers_model_libraries() -> None:
     """The peers differ from the worker in the engine, not in the model's libraries."""
-    folder = environments.ROOT / "requirements"
+    folder = candidates.ROOT / "requirements"
     # A worker's image has no Numba any more, but native code that it made.
     ours = _locked(folder / "worker.txt") | _locked(folder / "aot.txt")
     for name in candidates.NAMES:
@@ -49,10 +49,10 @@ def test_every_peer_has_locked_requirements_and_the_workers_model_libraries() ->
 
 def test_sparks_connector_is_that_of_its_version() -> None:
     """The jars in the lock and the wheel in the environment are of one release."""
-    locked = _locked(environments.ROOT / "requirements" / "peers" / "spark.txt")
+    locked = _locked(candidates.ROOT / "requirements" / "peers" / "spark.txt")
     versions = {
         jar.coordinates.rsplit(":", 1)[1]
-        for jar in jars.locked(environments.SPARK_LOCK)
+        for jar in jars.locked(candidates.SPARK_LOCK)
         if jar.coordinates.startswith("org.apache.spark:")
     }
     assert versions == locked["pyspark"]

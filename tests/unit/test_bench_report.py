@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import chart, report as documents, targets
+from benchmarks import report as benchmarks_report, report as documents, targets
 from benchmarks.candidates import COPY, PEERS, WORKER
 from benchmarks.targets import SHORT
 from sentiment.errors import InputError
@@ -46,16 +46,16 @@ def test_a_peer_that_is_left_out_is_told_with_the_reason() -> None:
 
 def test_the_chart_is_an_svg_whose_bars_are_the_rates() -> None:
     """It parses, a bar is as long as its candidate is fast, and it needs nothing from elsewhere."""
-    root = ET.fromstring(chart.render(report()))  # noqa: S314 - our own file
+    root = ET.fromstring(benchmarks_report.render(report()))  # noqa: S314 - our own file
     bars = {bar.get("class"): float(bar.get("width", "0")) for bar in root.iter(f"{SVG}rect")}
-    assert bars["limit"] == bars["ours"] == pytest.approx(chart.BARS)
-    assert bars["peer"] == pytest.approx(chart.BARS / 40, abs=0.1)
+    assert bars["limit"] == bars["ours"] == pytest.approx(benchmarks_report.BARS)
+    assert bars["peer"] == pytest.approx(benchmarks_report.BARS / 40, abs=0.1)
     words = " ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text"))
     for expected in (WORKER, COPY, "Faust, take(1000)", "1/40 of the worker"):
         assert expected in words
     style = root.findtext(f"{SVG}style") or ""
     assert "prefers-color-scheme: dark" in style
-    assert "href" not in chart.render(report())
+    assert "href" not in benchmarks_report.render(report())
 
 
 def test_the_chart_holds_its_texts() -> None:
@@ -65,7 +65,7 @@ def test_the_chart_holds_its_texts() -> None:
     """
     made = report()
     made["speed"][SHORT] |= {peer.name: speed(1) for peer in PEERS} | {PEERS[0].name: speed(99_999)}
-    root = ET.fromstring(chart.render(made))  # noqa: S314 - our own file
+    root = ET.fromstring(benchmarks_report.render(made))  # noqa: S314 - our own file
     _, _, width, height = map(float, root.get("viewBox", "").split())
     for text in root.iter(f"{SVG}text"):
         size = 7.2 * len(text.text or "")
@@ -77,7 +77,7 @@ def test_the_chart_holds_its_texts() -> None:
 
 def test_the_same_figures_make_the_same_files() -> None:
     """Chart and tables hang on the figures alone."""
-    assert chart.render(report()) == chart.render(report())
+    assert benchmarks_report.render(report()) == benchmarks_report.render(report())
     assert documents.tables(report()) == documents.tables(report())
 
 

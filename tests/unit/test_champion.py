@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sentiment.compiled.linear import read
+from sentiment.model.compiled.linear import read
 from trainer.champion import Champion, lexicon, negated
 from trainer.progress import silent
 

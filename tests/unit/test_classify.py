@@ -6,18 +6,22 @@ import math
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
-from sentiment.artifact import open_model
 from sentiment.cli import cli
-from sentiment.commands.inputs import read_lines
 from sentiment.errors import SentimentError
-from sentiment.publish import bundled_model, ensure_published
+from sentiment.model.scorer import Fractions, SklearnScorer
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model, ensure_published
+from sentiment.registry.registry import LoadedModel
+from sentiment.rows import Fault, line_batches
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +161,35 @@ def test_is_a_program_in_a_pipe() -> None:
         assert process.wait(60) == 0
 
 
+class Stumbling(SklearnScorer):
+    """Fails on one text, and gives no number for another."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def score(self, texts: Sequence[str]) -> Fractions:
+        """P(positive) of each, or neither."""
+        if "raise" in texts:
+            raise ValueError("a text that it can't take")
+        return np.array([np.nan if text == "nan" else 0.75 for text in texts])
+
+
+def test_a_text_that_the_model_fails_on_is_one_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the worker: the others have their scores, and no row says NaN."""
+    model = LoadedModel("m", "1", Stumbling(), 0.0)
+    monkeypatch.setattr("sentiment.registry.registry.named_model", lambda _: model)
+    lines = b"\n".join(b'{"text":"%s"}' % text for text in (b"a", b"raise", b"nan", b"b"))
+    done = run(lines=lines)
+    assert done.code == 1
+    found = rows(done.out)
+    assert [row.get("score", row.get("error")) for row in found] == [
+        0.75,
+        "model_failed",
+        "model_failed",
+        0.75,
+    ]
+
+
 class Trickle(io.RawIOBase):
     """A pipe that gives its content in pieces of given sizes."""
 
@@ -181,13 +214,14 @@ class Trickle(io.RawIOBase):
     st.lists(st.integers(1, 50)),
 )
 def test_lines_are_whole_however_they_arrive(lines: list[bytes], sizes: list[int]) -> None:
-    """Each line comes out once and in order; of one that is too long, just enough to see it."""
+    """Each line comes out once and in order, without its end; one that is too long is a fault."""
+    lines = [b"first", *lines]
     stream = io.BufferedReader(Trickle(b"\n".join(lines), sizes))
-    found = [line for batch in read_lines(stream, 10) for line in batch]
-    expected = lines[:-1] if lines and not lines[-1] else lines
-    assert len(found) == len(expected)
-    for line, whole in zip(found, expected, strict=True):
-        assert line == whole if len(whole) <= 10 else len(line) > 10
+    found = [line for batch in line_batches(stream, "it", 10) for line in batch]
+    expected = [line.removesuffix(b"\r") for line in (lines if lines[-1] else lines[:-1])]
+    assert [number for number, _ in found] == list(range(1, len(expected) + 1))
+    for (_, line), whole in zip(found, expected, strict=True):
+        assert isinstance(line, Fault) if len(whole) > 10 else line == whole
 
 
 def test_explains_where_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from sentiment.text import APOSTROPHES, tokens
-from trainer.cleaning import clean, copies, essence
+from sentiment.model.text import APOSTROPHES, tokens
+from trainer.preprocess import clean, copies, essence
 
 
 @pytest.mark.parametrize(

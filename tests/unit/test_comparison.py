@@ -13,9 +13,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sentiment.errors import InputError
 from tests.unit.small_models import FEW, make_texts, own_kinds, save
 from trainer import report, tables
-from trainer.commands.evaluate import evaluate as command
-from trainer.comparison import compare
-from trainer.evaluate import evaluate
+from trainer.commands.stages import evaluate as command
+from trainer.evaluate import compare, evaluate
 from trainer.report import Report
 
 # Enough for the probes of a worker, and a third of the words that tell.

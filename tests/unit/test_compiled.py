@@ -18,17 +18,16 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
-from sentiment import events, metrics
-from sentiment.compiled import build as building
-from sentiment.compiled.build import build as compile_table
-from sentiment.compiled.linear import Linear, NotCompilableError, read
-from sentiment.compiled.lookup import HOT_CELLS, LINE_CELLS
-from sentiment.compiled.room import ROOM_BYTES
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.compiled.tokenise import OURS
+from sentiment import metrics, wire
 from sentiment.errors import SentimentError
-from sentiment.model import NaiveBayesScaler, build
-from sentiment.ngrams import NgramVectorizer
+from sentiment.model.compiled import build as building
+from sentiment.model.compiled.build import build as compile_table
+from sentiment.model.compiled.linear import Linear, NotCompilableError, read
+from sentiment.model.compiled.lookup import HOT_CELLS, LINE_CELLS
+from sentiment.model.compiled.scorer import SCRATCH_BYTES, CompiledScorer
+from sentiment.model.compiled.tokenise import OURS
+from sentiment.model.estimators import NaiveBayesScaler, build
+from sentiment.model.ngrams import NgramVectorizer
 from tests.unit.texts import PIECES, TEXTS
 
 WORDS = [piece.strip() for piece in PIECES if piece.strip() and piece.isalpha()]
@@ -123,7 +122,7 @@ def test_rounding_never_decides() -> None:
         assert np.any(np.abs(log_odds) < 1e-15 * max(scale, 1))
         scorer = compiled(pipeline)
         explanations = map(bytes, filter(None, scorer.explain(texts).explanations))
-        explained = [events.decode_explanation(one).log_odds for one in explanations]
+        explained = [wire.decode_explanation(one).log_odds for one in explanations]
         # As many digits as an explanation has.
         np.testing.assert_array_equal(np.sign(explained), np.sign(np.round(log_odds, 16)))
         decisions = pipeline.predict_proba(texts)[:, 1] >= 0.5
@@ -160,7 +159,7 @@ def test_long_texts_and_many_of_them() -> None:
     """A text beyond the scratch, an empty batch, and a batch of thousands, are like any other."""
     pipeline = PIPELINES["ours"]()
     scorer = compiled(pipeline)
-    texts = ["good film " * ROOM_BYTES, "", *TRAINING * 50, "not " * 5000]
+    texts = ["good film " * SCRATCH_BYTES, "", *TRAINING * 50, "not " * 5000]
     np.testing.assert_allclose(
         scorer.score(texts), pipeline.predict_proba(texts)[:, 1], rtol=0, atol=1e-9
     )
@@ -185,7 +184,7 @@ def test_threads_share_a_scorer_and_it_does_not_grow() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-    assert scorer.rooms <= len(threads)
+    assert scorer.scratches <= len(threads)
 
 
 def test_texts_that_python_lower_cases_are_counted() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.artifact import open_model
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.publish import bundled_model
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
 
 TEXTS = [
     "", "!", "Not a bad word about it.", "a good film " * 999, "\u0130 don't :) \U0001f600 <br />",
@@ -22,8 +22,8 @@ TEXTS = [
 WITHOUT = """
 import sys
 sys.modules.update(numba=None, llvmlite=None)
-from sentiment.artifact import open_model
-from sentiment.publish import bundled_model
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
 scorer = open_model(bundled_model())
 """
 
@@ -36,14 +36,14 @@ print(scorer.kind, answers(scorer))
 THREADS = """
 import threading
 import numpy as np
-from sentiment.compiled import loop
-from sentiment.compiled.room import new_room, padded
+from sentiment.model.compiled import loop
+from sentiment.model.compiled.scorer import new_scratch, padded
 text, count = b"a good film and not a bad one " * 5, 99_999
 data, sizes, scores = padded([text] * count), np.full(count, len(text)), np.empty(count)
-room = new_room(len(text), int(scorer.table.options[loop.LONGEST]), len(scorer.table.columns))
+scratch = new_scratch(len(text), int(scorer.table.options[loop.LONGEST]), len(scorer.table.columns))
 order = []
 def run():
-    loop.score(data, sizes, scorer.table, room, scores)
+    loop.score(data, sizes, scorer.table, scratch, scores)
     order.append("native")
 sys.setswitchinterval(100)
 thread = threading.Thread(target=run)
@@ -68,7 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not shutil.which("g++"):
         pytest.skip("there is no g++ to compile with")
     directory = tmp_path_factory.mktemp("native")
-    command = [sys.executable, "-m", "sentiment.compiled.aot", str(directory)]
+    command = [sys.executable, "-m", "sentiment.model.compiled.aot", str(directory)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     return directory

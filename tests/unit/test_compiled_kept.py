@@ -4,19 +4,22 @@ import os
 import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numba import typeof
+from numpy.typing import NDArray
 
-from sentiment import artifact
-from sentiment.artifact import open_model
-from sentiment.compiled import kept, table
-from sentiment.compiled.scorer import CompiledScorer
 from sentiment.errors import ModelRefusedError
-from sentiment.publish import bundled_model
-from sentiment.scoring import TOLERANCE, agrees, check
+from sentiment.model.compiled import table
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.model.compiled.table import Table
+from sentiment.model.scorer import TOLERANCE, agrees, check
+from sentiment.registry import artifact
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
 
 MODEL = bundled_model() / "model.skops"
 
@@ -24,8 +27,8 @@ MODEL = bundled_model() / "model.skops"
 OPEN = """
 import sys
 from pathlib import Path
-from sentiment.artifact import open_model
-from sentiment.publish import bundled_model
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
 scorer = open_model(bundled_model(), Path(sys.argv[1]))
 print(scorer.kind, scorer.score(["A fine film."])[0], "sklearn" in sys.modules)
 """
@@ -54,11 +57,27 @@ def only(directory: Path) -> Path:
     return file
 
 
-def test_second_start_needs_no_sklearn(tmp_path: Path) -> None:
-    """The first start compiles and keeps; the next one answers alike, without scikit-learn."""
-    kind, score, loaded = opened(tmp_path)
-    assert (kind, loaded) == ("compiled", "True")
+def loaded(file: Path) -> tuple[Table, NDArray[np.float64]]:
+    """A table, and what the probes must score."""
+    with file.open("rb") as opened_file:
+        return table.read(opened_file)
+
+
+def written(arrays: Table, expected: NDArray[np.float64]) -> bytes:
+    """The same as a file."""
+    file = BytesIO()
+    table.write(arrays, expected, file)
+    return file.getvalue()
+
+
+def test_no_start_needs_sklearn(tmp_path: Path) -> None:
+    """The first start has it compiled elsewhere and keeps it; the next one answers alike."""
+    kind, score, imported = opened(tmp_path)
+    assert (kind, imported) == ("compiled", "False")
+    (file,) = tmp_path.iterdir()
+    made = file.stat().st_mtime_ns
     assert opened(tmp_path) == [kind, score, "False"]
+    assert file.stat().st_mtime_ns == made
 
 
 def test_second_start_needs_no_other_native_code(tmp_path: Path) -> None:
@@ -83,31 +102,32 @@ def test_damaged_copy_is_made_anew(tmp_path: Path, directory: Path, damage: str)
     """A copy that can't be read, or answers otherwise, is not used, and a good one replaces it."""
     mine = Path(shutil.copytree(directory, tmp_path / "compiled"))
     file = only(mine)
-    arrays, expected = table.load(file)
+    arrays, expected = loaded(file)
     match damage:
         case "truncated":
             file.write_bytes(file.read_bytes()[:100_000])
         case "no archive":
             file.write_text("nothing")
         case "other weights":
-            table.save(arrays._replace(fractions=arrays.fractions * 1.01), expected, file)
+            file.write_bytes(written(arrays._replace(fractions=arrays.fractions * 1.01), expected))
         case "other probes":
-            table.save(arrays, expected[:-1], file)
-    assert kept.load(mine, MODEL) is None
+            file.write_bytes(written(arrays, expected[:-1]))
+    assert artifact.load(mine, MODEL) is None
     assert open_model(bundled_model(), mine).kind == "compiled"
-    assert kept.load(mine, MODEL) is not None
+    assert artifact.load(mine, MODEL) is not None
 
 
 def test_copies_are_few_and_each_of_its_model(tmp_path: Path, directory: Path) -> None:
     """Three copies are kept at most, and another file is another model."""
-    arrays, expected = table.load(only(directory))
+    compiled = only(directory)
     for number in range(5):
         model = tmp_path / f"model-{number}"
         model.write_text(str(number))
-        kept.save(tmp_path / "compiled", model, arrays, expected)
-        assert kept.load(tmp_path / "compiled", model) is not None
-    assert len(list((tmp_path / "compiled").iterdir())) == kept.KEPT
-    assert kept.load(tmp_path / "compiled", MODEL) is None
+        with compiled.open("rb") as file:
+            artifact.save(tmp_path / "compiled", model, file)
+        assert artifact.load(tmp_path / "compiled", model) is not None
+    assert len(list((tmp_path / "compiled").iterdir())) == artifact.KEPT
+    assert artifact.load(tmp_path / "compiled", MODEL) is None
 
 
 def test_full_disk_costs_the_copy_only(tmp_path: Path) -> None:
@@ -126,7 +146,7 @@ def test_model_whose_compiled_form_disagrees_is_refused(monkeypatch: pytest.Monk
 
 def test_the_smallest_difference_on_a_probe_counts(directory: Path) -> None:
     """Probes tell a model whose answers are off by more than the tolerance."""
-    arrays, expected = table.load(only(directory))
+    arrays, expected = loaded(only(directory))
     scorer = CompiledScorer(arrays)
     assert agrees(scorer, check(scorer))
     assert agrees(scorer, expected + TOLERANCE / 2)

@@ -8,9 +8,9 @@ from pathlib import Path
 # Texts at the edges of the scratch: as many tokens as bytes, n-grams of all of them, nothing at
 # all, and a long word; each as the only text, as the first and as the last of a batch.
 CHECKED = """
-from sentiment.artifact import open_model
-from sentiment.compiled.room import ROOM_BYTES
-from sentiment.publish import bundled_model
+from sentiment.registry.artifact import open_model
+from sentiment.model.compiled.scorer import ROOM_BYTES
+from sentiment.registry.publish import bundled_model
 scorer = open_model(bundled_model())
 full = ROOM_BYTES // 2
 texts = ["", "!", "a " * full, ".," * full, "x" * ROOM_BYTES, "\\U0001f600" * (full // 2),

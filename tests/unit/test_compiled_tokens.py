@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from sentiment.compiled import build, linear
-from sentiment.compiled.characters import CONTEXTUAL, characters
-from sentiment.compiled.room import new_room, padded
-from sentiment.compiled.table import Table
-from sentiment.compiled.tokenise import (
+from sentiment.model.compiled import build, linear
+from sentiment.model.compiled.characters import CONTEXTUAL, characters
+from sentiment.model.compiled.scorer import new_scratch, padded
+from sentiment.model.compiled.table import Table
+from sentiment.model.compiled.tokenise import (
     NEGATOR,
     OURS,
     SKLEARN,
@@ -20,8 +20,8 @@ from sentiment.compiled.tokenise import (
     our_tokens,
     sklearn_tokens,
 )
-from sentiment.compiled.words import IN_CONTEXT, decode
-from sentiment.text import NEGATORS, SCOPE, tokens
+from sentiment.model.compiled.words import IN_CONTEXT, decode
+from sentiment.model.text import NEGATORS, SCOPE, tokens
 from tests.unit.texts import TEXTS
 
 SEED = np.uint64(build.SEEDS[0])
@@ -53,23 +53,23 @@ def native(
     encoded: bytes, rules: int = OURS, *, lowers: bool = True
 ) -> tuple[list[int], list[bytes]]:
     """What the loop finds in a text: hashes, and the bytes that each stands for."""
-    room = new_room(len(encoded) + 1, 1, 1, explains=True)
+    scratch = new_scratch(len(encoded) + 1, 1, 1, explains=True)
     data = padded([encoded])
     made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
     if rules == OURS:
         count = our_tokens(
             data, 0, len(encoded), made.pages, made.entries, made.words, SEED, SCOPE,
-            room.cuts, room.keys, room.spans,
+            scratch.cuts, scratch.keys, scratch.spans,
         )  # fmt: skip
     else:
         count = sklearn_tokens(
             data, 0, len(encoded), made.pages, made.entries, made.words, SEED, lowers,
-            room.keys, room.spans,
+            scratch.keys, scratch.spans,
         )  # fmt: skip
     if count == IN_CONTEXT:
         raise AssertionError("a letter's case hangs on context")
-    spans = room.spans[:count].tolist()
-    return room.keys[:count].tolist(), [encoded[begin:end] for begin, end in spans]
+    spans = scratch.spans[:count].tolist()
+    return scratch.keys[:count].tolist(), [encoded[begin:end] for begin, end in spans]
 
 
 def utf8(text: str) -> bytes:
@@ -80,7 +80,7 @@ def utf8(text: str) -> bytes:
 @settings(max_examples=1500)
 @given(TEXTS)
 def test_finds_the_tokens_of_the_rules(text: str) -> None:
-    """Whatever the text, the loop's tokens are those of `sentiment.text`, in their order."""
+    """Whatever the text, the loop's tokens are those of `sentiment.model.text`, in their order."""
     if not set(CONTEXTUAL).isdisjoint(text):
         with pytest.raises(AssertionError, match="context"):
             # Only where it hangs on a neighbour, which is never seen too late.

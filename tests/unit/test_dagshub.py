@@ -2,7 +2,7 @@
 
 import pytest
 
-from sentiment.dagshub import variables, without_secrets
+from sentiment.registry.tracking import variables, without_secrets
 
 URI = "https://dagshub.com/ada/reviews.mlflow"
 REPO = {"DAGSHUB_REPO": "ada/reviews"}

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stream_worker.dlq import mending
-from stream_worker.dlq.mending import MendingError, mend
+from sentiment.dead_letters import command as dead_letters_command
+from sentiment.dead_letters.command import MendingError, mend
 
 # Far above what any command here takes on a busy machine.
 PATIENCE_S = 60.0
@@ -58,7 +58,7 @@ def test_a_command_that_takes_too_long_ends_with_all_that_it_started(tmp_path: P
 
 def test_output_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that never stops writing is ended at the limit of bytes, not of memory."""
-    monkeypatch.setattr(mending, "MAX_OUTPUT", 100_000)
+    monkeypatch.setattr(dead_letters_command, "MAX_OUTPUT", 100_000)
     with pytest.raises(MendingError, match="more than 100000 bytes"):
         mend("yes", b"", PATIENCE_S)
     assert len(mend("head -c 100000 /dev/zero", b"", PATIENCE_S)) == 100_000

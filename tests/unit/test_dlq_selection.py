@@ -7,17 +7,13 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from hypothesis import given, strategies as st
 
-from sentiment import events
-from sentiment.dlq import describing, letters
-from sentiment.dlq.letters import DeadLetter
-from sentiment.dlq.marks import Marks
-from sentiment.dlq.selection import Selection
+from sentiment import wire
+from sentiment.classify.assemble import error_headers
+from sentiment.dead_letters import letters, show
+from sentiment.dead_letters.command import selection
+from sentiment.dead_letters.letters import DeadLetter, Marks, Selection
 from sentiment.errors import InputError
-from sentiment.event_errors import EventError
-from sentiment.events import Headers
-from stream_worker.dead_letters import error_headers
-from stream_worker.dlq import showing
-from stream_worker.dlq.options import selection
+from sentiment.wire import EventError, Headers
 
 DLQ = "text-events.dlq"
 BECAME_MS = 1_700_000_000_000
@@ -46,7 +42,7 @@ def test_a_dead_letter_is_read_as_the_worker_wrote_it() -> None:
     assert (read.id, read.code, read.message, read.attempt) == (
         "3-17", "missing_text", "no 'text'", 1,
     )  # fmt: skip
-    assert read.input == events.Input("text-events", 1, 42)
+    assert read.input == wire.Input("text-events", 1, 42)
     assert read.headers == [("own", b"1")]
 
 
@@ -54,14 +50,14 @@ def test_a_dead_letter_is_read_as_the_worker_wrote_it() -> None:
     "headers",
     [
         [],
-        [(events.ERROR_TOPIC, b"t"), (events.ERROR_PARTITION, b"0")],
-        [(events.ERROR_TOPIC, b"t"), (events.ERROR_PARTITION, b"-1"), (events.ERROR_OFFSET, b"1")],
-        [(events.ERROR_TOPIC, b""), (events.ERROR_PARTITION, b"0"), (events.ERROR_OFFSET, b"1")],
+        [(wire.ERROR_TOPIC, b"t"), (wire.ERROR_PARTITION, b"0")],
+        [(wire.ERROR_TOPIC, b"t"), (wire.ERROR_PARTITION, b"-1"), (wire.ERROR_OFFSET, b"1")],
+        [(wire.ERROR_TOPIC, b""), (wire.ERROR_PARTITION, b"0"), (wire.ERROR_OFFSET, b"1")],
         [
-            (events.ERROR_TOPIC, b"t"),
-            (events.ERROR_PARTITION, "\u0663".encode()),
-            (events.ERROR_OFFSET, None),
-            (events.ERROR_ATTEMPT, b"9" * 5000),
+            (wire.ERROR_TOPIC, b"t"),
+            (wire.ERROR_PARTITION, "\u0663".encode()),
+            (wire.ERROR_OFFSET, None),
+            (wire.ERROR_ATTEMPT, b"9" * 5000),
         ],
     ],
 )
@@ -146,40 +142,38 @@ def test_marks_know_their_range() -> None:
     assert letter() not in Marks({3: 10}, {3: 17})
 
 
-def _mark(partition: int, offset: int) -> events.Redriven:
-    now = events.decode_redriven(
+def _mark(partition: int, offset: int) -> wire.Redriven:
+    now = wire.decode_redriven(
         b'{"topic_id":"","partition":0,"offset":0,"attempt":1,"mended":false,'
         b'"redriven_at":"2026-01-31T08:00:00Z"}'
     ).redriven_at
-    return events.Redriven("", partition, offset, 1, mended=False, redriven_at=now)
+    return wire.Redriven("", partition, offset, 1, mended=False, redriven_at=now)
 
 
 @given(st.one_of(st.text(), st.binary()))
 def test_nothing_shown_acts_on_a_terminal(hostile: str | bytes) -> None:
     """Whatever a value holds, one line of printable characters is shown."""
-    assert describing.safe(hostile).isprintable()
+    assert show.safe(hostile).isprintable()
 
 
 def test_hostile_values_are_escaped_and_cut() -> None:
     """Escape sequences, other directions of writing and broken UTF-8 show as what they are."""
-    assert describing.safe(b"a\x1b[2J\r\n\xff\xc2\x9b") == "a\\x1b[2J\\r\\n\\xff\\x9b"
-    assert describing.safe("ab\u202ecd") == "ab\\u202ecd"
-    assert describing.safe("é" * 12, 10) == "é" * 10 + " … 2 more"
-    text = "\n".join(
-        showing.page(letter(b"\x1b]0;title\x07" * 9, headers=[("\x9b", b"\x1b")]), [], 5)
-    )
+    assert show.safe(b"a\x1b[2J\r\n\xff\xc2\x9b") == "a\\x1b[2J\\r\\n\\xff\\x9b"
+    assert show.safe("ab\u202ecd") == "ab\\u202ecd"
+    assert show.safe("é" * 12, 10) == "é" * 10 + " … 2 more"
+    text = "\n".join(show.page(letter(b"\x1b]0;title\x07" * 9, headers=[("\x9b", b"\x1b")]), [], 5))
     assert set(text) <= set(string.printable) | {"…"}
     assert "\x1b" not in text
 
 
 def test_programs_get_every_byte() -> None:
     """Bytes that are no UTF-8 are in base 64, others are text; a missing key is null."""
-    said = json.loads(showing.dumps(describing.details(letter(b"\xff\x00"), [])))
+    said = json.loads(show.dumps(show.details(letter(b"\xff\x00"), [])))
     assert said["value_base64"] == "/wA="
     assert (said["key"], said["headers"]) == ("k", [{"name": "own", "value": "1"}])
-    said = json.loads(showing.dumps(describing.details(letter("é\x1b".encode()), [])))
+    said = json.loads(show.dumps(show.details(letter("é\x1b".encode()), [])))
     assert said["value"] == "é\x1b"
-    assert showing.dumps(describing.details(letter("é\x9b".encode()), [])).isascii()
+    assert show.dumps(show.details(letter("é\x9b".encode()), [])).isascii()
 
 
 def test_a_timestamp_may_be_any_number() -> None:
@@ -187,5 +181,5 @@ def test_a_timestamp_may_be_any_number() -> None:
     odd = letters.read(
         Message(topic=DLQ, partition=0, offset=0, timestamp=(TIMESTAMP_CREATE_TIME, 2**62))
     )
-    assert describing.time_of(odd) == f"{2**62} ms"
-    assert describing.time_of(letter()) == "2023-11-14T22:13:20.000Z"
+    assert show.time_of(odd) == f"{2**62} ms"
+    assert show.time_of(letter()) == "2023-11-14T22:13:20.000Z"

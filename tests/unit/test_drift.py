@@ -8,9 +8,9 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment.model import build
-from trainer import drift
-from trainer.drift import reference
+from sentiment.model.estimators import build
+from trainer import release
+from trainer.release import training_reference
 
 # 2, 5, 0 and 11 tokens, of which 2, 4, 0 and 5 are known.
 TEXTS = ["good film", "a good, good film", "", "good " * 5 + "unheard " * 5 + "?"]
@@ -21,7 +21,7 @@ LEARNT = ["a good film, a good film", "a bad film"]
 def test_shares_are_those_of_the_texts() -> None:
     """Scores, lengths, the share called positive, and the share of known tokens."""
     pipeline = build(min_df=(1, 1, 1)).fit(LEARNT, [1, 0])
-    made = reference(pipeline, TEXTS, SCORES)
+    made = training_reference(pipeline, TEXTS, SCORES)
     assert made.texts == 4
     assert made.score_edges == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     assert made.score_shares == [0.25, 0, 0, 0, 0.25, 0.25, 0, 0, 0, 0.25]
@@ -34,21 +34,23 @@ def test_shares_are_those_of_the_texts() -> None:
 def test_any_vocabulary_will_do() -> None:
     """Words of scikit-learn's vectorisers count too; where there are none, there is no share."""
     counted = make_pipeline(CountVectorizer(), LogisticRegression()).fit(LEARNT, [1, 0])
-    assert reference(counted, ["good film and"], SCORES[:1]).known_token_share == round(2 / 3, 6)
+    assert training_reference(counted, ["good film and"], SCORES[:1]).known_token_share == round(
+        2 / 3, 6
+    )
     hashed = make_pipeline(HashingVectorizer(), LogisticRegression()).fit(LEARNT, [1, 0])
-    assert reference(hashed, ["good film"], SCORES[:1]).known_token_share is None
+    assert training_reference(hashed, ["good film"], SCORES[:1]).known_token_share is None
 
 
 def test_texts_without_tokens_have_no_share_of_anything() -> None:
     """Nothing of nothing is no division by zero."""
     pipeline = build(min_df=(1, 1, 1)).fit(LEARNT, [1, 0])
-    assert reference(pipeline, ["", " "], SCORES[:2]).known_token_share == 0
+    assert training_reference(pipeline, ["", " "], SCORES[:2]).known_token_share == 0
 
 
 def test_is_written_for_any_program(tmp_path: Path) -> None:
     """drift.json holds the same as plain JSON."""
-    made = reference(build(min_df=(1, 1, 1)).fit(LEARNT, [1, 0]), TEXTS, SCORES)
-    drift.write(made, tmp_path)
+    made = training_reference(build(min_df=(1, 1, 1)).fit(LEARNT, [1, 0]), TEXTS, SCORES)
+    release.write(made, tmp_path)
     document = json.loads((tmp_path / "drift.json").read_text())
     assert document["score_shares"] == made.score_shares
     assert document["texts"] == 4

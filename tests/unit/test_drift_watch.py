@@ -7,13 +7,20 @@ import pytest
 from numpy.typing import NDArray
 
 from sentiment import metrics
-from sentiment.drift import LEAST_TEXTS, Reference
-from sentiment.event_errors import EventError
-from sentiment.registry import LoadedModel
-from stream_worker.drift.sampling import BUDGET, FIRST_S, LONGEST_PAUSE_S, MOST, Sampler
-from stream_worker.drift.watch import LONGEST_S, MOST_TEXTS, Watch
-from stream_worker.drift.window import Sample
-from stream_worker.scoring import Answers, Models
+from sentiment.classify.score import Answers, Models, Sample
+from sentiment.model.drift import LEAST_TEXTS, Reference
+from sentiment.registry.registry import LoadedModel
+from sentiment.wire import EventError
+from stream_worker.drift import (
+    BUDGET,
+    FIRST_S,
+    LONGEST_PAUSE_S,
+    LONGEST_S,
+    MOST,
+    MOST_TEXTS,
+    Sampler,
+    Watch,
+)
 from tests.unit import drifting
 
 GAUGES = [metric.name for metric in metrics.TABLE if metric.name.startswith("sentiment_drift_")]

@@ -8,10 +8,11 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from sentiment.drift import LEAST_TEXTS, Reference, bins, sizes
-from sentiment.registry import LoadedModel
-from sentiment.scoring import SklearnScorer
-from stream_worker.drift.window import Figures, Sample, Window, stability
+from sentiment.classify.score import Sample
+from sentiment.model.drift import LEAST_TEXTS, Reference, bins, sizes
+from sentiment.model.scorer import SklearnScorer
+from sentiment.registry.registry import LoadedModel
+from stream_worker.drift import Figures, Window, stability
 from tests.unit import drifting
 
 RULES = Path(__file__).parents[2] / "observability" / "rules.yml"

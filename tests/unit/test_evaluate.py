@@ -11,12 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
-from sentiment.artifact import checksums, open_model
 from sentiment.errors import InputError, ModelRefusedError
+from sentiment.registry.artifact import checksums, open_model
 from tests.unit.small_models import FEW, knobs, make_texts, own_kinds, save
 from trainer import layout, report, tables
-from trainer.comparison import compare
-from trainer.evaluate import evaluate
+from trainer.evaluate import compare, evaluate
 from trainer.judging import plots
 from trainer.report import Interval
 from trainer.train import train

@@ -1,13 +1,13 @@
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 from hypothesis import example, given, strategies as st
 
-from sentiment import events
-from sentiment.event_errors import ErrorCode, EventError
-from sentiment.events import TextEvent, decode_event
+from sentiment import wire
+from sentiment.wire import ErrorCode, EventError, TextEvent, decode_event
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 DIGITS = b"9" * 5000
@@ -102,7 +102,7 @@ def test_bad_values_get_their_code(value: bytes, code: str) -> None:
 
 def test_every_code_but_those_of_the_worker_is_tried() -> None:
     """The table of bad values covers each error code that decoding can give."""
-    worker_only = {"too_large", "model_failed"}
+    worker_only = {"too_large", "model_failed", "unreadable_batch"}
     assert {code for _, code in BAD.values()} == set(get_args(ErrorCode)) - worker_only
 
 
@@ -163,6 +163,21 @@ data = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "begin", [b'{"text":1,', b'{"text":"\\ud800",', b'{"id":1,"text":"",', b"{"]
+)
+def test_what_is_wrong_is_told_without_objects(begin: bytes) -> None:
+    """A large value is not read into memory to name its fault, whatever else is in it."""
+    value = begin + b'"x":[' + b"{}," * 100_000 + b"{}]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(EventError):
+            decode_event(value)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(value)
+    finally:
+        tracemalloc.stop()
+
+
 @given(
     st.builds(
         TextEvent,
@@ -176,16 +191,16 @@ data = st.recursive(
 )
 def test_valid_events_survive_the_wire(event: TextEvent) -> None:
     """Encoding and decoding gives the same event, also by way of another JSON library."""
-    assert decode_event(events.encode(event)) == event
-    assert decode_event(json.dumps(json.loads(events.encode(event))).encode()) == event
+    assert decode_event(wire.encode(event)) == event
+    assert decode_event(json.dumps(json.loads(wire.encode(event))).encode()) == event
 
 
 def test_result_leaves_out_what_it_does_not_have() -> None:
     """A result without source, creation time and explanation has no such fields, and decodes."""
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    model, place = events.Model("sentiment", "3"), events.Input("text-events", 0, 7)
-    result = events.SentimentResult("a", "positive", 0.9, 0.9, model, place, now, now)
-    assert json.loads(events.encode(result)) == {
+    model, place = wire.Model("sentiment", "3"), wire.Input("text-events", 0, 7)
+    result = wire.SentimentResult("a", "positive", 0.9, 0.9, model, place, now, now)
+    assert json.loads(wire.encode(result)) == {
         "id": "a",
         "sentiment": "positive",
         "score": 0.9,
@@ -195,11 +210,11 @@ def test_result_leaves_out_what_it_does_not_have() -> None:
         "received_at": "2026-01-31T00:00:00Z",
         "processed_at": "2026-01-31T00:00:00Z",
     }
-    assert events.decode_result(events.encode(result)) == result
+    assert wire.decode_result(wire.encode(result)) == result
 
 
 def test_tracing_and_cloudevents_headers_are_passed_on() -> None:
     """`traceparent`, `tracestate` and `ce_*` reach the result in order; other headers do not."""
-    kept: events.Headers = [("traceparent", b"00-1"), ("ce_id", b"1"), ("tracestate", None)]
-    others: events.Headers = [("authorization", b"x"), ("ce", b"x"), ("x-ce_id", b"x")]
-    assert events.passed_on([*kept[:1], *others, *kept[1:]]) == kept
+    kept: wire.Headers = [("traceparent", b"00-1"), ("ce_id", b"1"), ("tracestate", None)]
+    others: wire.Headers = [("authorization", b"x"), ("ce", b"x"), ("x-ce_id", b"x")]
+    assert wire.passed_on([*kept[:1], *others, *kept[1:]]) == kept

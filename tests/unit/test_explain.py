@@ -10,15 +10,13 @@ from msgspec import Raw
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.pipeline import Pipeline
 
-from sentiment import events
-from sentiment.compiled import explainer
-from sentiment.compiled.explainer import MOST_IN_CALL
-from sentiment.compiled.room import ROOM_BYTES
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.compiled.writing import TOO_FAR, eight_digits, write_float
-from sentiment.events import Explanation
-from sentiment.scoring import MOST_PARTS
-from sentiment.text import tokens
+from sentiment import wire
+from sentiment.model.compiled import scorer as compiled_scorer
+from sentiment.model.compiled.explain import TOO_FAR, eight_digits, write_float
+from sentiment.model.compiled.scorer import MOST_IN_CALL, SCRATCH_BYTES, CompiledScorer
+from sentiment.model.scorer import MOST_PARTS
+from sentiment.model.text import tokens
+from sentiment.wire import Explanation
 from tests.unit.test_compiled import KNOWN, PIPELINES, TRAINING, compiled, fitted, logistic
 from tests.unit.texts import TEXTS
 
@@ -26,7 +24,7 @@ from tests.unit.texts import TEXTS
 def read(explanation: Raw | None) -> Explanation:
     """An explanation that has to be there."""
     assert explanation is not None
-    return events.decode_explanation(explanation)
+    return wire.decode_explanation(explanation)
 
 
 def total(found: Explanation) -> float:
@@ -141,7 +139,7 @@ def test_many_texts_share_a_bound() -> None:
 
 def test_texts_beyond_the_scratch_and_no_texts() -> None:
     """A text that is larger than any event is explained, one of a million bytes only scored."""
-    texts = ["good film " * ROOM_BYTES, "good", "not good, film " * 10_000]
+    texts = ["good film " * SCRATCH_BYTES, "good", "not good, film " * 10_000]
     assert len(texts[0]) < TOO_FAR
     scores, explanations = SCORER.explain([*texts, "good film " * TOO_FAR])
     assert all(len(read(explanation).parts) for explanation in explanations[:3])
@@ -154,7 +152,7 @@ def test_the_page_is_emptied_as_often_as_it_is_full(monkeypatch: pytest.MonkeyPa
     """Explanations don't depend on how many share a page."""
     texts = [*TRAINING, "", "\u03a3 good film"] * 20
     expected = [bytes(read_raw) for read_raw in map(raw, SCORER.explain(texts).explanations)]
-    monkeypatch.setattr(explainer, "JSON_BYTES", MOST_PARTS * 48 + 192)
+    monkeypatch.setattr(compiled_scorer, "JSON_BYTES", MOST_PARTS * 48 + 192)
     again = compiled(PIPELINE).explain(texts).explanations
     assert [bytes(raw(explanation)) for explanation in again] == expected
 

@@ -11,10 +11,9 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
-from sentiment import events
-from sentiment.explaining import explain
-from sentiment.model import build
-from sentiment.scoring import MOST_PARTS, SklearnScorer, explain_some
+from sentiment import wire
+from sentiment.model.estimators import build
+from sentiment.model.scorer import MOST_PARTS, SklearnScorer, explain, explain_some
 from tests.unit.test_compiled import KNOWN, LABELS, PIPELINES, TRAINING, fitted, logistic
 from tests.unit.texts import TEXTS
 
@@ -41,7 +40,7 @@ def test_explanations_add_up(pipeline: Pipeline, text: str) -> None:
     """Intercept and parts are the log-odds, of which the score is the sigmoid; spans are tokens."""
     scores, [raw] = SklearnScorer(pipeline).explain([text])
     assert raw is not None
-    found = events.decode_explanation(raw)
+    found = wire.decode_explanation(raw)
     total = found.intercept + sum(part.contribution for part in found.parts)
     assert total == pytest.approx(found.log_odds, abs=1e-6)
     assert 1 / (1 + math.exp(-found.log_odds)) == pytest.approx(scores[0], abs=1e-6)
@@ -58,7 +57,7 @@ def test_long_texts_keep_the_largest_parts() -> None:
     pipeline = fitted(CountVectorizer(), MaxAbsScaler(), logistic())
     raw = explain(pipeline, " ".join(TRAINING), 5)
     assert raw is not None
-    found = events.decode_explanation(raw)
+    found = wire.decode_explanation(raw)
     assert len(found.parts) == 5
     total = found.intercept + found.rest + sum(part.contribution for part in found.parts)
     assert found.rest
@@ -92,9 +91,9 @@ def test_ours_is_explained_by_its_compiled_form_alone() -> None:
 
 def test_the_slow_way_says_the_same_as_the_quick_one() -> None:
     """Where both know a pipeline, they explain it alike."""
-    from sentiment.compiled.build import build as compile_table
-    from sentiment.compiled.linear import read
-    from sentiment.compiled.scorer import CompiledScorer
+    from sentiment.model.compiled.build import build as compile_table
+    from sentiment.model.compiled.linear import read
+    from sentiment.model.compiled.scorer import CompiledScorer
 
     pipeline = PIPELINES["tf-idf"]()
     quick = CompiledScorer(compile_table(read(pipeline))).explain(TRAINING).explanations
@@ -102,7 +101,7 @@ def test_the_slow_way_says_the_same_as_the_quick_one() -> None:
         slow = explain(pipeline, text, MOST_PARTS)
         assert raw is not None
         assert slow is not None
-        ours, theirs = events.decode_explanation(raw), events.decode_explanation(slow)
+        ours, theirs = wire.decode_explanation(raw), wire.decode_explanation(slow)
         assert [part.begin for part in ours.parts] == [part.begin for part in theirs.parts]
         assert [part.contribution for part in ours.parts] == pytest.approx(
             [part.contribution for part in theirs.parts], abs=2e-8

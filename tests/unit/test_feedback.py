@@ -9,8 +9,10 @@ from confluent_kafka import Message
 from hypothesis import given, strategies as st
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from sentiment.events import Feedback, Model, encode
+from sentiment import feedback as feedback_of
 from sentiment.feedback import Accuracy, Labels
+from sentiment.settings import Settings
+from sentiment.wire import Feedback, Model, encode
 from trainer.params import Promote
 from trainer.promotion import gates
 
@@ -131,3 +133,25 @@ def test_the_gate_asks_for_people_who_agree(
     check = gates.feedback(found, 0.75, Promote(min_feedback_labels=20))
     assert check.passed is passed
     assert told in check.reason
+
+
+def test_read_feedback_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts of the events that were labelled last are kept, and versions as many as are shown."""
+    monkeypatch.setattr("sentiment.feedback.MOST_BYTES", 50_000)
+    given = [
+        (
+            str(number % 100),
+            Feedback("e", "positive", Model("m", f"{number}"), "positive", "x" * 400),
+        )
+        for number in range(1000)
+    ]
+    records = [record(name, encode(word)) for name, word in given]
+    for made in records:
+        made.timestamp.return_value = (1, 0)  # type: ignore[attr-defined]  # a stand-in
+    monkeypatch.setattr("sentiment.feedback._records", lambda _: iter(records))
+    found = feedback_of.read(Settings())
+    assert list(found) == [str(number) for number in range(51, 100)]
+    assert found["99"][0].model == Model("m", "999")
+    many = [record(str(n), encode(word)) for n, (_, word) in enumerate(given)]
+    monkeypatch.setattr("sentiment.feedback._records", lambda _: iter(many))
+    assert len(feedback_of.accuracy(Settings())) == feedback_of.MOST_VERSIONS

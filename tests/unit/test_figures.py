@@ -7,16 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from sentiment.model.scorer import THRESHOLD
 from trainer.judging import intervals
-from trainer.judging.figures import (
-    NAMES,
-    THRESHOLD,
-    Weighted,
-    calibration_error,
-    measure,
-    measure_all,
-    parts,
-)
+from trainer.judging.figures import NAMES, Weighted, calibration_error, measure, measure_all, parts
 from trainer.params import Evaluate
 
 FEW = Evaluate(bootstrap=60)

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.growth import Sample, verdict
+from benchmarks.soak import Sample, verdict
 
 
 def samples(

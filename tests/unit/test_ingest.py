@@ -10,8 +10,8 @@ import msgspec
 import pandas as pd
 import pytest
 
-from sentiment.artifact import checksums
 from sentiment.errors import InputError
+from sentiment.registry.artifact import checksums
 from tests.unit.test_ingest_aclimdb import tiny
 from trainer import tables
 from trainer.ingest import IngestReport, ingest

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sentiment.errors import InputError
-from trainer.commands.ingest import ingest as command
+from trainer.commands.stages import ingest as command
 
 
 @pytest.fixture

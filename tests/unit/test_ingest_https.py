@@ -4,7 +4,8 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,9 +15,8 @@ from sentiment.errors import InputError, SetupError
 from tests.unit.test_ingest_aclimdb import tiny
 from trainer.ingest import ingest
 from trainer.params import Ingest, Source
-from trainer.sources import ranges
-from trainer.sources.downloads import fetch
-from trainer.sources.https import WebFile
+from trainer.sources import downloads
+from trainer.sources.downloads import TRIES, fetch, read_web
 
 CONTENT = random.Random(0).randbytes(10_500)  # noqa: S311 - made data, not secrets
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -28,10 +28,8 @@ class Site(ThreadingHTTPServer):
     Attributes:
         content: The file.
         tag: Its ETag; empty: none is sent.
-        ranges: Whether ranges are served.
         breaks: Of the next answers, after how many bytes each breaks off.
-        seen: The ranges that were asked for; empty for the whole.
-        broken: Called when an answer breaks off.
+        seen: The tags that were asked with; empty: none.
         status: What is answered.
     """
 
@@ -39,11 +37,10 @@ class Site(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.tag, self.ranges = CONTENT, '"one"', True
+        self.content, self.tag = CONTENT, '"one"'
         self.breaks: list[int] = []
         self.seen: list[str] = []
         self.status = 200
-        self.broken: Callable[[], None] = lambda: None
 
     @property
     def address(self) -> str:
@@ -58,33 +55,22 @@ class Handler(BaseHTTPRequestHandler):
     server: Site
 
     def do_GET(self) -> None:
-        """Send the file or a range of it, or break off."""
-        site, asked = self.server, self.headers.get("Range", "")
+        """Send the file, say that it is the same, or break off."""
+        site, asked = self.server, self.headers.get("If-None-Match", "")
+        site.seen.append(asked)
         content, status = site.content, site.status
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", asked)
-        same = self.headers.get("If-Range", site.tag) == site.tag
-        content_range = ""
-        if found and site.ranges and same and status == 200:
-            start, stop = int(found[1]), int(found[2]) + 1
-            status = 206
-            content_range = f"bytes {start}-{stop - 1}/{len(content)}"
-            content = content[start:stop]
-        # The first of each run only asks for the length.
-        if asked != "bytes=0-0":
-            site.seen.append(asked)
+        if asked and asked == site.tag:
+            content, status = b"", 304
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
-        if content_range:
-            self.send_header("Content-Range", content_range)
         if site.tag:
             self.send_header("ETag", site.tag)
         # As misconfigured servers do; it must not be undone.
         self.send_header("Content-Encoding", "x-gzip")
         self.end_headers()
-        if site.breaks and asked != "bytes=0-0":
+        if site.breaks:
             content = content[: site.breaks.pop(0)]
             self.close_connection = True
-            site.broken()
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
@@ -103,90 +89,42 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(autouse=True)
-def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of 4,000 bytes, and no waiting before the next try."""
-    monkeypatch.setattr(ranges, "RANGE_BYTES", 4000)
-    monkeypatch.setattr(ranges, "PAUSE_S", 0.0)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting before the next try."""
+    monkeypatch.setattr(downloads, "PAUSE_S", 0.0)
 
 
 def get(site: Site, folder: Path, sha256: str | None = SHA256) -> bytes:
     """Fetch the file, and read what was fetched."""
     target = folder / "cache" / "file"
-    found = fetch(lambda: WebFile(site.address), target, sha256)
+    found = fetch("the file", partial(read_web, site.address), target, sha256)
     content = target.read_bytes()
     assert found == hashlib.sha256(content).hexdigest()
     assert sorted(path.name for path in target.parent.iterdir()) == ["file", "file.json"]
     return content
 
 
-def fail_at(site: Site, folder: Path, breaks: list[int]) -> str:
-    """Fetch the file while the server breaks off again and again; what was said."""
-    site.breaks = breaks
-    with pytest.raises(SetupError, match="broke off") as caught:
-        get(site, folder)
-    site.breaks = []
-    return caught.value.message
-
-
-def test_a_file_comes_in_ranges_and_stays(site: Site, tmp_path: Path) -> None:
-    """It is read range by range, and with the right checksum there it isn't even asked for."""
+def test_a_file_comes_once_and_stays(site: Site, tmp_path: Path) -> None:
+    """With the right checksum there it isn't even asked for; without one, only for its tag."""
     assert get(site, tmp_path) == CONTENT
-    assert site.seen == ["bytes=0-3999", "bytes=4000-7999", "bytes=8000-10499"]
-    site.shutdown()
     assert get(site, tmp_path) == CONTENT
-
-
-def test_a_line_that_breaks_is_taken_up_where_it_broke(site: Site, tmp_path: Path) -> None:
-    """Within one run, only the rest of a range is asked for again."""
-    site.breaks = [1500, 1000]
-    assert get(site, tmp_path) == CONTENT
-    assert site.seen[:4] == [
-        "bytes=0-3999",
-        "bytes=1500-3999",
-        "bytes=2500-3999",
-        "bytes=4000-7999",
-    ]
-
-
-def test_the_next_run_goes_on_where_the_last_one_ended(site: Site, tmp_path: Path) -> None:
-    """After a failure, not one byte that had arrived is asked for again."""
-    said = fail_at(site, tmp_path, [4000, 700, 0, 0, 0, 0])
-    assert "5 times" in said
-    site.seen.clear()
-    assert get(site, tmp_path) == CONTENT
-    assert site.seen == ["bytes=4700-7999", "bytes=8000-10499"]
-
-
-def test_a_file_that_was_changed_begins_anew(site: Site, tmp_path: Path) -> None:
-    """What had arrived of the old version is of no use for the new one."""
-    fail_at(site, tmp_path, [4000, 700, 0, 0, 0, 0])
-    site.seen.clear()
+    assert get(site, tmp_path, None) == CONTENT
+    assert site.seen == ["", site.tag]
     site.content, site.tag = CONTENT[::-1], '"two"'
     assert get(site, tmp_path, None) == CONTENT[::-1]
-    assert site.seen[0] == "bytes=0-3999"
 
 
-def test_a_file_that_is_changed_on_the_way_begins_anew(site: Site, tmp_path: Path) -> None:
-    """No file is ever made of two versions."""
-
-    def change() -> None:
-        site.content, site.tag = CONTENT[::-1], '"two"'
-
-    site.breaks, site.broken = [700], change
-    assert get(site, tmp_path, None) == CONTENT[::-1]
-    assert site.seen[:3] == ["bytes=0-3999", "bytes=700-3999", "bytes=0-3999"]
-
-
-def test_a_server_without_ranges_is_read_from_the_start(site: Site, tmp_path: Path) -> None:
-    """It can't go on, so it begins anew; and it doesn't try forever."""
-    site.ranges = False
-    site.breaks = [4000, 9000]
+def test_a_line_that_breaks_is_tried_again(site: Site, tmp_path: Path) -> None:
+    """From the start, and not for ever; no part is taken for the whole."""
+    site.breaks = [1500, 0]
     assert get(site, tmp_path) == CONTENT
-    assert site.seen == ["", "", ""]
+    assert len(site.seen) == 3
     (tmp_path / "cache" / "file").unlink()
-    # Although each try comes further than the last.
-    fail_at(site, tmp_path, [6_000, 7_000, 8_000, 9_000, 10_000])
-    assert len(site.seen) == 8
+    site.breaks = [10_000] * TRIES
+    with pytest.raises(SetupError, match=f"broke off {TRIES} times"):
+        get(site, tmp_path)
+    assert not (tmp_path / "cache" / "file").exists()
+    assert get(site, tmp_path) == CONTENT
 
 
 @pytest.mark.parametrize("tag", ['"one"', 'W/"one"', ""])
@@ -195,7 +133,7 @@ def test_another_checksum_is_refused_and_not_kept(site: Site, tmp_path: Path, ta
     site.tag = tag
     with pytest.raises(InputError, match=f"has the SHA-256 {SHA256}, not 0000"):
         get(site, tmp_path, "0" * 64)
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["file.json"]
+    assert not list((tmp_path / "cache").iterdir())
     assert get(site, tmp_path) == CONTENT
 
 
@@ -215,7 +153,7 @@ def test_refusals_are_told_without_secrets(
 ) -> None:
     """The status is named; user, password and query of the address are not."""
     site.status = status
-    with pytest.raises(error, match=rf"/aclImdb_v1.tar.gz answers {status} ") as caught:
+    with pytest.raises(error, match=rf"answers {status} ") as caught:
         get(site, tmp_path)
     assert "secret" not in caught.value.message + caught.value.hint
 
@@ -223,8 +161,8 @@ def test_refusals_are_told_without_secrets(
 def test_a_server_that_is_down_is_told_without_secrets(site: Site, tmp_path: Path) -> None:
     """So is that nobody listens there."""
     address = site.address.replace(str(site.server_port), "1")
-    with pytest.raises(SetupError, match="can't be reached: ConnectionError") as caught:
-        fetch(lambda: WebFile(address), tmp_path / "file")
+    with pytest.raises(SetupError, match=r"broke off .*: ConnectionError") as caught:
+        fetch("it", partial(read_web, address), tmp_path / "file")
     assert "secret" not in caught.value.message + caught.value.hint
 
 

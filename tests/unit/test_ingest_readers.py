@@ -10,9 +10,10 @@ import pytest
 from pyarrow import parquet
 
 from sentiment.errors import InputError
+from sentiment.rows import EXCERPT_CHARS
 from trainer.params import Columns, Source
+from trainer.sources.examples import Cells, Example, Fault, example, label_table
 from trainer.sources.readers import Row, format_of, rows
-from trainer.sources.rows import EXCERPT_CHARS, Cells, Example, Fault, example, label_table
 
 LABELS = {"0": 0, "1": 1, "negative": 0, "positive": 1}
 
@@ -86,12 +87,12 @@ def test_bad_rows_of_json_lines(tmp_path: Path) -> None:
         "not_text",
         "not_text",
         "not_text",
+        "malformed",
         "not_utf8",
-        "not_utf8",
         "malformed",
         "malformed",
         "malformed",
-        "no_label",
+        "malformed",
         ("😀 last", 1),
     ]
     # Lines are counted as an editor counts them, the empty one too.

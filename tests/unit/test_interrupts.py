@@ -15,9 +15,9 @@ from unittest.mock import create_autospec
 import psutil
 import pytest
 
-from local.ports import free_ports
-from producer.client import EventProducer
+from local.process import free_ports
 from producer.run import Plan, Run
+from sentiment.kafka.producer import EventProducer
 
 # No broker listens there: the port is reserved.
 NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_CONNECT_TIMEOUT_S": "2"}
@@ -192,7 +192,7 @@ def test_what_is_being_started_is_undone_after_an_import(tmp_path: Path) -> None
     )
     code = (
         "import time\n"
-        "from local.signals import Stopping\n"
+        "from local.process import Stopping\n"
         "stopping = Stopping()\n"
         "try:\n"
         "    import calm\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sentiment import kafka
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
 
 IN_FLIGHT = "max.in.flight.requests.per.connection"
@@ -14,18 +14,18 @@ IN_FLIGHT = "max.in.flight.requests.per.connection"
 def configs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The properties of each producer that is made; the library does not tell them."""
     made: list[dict[str, Any]] = []
-    monkeypatch.setattr(kafka, "Producer", lambda config, **_: made.append(config))
+    monkeypatch.setattr(clients, "Producer", lambda config, **_: made.append(config))
     return made
 
 
 def test_outside_a_transaction_one_request_is_under_way(configs: list[dict[str, Any]]) -> None:
     """No batch gets past one that was refused; a transaction needs no such care."""
-    kafka.new_producer(KafkaSettings())
-    kafka.new_producer(KafkaSettings(), transactional_id="a")
+    clients.new_producer(KafkaSettings())
+    clients.new_producer(KafkaSettings(), transactional_id="a")
     assert [config.get(IN_FLIGHT) for config in configs] == [1, None]
 
 
 def test_what_people_set_wins(configs: list[dict[str, Any]]) -> None:
     """`KAFKA_CONFIG` is the last word, here as elsewhere."""
-    kafka.new_producer(KafkaSettings(config={IN_FLIGHT: 5}))
+    clients.new_producer(KafkaSettings(config={IN_FLIGHT: 5}))
     assert configs[0][IN_FLIGHT] == 5

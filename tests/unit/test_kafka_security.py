@@ -8,8 +8,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from sentiment.errors import SettingsError
-from sentiment.kafka_access import Access
-from sentiment.kafka_security import msk_tokens, security_config
+from sentiment.kafka.clients import Access, msk_tokens, security_config
 from sentiment.settings import KafkaSettings
 
 # librdkafka's numbers for them, whose names are private.

@@ -3,18 +3,18 @@
 from confluent_kafka import Message
 
 from local.demo.ledger import Ledger, Outcome, quantile_ms
-from sentiment import events
-from sentiment.events import Input, Model, SentimentResult
+from sentiment import wire
+from sentiment.wire import Input, Model, SentimentResult
 
 
 def result(key: str) -> Message:
     """A result as its reader sees it."""
-    moment = events.decode_event(b'{"text":"x","created_at":"2026-01-01T00:00:00Z"}').created_at
+    moment = wire.decode_event(b'{"text":"x","created_at":"2026-01-01T00:00:00Z"}').created_at
     assert moment is not None
     value = SentimentResult(
         key, "positive", 0.9, 0.9, Model("m", "3"), Input("t", 0, 0), moment, moment
     )
-    return Message(topic="r", key=key.encode(), value=events.encode(value))
+    return Message(topic="r", key=key.encode(), value=wire.encode(value))
 
 
 def test_each_event_is_open_until_its_first_outcome() -> None:

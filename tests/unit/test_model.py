@@ -14,10 +14,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sentiment.artifact import TRUSTED_TYPES
-from sentiment.model import WEIGHT_BITS, LengthwiseClassifier, NaiveBayesScaler, build
-from sentiment.ngrams import NgramVectorizer
-from sentiment.text import tokens
+from sentiment.model.estimators import WEIGHT_BITS, LengthwiseClassifier, NaiveBayesScaler, build
+from sentiment.model.ngrams import NgramVectorizer
+from sentiment.model.text import tokens
+from sentiment.registry.artifact import TRUSTED_TYPES
 
 TEXTS = [
     "a good film , a very good film",

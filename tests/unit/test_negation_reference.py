@@ -1,4 +1,4 @@
-"""NLTK's and VADER's rules of negation as the reference for `sentiment.text`."""
+"""NLTK's and VADER's rules of negation as the reference for `sentiment.model.text`."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from nltk.sentiment.util import NEGATION, NEGATION_RE, mark_negation
 from nltk.sentiment.vader import VaderConstants
 from vaderSentiment.vaderSentiment import NEGATE
 
-from sentiment.text import NEGATED, NEGATORS, tokens
+from sentiment.model.text import NEGATED, NEGATORS, tokens
 
 # The words of NLTK's pattern, and the part `n't`, which it finds in any word.
 NLTK = frozenset(re.findall("[a-z']+", NEGATION))

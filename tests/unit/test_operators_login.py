@@ -85,6 +85,27 @@ def test_the_token_opens_and_logout_closes(by_token: Flask) -> None:
     assert not inside(client)
 
 
+def test_signing_out_ends_the_session_itself(by_token: Flask) -> None:
+    """A copy of the cookie, from before the sign-out, opens nothing after it; others stay."""
+    client, copy, other = (by_token.test_client() for _ in range(3))
+    log_in(client)
+    log_in(other)
+    cookie = client.get_cookie("sentiment-operator", path="/operators")
+    assert cookie is not None
+    copy.set_cookie(cookie.key, cookie.value, path="/operators")
+    assert inside(copy)
+    page = client.get("/operators/dead-letters")
+    client.post("/operators/logout", data={"csrf_token": form_token(page)})
+    assert not inside(copy)
+    assert inside(other)
+
+
+def test_a_stranger_sends_no_more_than_a_login(by_token: Flask) -> None:
+    """Of somebody who isn't known yet no large form is read."""
+    client = by_token.test_client()
+    assert client.post("/operators/login", data={"token": "a" * 20_000}).status_code == 413
+
+
 def test_the_cookie_is_for_this_page_alone(by_token: Flask) -> None:
     """HttpOnly, SameSite=Strict, below /operators; Secure by https; the API has none."""
     for scheme in ("http", "https"):
@@ -238,7 +259,8 @@ def test_a_session_ends_after_its_time(by_token: Flask, monkeypatch: pytest.Monk
         *((wish, "/operators/dead-letters") for wish in (
             "", "https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example",
             "javascript:alert(1)", "/operators", "operators/", "/operators@elsewhere.example",
-            " /operators/", "https://elsewhere.example/operators/",
+            " /operators/", "https://elsewhere.example/operators/", "/operators/\n",
+            "/operators/a\r\nA: b", "/operators/\x00", "/operators/\u2028",
         )),
     ],
 )  # fmt: skip

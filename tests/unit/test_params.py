@@ -7,7 +7,7 @@ import pytest
 
 from sentiment.errors import InputError
 from tests.unit.small_models import BagOfWords, knobs
-from trainer.candidates import make
+from trainer.champion import make
 from trainer.params import Params, read
 
 ROOT = Path(__file__).parents[2]

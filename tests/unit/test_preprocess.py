@@ -13,10 +13,9 @@ from hypothesis import given, strategies as st
 
 from sentiment.errors import InputError, SentimentError
 from trainer import layout, preprocess as stage, tables
-from trainer.commands.preprocess import preprocess as command
+from trainer.commands.stages import preprocess as command
 from trainer.params import Preprocess
-from trainer.preprocess import PreprocessReport, preprocess
-from trainer.splitting import check, held_out
+from trainer.preprocess import PreprocessReport, check, held_out, preprocess
 
 Row = tuple[str, int, str, str, str]
 

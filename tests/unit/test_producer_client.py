@@ -1,7 +1,8 @@
 import pytest
 
-from producer import EventProducer, client
+from producer import EventProducer
 from sentiment.errors import BrokerError, InputError
+from sentiment.kafka import producer
 from sentiment.settings import Settings
 
 # No broker listens there: the port is reserved.
@@ -12,8 +13,8 @@ NOWHERE = "127.0.0.1:1"
 def gone(monkeypatch: pytest.MonkeyPatch) -> EventProducer:
     """A producer whose Kafka went away right after it had been there."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
-    monkeypatch.setattr("sentiment.topics.require", lambda *_: None)
-    monkeypatch.setattr(client, "MAX_QUEUED", 3)
+    monkeypatch.setattr("sentiment.kafka.topics.require", lambda *_: None)
+    monkeypatch.setattr(producer, "MAX_QUEUED", 3)
     return EventProducer(timeout_s=1)
 
 
@@ -88,7 +89,7 @@ def test_a_value_beyond_kafkas_limit_is_the_callers_error(gone: EventProducer) -
 
 def test_settings_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit on the size is that of the settings that were given."""
-    monkeypatch.setattr("sentiment.topics.require", lambda *_: None)
+    monkeypatch.setattr("sentiment.kafka.topics.require", lambda *_: None)
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=NOWHERE)
     settings.worker = settings.worker.replace(max_event_bytes=100)

@@ -1,6 +1,6 @@
 import pytest
 
-from producer.pacing import Pacer
+from producer.run import Pacer
 
 
 def sent_at(pacer: Pacer, count: int, now: float) -> list[float]:

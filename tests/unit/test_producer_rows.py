@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from producer.rows import Columns, to_event
-from producer.validation import checked, encode
+from producer.sources import Columns, to_event
 from sentiment.errors import InputError
-from sentiment.events import TextEvent
-from sentiment.rows import Row
+from sentiment.kafka.producer import checked, encode
+from sentiment.rows import Fault, Row
+from sentiment.wire import TextEvent
 
 
 def raw(document: str) -> Row:
@@ -74,7 +74,7 @@ def test_source_fills_the_gap() -> None:
 @pytest.mark.parametrize(
     ("row", "columns", "message"),
     [
-        ("not UTF-8 at byte 3", {}, "not UTF-8 at byte 3"),
+        (Fault("not_utf8", "not UTF-8 at byte 3", ""), {}, "not UTF-8 at byte 3"),
         (raw('{"text":"good"}'), {"text": "review"}, "no 'review'"),
         (raw('{"text":"good"}'), {"id": "nr"}, "no 'nr'"),
         (raw('{"text":"good","nr":[1]}'), {"key": "nr"}, "'nr'"),

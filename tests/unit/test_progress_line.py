@@ -2,8 +2,8 @@
 
 import pytest
 
-from sentiment import progress
-from sentiment.progress import Progress
+from sentiment import cli
+from sentiment.cli import Progress
 
 
 class Log:
@@ -21,9 +21,9 @@ class Log:
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     """A log in place of the real one, on a clock that stands at 100 s and then at 110 s."""
     log = Log()
-    monkeypatch.setattr(progress, "log", log)
+    monkeypatch.setattr(cli, "log", log)
     clock = iter([100.0, 110.0, 110.1])
-    monkeypatch.setattr(progress, "time", type("Clock", (), {"monotonic": lambda: next(clock)}))
+    monkeypatch.setattr(cli, "time", type("Clock", (), {"monotonic": lambda: next(clock)}))
     return log
 
 

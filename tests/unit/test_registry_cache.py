@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.artifact import checksums
-from sentiment.model_cache import KEPT_VERSIONS, LEFT_S, ModelCache
+from sentiment.registry.artifact import checksums
+from sentiment.registry.model_cache import KEPT_VERSIONS, LEFT_S, ModelCache
 
 
 def cache(root: Path, registry: str = "http://one", name: str = "m", at: str = "@a") -> ModelCache:

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from sentiment import drift
-from sentiment.artifact import checksums, metadata, open_model
 from sentiment.errors import InputError
+from sentiment.model import drift
+from sentiment.registry.artifact import checksums, metadata, open_model
 from tests.unit.small_models import knobs, make_texts
 from trainer import layout, report, tables
-from trainer.commands.train import release as command
-from trainer.comparison import compare
-from trainer.evaluate import evaluate
+from trainer.commands.stages import release as command
+from trainer.evaluate import compare, evaluate
 from trainer.ingest import ingest
 from trainer.params import Params, Preprocess
 from trainer.preprocess import preprocess
@@ -191,7 +190,7 @@ def test_interrupted_release_leaves_the_old_one(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.drift.write", interrupt)
+    monkeypatch.setattr("trainer.release.write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
     assert checksums(folder / layout.MODELS) == before

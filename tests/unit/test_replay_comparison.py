@@ -4,15 +4,9 @@ from datetime import UTC, datetime
 
 from hypothesis import given, strategies
 
-from sentiment.events import Input, Model, SentimentResult
-from stream_worker.replay.comparison import (
-    EXAMPLES,
-    MAX_SOURCES,
-    OTHER_SOURCE,
-    Comparison,
-    paired,
-)
-from stream_worker.replay.report import comparison_text
+from sentiment.wire import Input, Model, SentimentResult
+from stream_worker.replay.command import comparison_text
+from stream_worker.replay.compare import EXAMPLES, MAX_SOURCES, OTHER_SOURCE, Comparison, paired
 
 NOW = datetime.now(UTC)
 OFFSETS = strategies.sets(strategies.integers(0, 30)).map(sorted)

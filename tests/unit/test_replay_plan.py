@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from sentiment.errors import InputError
-from sentiment.events import Model
+from sentiment.wire import Model
 from stream_worker.replay.plan import Mark, Order, Plan, mark_of, require_same, summary
 
 ORDER = Order("2h", None, "models:/sentiment@challenger", "again", "group")

@@ -1,54 +1,18 @@
 import json
 import re
-import shutil
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
-from sentiment import asyncapi, events, schemas, topics
+from sentiment import wire
+from sentiment.kafka import topics
 from sentiment.settings import Settings, TopicSettings
+from tools import asyncapi, docs
 
-SCHEMAS = {
-    kind.__name__: json.loads(text)
-    for kind, text in zip(
-        asyncapi.TYPES,
-        [t for n, t in schemas.files().items() if n.startswith("schemas/")],
-        strict=True,
-    )
-}
-
-
-def test_files_are_those_of_the_code(capsys: pytest.CaptureFixture[str]) -> None:
-    """The contract in `docs/` is what the code generates; `make docs` writes it anew."""
-    assert schemas.main(["--check"]) == 0, capsys.readouterr().err
-
-
-def test_check_names_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A changed, a missing and a left-over file are each named, and writing mends all three."""
-    docs = tmp_path / "docs"
-    shutil.copytree(schemas.DOCS, docs)
-    (docs / "asyncapi.yaml").write_text("asyncapi: 2.0.0\n")
-    (docs / "schemas" / "Tally.json").unlink()
-    (docs / "schemas" / "Old.json").write_text("{}")
-    assert schemas.main(["--check"], docs) == 1
-    told = capsys.readouterr().err
-    assert re.findall(r"(\S+) is stale", told) == [
-        str(docs / name) for name in ("asyncapi.yaml", "schemas/Old.json", "schemas/Tally.json")
-    ]
-    assert schemas.main([], docs) == 0
-    assert schemas.main(["--check"], docs) == 0
-
-
-def test_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The document has the default names and sizes, whatever this machine's settings are."""
-    before = schemas.files()
-    monkeypatch.setenv("TOPICS_EVENTS", "other")
-    monkeypatch.setenv("TOPICS_PARTITIONS", "9")
-    assert schemas.files() == before
+SCHEMAS = {name: json.loads(text) for name, text in asyncapi.schemas().items()}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -62,18 +26,18 @@ def test_schemas_are_valid(name: str) -> None:
 def test_schemas_accept_what_the_code_makes() -> None:
     """Encoded events and results pass their schemas; what the decoder refuses does not."""
     now = datetime(2026, 1, 31, tzinfo=UTC)
-    event = events.TextEvent("good", id="1", source="shop", created_at=now, attributes={"a": 1})
-    result = events.SentimentResult(
-        "1", "positive", 0.9, 0.9, events.Model("m", "1"), events.Input("t", 0, 1), now, now
+    event = wire.TextEvent("good", id="1", source="shop", created_at=now, attributes={"a": 1})
+    result = wire.SentimentResult(
+        "1", "positive", 0.9, 0.9, wire.Model("m", "1"), wire.Input("t", 0, 1), now, now
     )
     for kind, value in (("TextEvent", event), ("SentimentResult", result)):
-        jsonschema.validate(json.loads(events.encode(value)), SCHEMAS[kind])
+        jsonschema.validate(json.loads(wire.encode(value)), SCHEMAS[kind])
     for wrong in ({}, {"text": 1}, {"text": "a", "id": ""}, {"text": "a", "explain": "yes"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, SCHEMAS["TextEvent"])
 
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(schemas.files()["asyncapi.yaml"])
+DOCUMENT: dict[str, Any] = yaml.safe_load(docs.as_yaml(asyncapi.document()))
 
 
 def test_document_has_what_asyncapi_requires() -> None:
@@ -135,7 +99,7 @@ def test_messages_tell_keys_and_headers() -> None:
     for name in ("TextEvent", "SentimentResult"):
         assert "traceparent" in messages[name]["headers"]["properties"]
         assert "^ce_" in messages[name]["headers"]["patternProperties"]
-    assert set(messages["DeadLetter"]["headers"]["properties"]) == events.ERROR_HEADERS
+    assert set(messages["DeadLetter"]["headers"]["properties"]) == wire.ERROR_HEADERS
 
 
 def test_examples_are_real() -> None:
@@ -143,11 +107,13 @@ def test_examples_are_real() -> None:
     messages = DOCUMENT["components"]["messages"]
     event = json.dumps(messages["TextEvent"]["examples"][0]["payload"]).encode()
     result = json.dumps(messages["SentimentResult"]["examples"][0]["payload"]).encode()
-    assert events.decode_event(event).id == events.decode_result(result).id
+    assert wire.decode_event(event).id == wire.decode_result(result).id
 
 
 def _written(config: dict[str, str]) -> Any:  # noqa: ANN401 - as the document has it
     """A topic's configuration as AsyncAPI writes it: numbers, and a list of policies."""
-    return {
-        name: [value] if name == "cleanup.policy" else int(value) for name, value in config.items()
+    words: dict[str, Any] = {
+        "cleanup.policy": lambda value: [value],
+        "compression.type": str,
     }
+    return {name: words.get(name, int)(value) for name, value in config.items()}

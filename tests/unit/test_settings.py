@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import kafka, settings as module
+from sentiment import settings as module
 from sentiment.errors import SettingsError
+from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings, Section, Settings, TopicSettings, WorkerSettings
 
 SECTIONS: list[type[Section]] = [
@@ -152,5 +153,5 @@ def test_an_unknown_property_of_the_client_is_a_sentence(monkeypatch: pytest.Mon
     """What librdkafka doesn't know is refused with the setting to look at."""
     monkeypatch.setenv("KAFKA_CONFIG", '{"nope": 1}')
     with pytest.raises(SettingsError, match="nope") as raised:
-        kafka.new_admin(KafkaSettings())
+        clients.new_admin(KafkaSettings())
     assert "KAFKA_CONFIG" in raised.value.hint

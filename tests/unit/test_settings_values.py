@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from sentiment import reference
 from sentiment.errors import SettingsError
 from sentiment.settings import Section
+from tools import reference
 
 FIELDS = [(section, name) for section in reference.SECTIONS for name in section.model_fields]
 # No NUL and no surrogates: no environment can hold them.

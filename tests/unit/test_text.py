@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from sentiment.text import NEGATED, NEGATORS, SCOPE, normalise, tokens
+from sentiment.model.text import NEGATED, NEGATORS, SCOPE, normalise, tokens
 
 
 @given(st.text())

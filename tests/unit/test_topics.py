@@ -1,6 +1,6 @@
 import pytest
 
-from sentiment import topics
+from sentiment.kafka import topics
 from sentiment.settings import Settings, TopicSettings
 
 

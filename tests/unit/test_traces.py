@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from sentiment.events import Headers
-from sentiment.registry import LoadedModel
-from sentiment.scoring import Explained
+from sentiment.classify.assemble import Batch, Piece, assemble
+from sentiment.classify.decode import decode
+from sentiment.classify.score import Models, answer
+from sentiment.model.scorer import Explained
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import Settings
 from sentiment.spans import Spans
-from stream_worker.batch import Batch, Piece, assemble
-from stream_worker.decoding import decode
-from stream_worker.scoring import Models, answer
+from sentiment.wire import Headers
 from stream_worker.traces import MOST, Traces
 
 # pragma: allowlist nextline secret - a trace

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from sentiment.artifact import checksums, metadata, open_model
 from sentiment.errors import InputError
+from sentiment.registry.artifact import checksums, metadata, open_model
 from tests.unit.small_models import knobs, make_texts
 from trainer import tables
-from trainer.commands.train import train as command
+from trainer.commands.stages import train as command
 from trainer.train import train
 
 # MLflow warns of its own type hints when it is first imported.

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
+from sentiment.kafka.transactions import Connections, pause_s
 from sentiment.settings import KafkaSettings
-from sentiment.transactions import Connections, pause_s
 
 BROKEN = [
     "127.0.0.1:9092/1: Disconnected: connection reset by peer (after 1040ms in state UP)",

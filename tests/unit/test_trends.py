@@ -6,12 +6,10 @@ from collections import Counter
 import msgspec
 import pytest
 
-from sentiment.counts import Tally, TallyCount
-from sentiment.events import Model
 from sentiment.times import OLDEST_MS
-from stream_worker.trends import windows
-from stream_worker.trends.book import Book
-from stream_worker.trends.windows import KEPT_S, MAX_ROWS, SIZES_S, Key, Row, Window
+from sentiment.wire import Model, Tally, TallyCount
+from stream_worker.trends import book as trends_book
+from stream_worker.trends.book import KEPT_S, MAX_ROWS, SIZES_S, Book, Key, Row, Window
 
 NOW = 1_700_000_000.0
 START = 1_699_999_990
@@ -163,12 +161,12 @@ def test_ages_of_older_workers_are_bounded(latency_ms_sum: float) -> None:
     # As a process without the rule left it in the changelog.
     row = Row("app", "1", 1, 1, 0, 1.5, latency_ms_sum)
     other = Key(10, START - 10, "text-events", 1)
-    book.recall(other.encode(), windows.encode(Window(3, [row])))
+    book.recall(other.encode(), trends_book.encode(Window(3, [row])))
     for trend in book.trends(book.spans(10, 0), each=True):
         for counts in (trend.total, *trend.models.values()):
             assert counts.mean_latency_ms is not None
             assert 0 <= counts.mean_latency_ms <= OLDEST_MS
-    [kept] = windows.decode(table[Key(10, START, "text-events", 0).encode()]).rows
+    [kept] = trends_book.decode(table[Key(10, START, "text-events", 0).encode()]).rows
     assert kept.latency_ms_sum >= 16.0
 
 
@@ -187,7 +185,7 @@ def test_windows_of_another_cluster_are_not_recalled() -> None:
     book = Book({}, "ours")
     for place, cluster in ((own, "ours"), (other, "theirs"), (older, "")):
         left = Window(3, [Row("app", "1", positive=1)], cluster)
-        book.recall(place.encode(), windows.encode(left))
+        book.recall(place.encode(), trends_book.encode(left))
     assert total(book)[0] == 2
 
 

@@ -7,13 +7,11 @@ from collections import Counter
 
 import pytest
 
-from sentiment.counts import Tally, TallyCount, decode_tally
-from sentiment.events import Feedback, Model, encode
+from sentiment.classify.tallies import OTHER_SOURCE, PartitionTally
 from sentiment.feedback import MOST_VERSIONS, Labels
-from stream_worker.tallies import OTHER_SOURCE, PartitionTally
-from stream_worker.trends import book as books, names, windows
-from stream_worker.trends.book import Book
-from stream_worker.trends.windows import SIZES_S, Key, Row, Window
+from sentiment.wire import Feedback, Model, Tally, TallyCount, decode_tally, encode
+from stream_worker.trends import book as books, book as trends_book
+from stream_worker.trends.book import SIZES_S, Book, Key, Row, Window
 
 NOW = 1_700_000_000
 MODEL = Model("sentiment", "1")
@@ -46,8 +44,8 @@ def test_distinct_sources_are_counted_exactly_in_a_bounded_number_of_rows() -> N
     for size in SIZES_S:
         assert total(book, size) == 200_000
         assert total(book, size, "s0-0") == 1
-    assert len(book.sources()) <= names.MAX_SOURCES + 1
-    assert sum(len(windows.decode(value).rows) for value in table.values()) < 10_000
+    assert len(book.sources()) <= trends_book.MAX_SOURCES + 1
+    assert sum(len(trends_book.decode(value).rows) for value in table.values()) < 10_000
     assert max(map(len, table.values())) < RECORD_BYTES
     # A start from the changelog is bounded by the same rule.
     again = Book({}, "ours")
@@ -59,8 +57,8 @@ def test_distinct_sources_are_counted_exactly_in_a_bounded_number_of_rows() -> N
 
 def test_known_sources_in_many_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows of all windows of a length together are bounded; versions stay apart for longer."""
-    monkeypatch.setattr(names, "MAX_ROWS", 500)
-    monkeypatch.setattr(names, "SPARE_ROWS", 100)
+    monkeypatch.setattr(trends_book, "MAX_NAME_ROWS", 500)
+    monkeypatch.setattr(trends_book, "SPARE_ROWS", 100)
     table: dict[bytes, bytes] = {}
     book = Book(table, "ours")
     for number in range(100):
@@ -69,7 +67,7 @@ def test_known_sources_in_many_windows_are_bounded(monkeypatch: pytest.MonkeyPat
     book.save(NOW)
     for size in SIZES_S:
         assert total(book, size) == 5000
-    rows = [len(windows.decode(table[key]).rows) for key in table if key.startswith(b"10:")]
+    rows = [len(trends_book.decode(table[key]).rows) for key in table if key.startswith(b"10:")]
     assert sum(rows) < 600
     models = [trend.models for trend in book.trends(book.spans(10, 0))]
     assert {name for found in models for name in found} == {"0", "1"}
@@ -78,7 +76,7 @@ def test_known_sources_in_many_windows_are_bounded(monkeypatch: pytest.MonkeyPat
 def test_old_windows_free_their_sources() -> None:
     """Sources of windows that are gone count no longer towards the bound."""
     book = Book({}, "ours")
-    counts = [TallyCount(f"s{one}", NOW, 1) for one in range(names.MAX_SOURCES)]
+    counts = [TallyCount(f"s{one}", NOW, 1) for one in range(trends_book.MAX_SOURCES)]
     book.merge([tally(0, counts)], NOW)
     later = NOW + 40 * 86_400
     book.save(later)
@@ -107,16 +105,16 @@ def test_versions_are_bounded() -> None:
     for number in range(500):
         book.merge([tally(number, [TallyCount("s", NOW, 1)], version=f"v{number}")], NOW)
     [trend] = book.trends(book.spans(3600, 0))
-    assert len(trend.models) == names.MAX_VERSIONS + 1
+    assert len(trend.models) == trends_book.MAX_VERSIONS + 1
     assert trend.total.events == 500
-    assert trend.models[names.OTHER_VERSION].events == 500 - names.MAX_VERSIONS
+    assert trend.models[trends_book.OTHER_VERSION].events == 500 - trends_book.MAX_VERSIONS
 
 
 def test_the_longest_sources_fit_into_records() -> None:
     """A worker's tally and a window of sources of the longest kind stay below Kafka's bound."""
     counted = PartitionTally("e", 0, 0, 5000)
     for number in range(5000):
-        counted.row(f"{LONGEST}{number}", NOW * 1000).add(0.75, 4.0)
+        counted.row(f"{LONGEST}{number}", NOW * 1000).add("positive", 0.75, 4.0)
     value = encode(counted.record(MODEL))
     assert len(value) < RECORD_BYTES
     made = decode_tally(value)
@@ -147,8 +145,8 @@ def test_labels_are_bounded_by_version_and_name() -> None:
 FULL = """
 import re
 from pathlib import Path
-from sentiment.counts import Tally, TallyCount
-from sentiment.events import Feedback, Model
+from sentiment.wire import Tally, TallyCount
+from sentiment.wire import Feedback, Model
 from sentiment.feedback import Labels
 from stream_worker.trends.book import Book
 import faust
@@ -185,7 +183,7 @@ def test_full_books_stay_below_the_charts_limit() -> None:
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     mebibytes, rows, kept = map(int, done.stdout.split())
-    assert rows > names.MAX_ROWS
+    assert rows > trends_book.MAX_NAME_ROWS
     assert kept > 50_000
     assert mebibytes < 384
 
@@ -194,9 +192,9 @@ def test_a_state_of_the_changelog_is_bounded_too() -> None:
     """A window of too many rows, as somebody else wrote it, is recalled with all that it sums."""
     book = Book({}, "ours")
     rows = [Row(f"s{one}", f"v{one % 100}", positive=1) for one in range(5000)]
-    book.recall(Key(3600, NOW // 3600 * 3600, "e", 0).encode(), windows.encode(Window(9, rows)))
+    book.recall(Key(3600, NOW // 3600 * 3600, "e", 0).encode(), trends_book.encode(Window(9, rows)))
     assert total(book, 3600) == 5000
-    assert len(book.sources()) <= names.MAX_SOURCES + 1
+    assert len(book.sources()) <= trends_book.MAX_SOURCES + 1
 
 
 @pytest.mark.parametrize("value", [None, b"", b"[]", b"\xff", b"[" * 10**6, b'{"a":\xff}'])

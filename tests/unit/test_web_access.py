@@ -12,7 +12,7 @@ from sentiment.errors import SettingsError
 from sentiment.settings import WebSettings
 from tests.unit.web_apps import app
 from web import services
-from web.limits import network
+from web.access import Shares, forwarded, network
 
 KEY = "first-key"
 Open = Callable[..., FlaskClient]
@@ -101,6 +101,30 @@ def test_each_key_has_a_limit_of_its_own(open_page: Open) -> None:
 def test_addresses_of_one_caller_are_one(address: str, limited: str) -> None:
     """The half of an IPv6 address that its owner chooses freely does not count."""
     assert network(address) == limited
+
+
+@pytest.mark.parametrize(
+    ("header", "proxies", "address"),
+    [
+        ("", 1, "peer"),
+        ("a", 0, "peer"),
+        ("a, b", 1, "b"),
+        ("a, b", 2, "a"),
+        ("a, b", 3, "peer"),
+    ],
+)
+def test_only_what_our_proxies_wrote_is_an_address(header: str, proxies: int, address: str) -> None:
+    """Counted from the end, where those before cannot write; too few entries count for nothing."""
+    assert forwarded("peer", header, proxies) == address
+
+
+def test_what_is_shared_is_bounded_for_each_and_for_all() -> None:
+    """One caller has its own bound, all of them have another; what is given back is there again."""
+    shares = Shares(total=5, each=3)
+    assert [shares.take("a", amount) for amount in (2, 2, 1)] == ["", "own", ""]
+    assert [shares.take("b", amount) for amount in (3, 2)] == ["all", ""]
+    shares.give("a", 3)
+    assert [shares.take("b"), shares.take("c", 2), shares.take("c")] == ["", "", "all"]
 
 
 @pytest.mark.parametrize(

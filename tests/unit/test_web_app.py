@@ -1,10 +1,11 @@
+import time
 from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.web_apps import app
+from tests.unit.web_apps import NOWHERE, app
 from web import services
 from web.app import EXAMPLES
 
@@ -118,13 +119,35 @@ def test_feed_tells_that_kafka_is_away(client: FlaskClient) -> None:
     assert samples(client, "sentiment_web_feeds")[()] == 0
 
 
-def test_feeds_leave_threads_for_others(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When as many feeds are open as may be, the next is told to come again."""
-    monkeypatch.setattr(services.of(client.application).inbox.feeds, "_limit", 0)
-    answer = client.get("/api/stream")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "too_many_feeds")
+def test_feeds_leave_threads_for_others(client: FlaskClient) -> None:
+    """When as many feeds are open as may be, the next is told to come again; a wait too."""
+    held = services.of(client.application).held
+    while not held.take(f"somebody {time.monotonic_ns()}", 1):
+        pass
+    for path, code in (("stream", "too_many_feeds"), ("results/a?wait=1", "too_many_waits")):
+        answer = client.get(f"/api/{path}")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, code)
+        assert answer.headers["Retry-After"] == "2"
+    # Who only looks takes nobody's place.
+    assert client.get("/api/results/a").get_json()["error"]["code"] != "too_many_waits"
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/readyz", "/api/results/a"])
+def test_nobody_is_told_where_the_brokers_are(client: FlaskClient, path: str) -> None:
+    """That Kafka is away is said; where it would be, and what its client says, is for the log."""
+    inbox = services.of(client.application).inbox
+    deadline = time.monotonic() + 60
+    while NOWHERE not in inbox.trouble:
+        assert time.monotonic() < deadline, inbox.trouble
+        time.sleep(0.05)
+    told = client.get(path).text
+    assert "Kafka does not answer" in told
+    assert NOWHERE not in told
+    feed = client.get("/api/stream")
+    lines = iter(feed.response)
+    frame = next(line for line in lines if b"event: status" in line)
+    feed.close()
+    assert NOWHERE.encode() not in frame
 
 
 def test_failures_tell_nothing_of_the_inside(

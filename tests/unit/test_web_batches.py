@@ -1,4 +1,5 @@
 import csv
+import gzip
 import io
 import json
 import threading
@@ -8,18 +9,19 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from flask import Flask
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from sentiment import events
-from sentiment.events import Headers, Input, Model, SentimentResult, TextEvent
+from sentiment import wire
+from sentiment.rows import Format
 from sentiment.settings import WebSettings
+from sentiment.wire import Headers, Input, Model, SentimentResult, TextEvent
+from web.answers import ApiError
 from web.batches import export, reading
-from web.batches.batch import Batch
+from web.batches.batch import Batch, Batches, name_of
 from web.batches.reading import Limits, Lines
-from web.batches.store import Batches
-from web.batches.upload import Format
-from web.errors import ApiError
-from web.outbox import Outbox
-from web.outcomes import DeadLetter
+from web.feeds import DeadLetter, Outcomes
+from web.outbox import Outbox, Tell
 
 NOW = datetime.now(UTC)
 # Far above what any of these waits takes; reached only when something is broken.
@@ -29,18 +31,24 @@ PATIENCE_S = 30.0
 def read(body: str | bytes, kind: Format, *, lines: int = 10, size: int = 1000) -> Lines:
     """The lines of an upload."""
     data = body.encode() if isinstance(body, str) else body
-    return reading.read(io.BytesIO(data), kind, "b", Limits(lines, size))
+    return reading.read(io.BytesIO(data), kind, "b", Limits(lines, size, 100_000))
 
 
 def texts(lines: Lines) -> dict[int, str]:
     """The texts that can be sent, by the numbers of their lines."""
-    return {number: events.decode_event(value).text for number, value in lines.events.items()}
+    return {number: wire.decode_event(value).text for number, value in lines.events.items()}
 
 
-def result(name: str, score: float = 0.9) -> SentimentResult:
+def place_of(name: str) -> Input:
+    """Where the event of a line stands: in the place of the line's number."""
+    return Input("t", 0, int(name.partition("-")[2]))
+
+
+def result(name: str, score: float = 0.9, place: Input | None = None) -> SentimentResult:
     """What a worker says of an event."""
     sentiment = "positive" if score > 0.5 else "negative"
-    place, model = Input("t", 0, 0), Model("sentiment", "7")
+    model = Model("sentiment", "7")
+    place = place or place_of(name)
     return SentimentResult(
         name, cast("Any", sentiment), score, max(score, 1 - score), model, place, NOW, NOW
     )
@@ -48,9 +56,9 @@ def result(name: str, score: float = 0.9) -> SentimentResult:
 
 def test_lines_of_text() -> None:
     """Each line is a text with an id made of the upload's; empty lines are none."""
-    lines = read("\ufeffgood\r\n\n \t\nbad\n", "text")
+    lines = read("\ufeffgood\r\n\n \t\nbad\n", "lines")
     assert texts(lines) == {1: "good", 4: "bad"}
-    event = events.decode_event(lines.events[4])
+    event = wire.decode_event(lines.events[4])
     assert (event.id, event.source) == ("b-4", "web")
     assert not lines.refused
 
@@ -60,9 +68,7 @@ def test_json_lines_keep_their_fields() -> None:
     lines = read(
         '{"text":"a","id":"own","source":"shop","attributes":{"k":1}}\n\n{"x":1}\n', "jsonl"
     )
-    assert events.decode_event(lines.events[1]) == TextEvent(
-        "a", "b-1", "shop", attributes={"k": 1}
-    )
+    assert wire.decode_event(lines.events[1]) == TextEvent("a", "b-1", "shop", attributes={"k": 1})
     assert (lines.refused[3].line, lines.refused[3].code) == (3, "missing_text")
 
 
@@ -95,25 +101,40 @@ def test_csv_has_texts_of_many_lines() -> None:
     [
         ("id,review\n1,good\n", "csv", 422, "no_text_column", "'id', 'review'"),
         ("text,TEXT\n1,good\n", "csv", 422, "no_text_column", "'TEXT'"),
-        ("id;text\n1;good\n", "csv", 422, "no_text_column", "commas"),
+        ("id;text\n1;good\n", "csv", 422, "no_text_column", "semicolons"),
         ("", "csv", 422, "no_text_column", "none"),
-        ('text\n"good\n', "csv", 422, "broken_table", "line"),
+        ('text\n"good\n', "csv", 422, "no_lines", "can be sent"),
+        (gzip.compress(b"x" * 150_000, mtime=0), "lines", 422, "broken_table", "unpacks to more"),
         ("text\n", "csv", 422, "no_lines", "no lines"),
-        ("\n \n", "text", 422, "no_lines", "no lines"),
+        ("\n \n", "lines", 422, "no_lines", "no lines"),
         ("1\n", "jsonl", 422, "no_lines", "can be sent"),
-        ("a\n" * 11, "text", 413, "too_many_lines", "10"),
+        ("a\n" * 11, "lines", 413, "too_many_lines", "10"),
     ],
 )
-def test_uploads_that_are_none(body: str, kind: Format, status: int, code: str, word: str) -> None:
+def test_uploads_that_are_none(
+    body: str | bytes, kind: Format, status: int, code: str, word: str
+) -> None:
     """What can't be read as a whole is refused, and told apart from bad lines."""
     with pytest.raises(ApiError, match=word) as caught:
         read(body, kind)
     assert (caught.value.status, caught.value.code) == (status, code)
 
 
+@pytest.mark.parametrize("more", [{f"f{n}": "1" for n in range(1001)}, {"f": "1" * 505_000}])
+def test_a_form_that_is_too_large_is_told_apart(more: dict[str, str]) -> None:
+    """Too many parts are no upload of too many bytes."""
+    form = {**more, "file": (io.BytesIO(b"good"), "a.txt")}
+    with Flask("test").test_request_context(method="POST", data=form):
+        with pytest.raises(RequestEntityTooLarge):
+            reading.body(1000)
+        with pytest.raises(ApiError, match="1,000 parts") as caught:
+            reading.body(10_000_000)
+    assert (caught.value.status, caught.value.code) == (413, "form_too_large")
+
+
 def test_a_line_that_is_too_large_is_refused_alone() -> None:
     """The workers' limit is each line's; those beside it are sent."""
-    lines = read(f"{'a' * 1000}\ngood\n", "text")
+    lines = read(f"{'a' * 1000}\ngood\n", "lines")
     assert texts(lines) == {2: "good"}
     assert lines.refused[1].code == "too_large"
 
@@ -131,37 +152,48 @@ class Post:
         self.open = threading.Event()
         self.open.set()
 
-    def send(self, batch: Sequence[TextEvent], headers: Headers) -> list[str]:
+    def send(self, batch: Sequence[TextEvent], headers: Headers, tell: Tell) -> list[Input | None]:
         """Take events."""
         assert headers == [("traceparent", "x")]
         self.open.wait(PATIENCE_S)
         taken = batch[:1] if self.failing > 0 else batch
         self.failing -= 1
-        self.sent += [event.id or "" for event in taken]
-        return [event.id or "" for event in batch[len(taken) :]]
+        places = [place_of(event.id or "") for event in taken]
+        for number, (event, place) in enumerate(zip(taken, places, strict=True)):
+            self.sent.append(event.id or "")
+            tell(number, place)
+        return [*places, *[None] * (len(batch) - len(taken))]
 
 
 @pytest.fixture
 def post(monkeypatch: pytest.MonkeyPatch) -> Post:
     """An outbox that needs no broker, and tries that follow each other at once."""
-    monkeypatch.setattr("web.batches.store.RETRY_S", 0.01)
+    monkeypatch.setattr("web.batches.batch.RETRY_S", 0.01)
     return Post()
 
 
 @pytest.fixture
-def store(post: Post) -> Iterator[Batches]:
+def outcomes() -> Outcomes:
+    """What became of the latest events."""
+    return Outcomes(100)
+
+
+@pytest.fixture
+def store(post: Post, outcomes: Outcomes) -> Iterator[Batches]:
     """A store of two uploads."""
-    batches = Batches(WebSettings(max_batches=2), cast("Outbox", post))
+    batches = Batches(WebSettings(max_batches=2), cast("Outbox", post), outcomes.at)
     batches.start()
     yield batches
     post.open.set()
     batches.close()
 
 
-def add(store: Batches, name: str, count: int = 3) -> Batch:
+def add(store: Batches, secret: str, count: int = 3) -> Batch:
     """An upload of some texts in a store."""
-    lines = reading.read(io.BytesIO(b"a\n" * count), "text", name, Limits(5000, 1000))
-    batch = Batch(name, lines, [("traceparent", "x")])
+    lines = reading.read(
+        io.BytesIO(b"a\n" * count), "lines", name_of(secret), Limits(5000, 1000, 100_000)
+    )
+    batch = Batch(secret, lines, [("traceparent", "x")])
     store.add(batch)
     return batch
 
@@ -180,21 +212,37 @@ def test_what_was_not_taken_is_sent_again(store: Batches, post: Post) -> None:
     batch = add(store, "b", 1200)
     wait_for_state(batch, "waiting")
     assert batch.progress().sent == 1200
-    assert sorted(post.sent) == sorted(f"b-{number}" for number in range(1, 1201))
+    assert sorted(post.sent) == sorted(f"{batch.name}-{number}" for number in range(1, 1201))
 
 
 def test_answers_are_counted_by_line(store: Batches) -> None:
-    """Results and dead letters of its lines count once, and a result is the last word."""
+    """Results and dead letters of what was sent for its lines count once, and nobody else's."""
     batch = add(store, "b")
-    letter = DeadLetter("b-3", "model_failed", "no answer", Input("t", 0, 0))
-    store.take({"b-1": result("b-1"), "b-2": result("b-2", 0.1), "b-3": letter})
-    store.take({"b-9": result("b-9"), "b-x": result("b-x"), "c-1": result("c-1"), "b": letter})
+    wait_for_state(batch, "waiting")
+    one, two, three = (f"{batch.name}-{number}" for number in (1, 2, 3))
+    # Of another event with the same id, of another id in the same place, and of no upload.
+    others = [result(three, place=Input("t", 1, 3)), result("x-3"), result(f"{batch.name}-9")]
+    letter = DeadLetter(three, "model_failed", "no answer", place_of(three))
+    store.take([*others, result(one), result(two, 0.1), letter, *others])
     found = batch.progress()
-    assert (found.answered, found.positive, found.negative, found.dead_letters) == (2, 1, 1, 1)
+    assert (found.state, found.positive, found.negative, found.dead_letters) == ("done", 1, 1, 1)
+    store.take([result(three), result(one, 0.1), letter])
+    assert batch.progress() == found
+
+
+def test_an_answer_may_come_before_the_brokers_word(
+    store: Batches, post: Post, outcomes: Outcomes
+) -> None:
+    """A result that was read before the page knew where its event stands counts all the same."""
+    post.open.clear()
+    batch = add(store, "b", 1)
+    early = result(f"{batch.name}-1")
+    outcomes.add([early])
+    store.take([early])
+    assert batch.progress().answered == 0
+    post.open.set()
     wait_for_state(batch, "done")
-    store.take({"b-3": result("b-3")})
-    store.take({"b-3": letter})
-    assert (batch.progress().positive, batch.progress().dead_letters) == (2, 0)
+    assert batch.progress().answered == 1
 
 
 def test_finished_uploads_make_room(store: Batches, post: Post) -> None:
@@ -204,7 +252,10 @@ def test_finished_uploads_make_room(store: Batches, post: Post) -> None:
     with pytest.raises(ApiError) as caught:
         add(store, "c")
     assert (caught.value.status, caught.value.code) == (503, "too_many_batches")
-    store.take({f"b-{number}": result(f"b-{number}") for number in (1, 2, 3)})
+    for number in (1, 2, 3):
+        name = f"{second.name}-{number}"
+        second.add_sent(number, place_of(name))
+        store.take([result(name)])
     add(store, "c")
     assert store.get("b") is None
     assert store.get("a") is first
@@ -213,7 +264,7 @@ def test_finished_uploads_make_room(store: Batches, post: Post) -> None:
 
 def test_uploads_are_kept_for_a_time(post: Post) -> None:
     """An old upload is gone, whether or not it was answered."""
-    store = Batches(WebSettings(batch_minutes=1e-5), cast("Outbox", post))
+    store = Batches(WebSettings(batch_minutes=1e-5), cast("Outbox", post), lambda *_: None)
     add(store, "a")
     time.sleep(0.01)
     assert store.get("a") is None
@@ -222,8 +273,11 @@ def test_uploads_are_kept_for_a_time(post: Post) -> None:
 def test_results_are_in_the_lines_order() -> None:
     """Each line has its state, its text and what came of it, refused ones too."""
     batch = Batch("b", read('{"text":"=1+1"}\n{}\n{"text":"b"}\n{"text":"c"}\n', "jsonl"), [])
-    batch.take(4, DeadLetter("b-4", "model_failed", "no answer", Input("t", 0, 0)))
-    batch.take(1, result("b-1"))
+    names = {number: f"{batch.name}-{number}" for number in batch.lines.events}
+    for number, name in names.items():
+        batch.add_sent(number, place_of(name))
+    batch.take(DeadLetter(names[4], "model_failed", "no answer", place_of(names[4])))
+    batch.take(result(names[1]))
     rows = [json.loads(line) for line in b"".join(export.json_lines(batch)).splitlines()]
     assert [(row["line"], row["state"]) for row in rows] == [
         (1, "answered"),

@@ -1,13 +1,11 @@
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import jsonschema
 import pytest
 from flask.testing import FlaskClient
 
 from tests.unit.web_apps import app
-from web.openapi.__main__ import main
 
 OWN = {"/api/openapi.json", "/api/docs"}
 
@@ -17,19 +15,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers."""
     with app(monkeypatch) as made:
         yield made.test_client()
-
-
-def test_file_is_that_of_the_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`docs/openapi.yaml` is what the code generates, whatever this machine's settings are."""
-    monkeypatch.setenv("WEB_MAX_BATCH", "7")
-    assert main(["--check"]) == 0, capsys.readouterr().err
-    path = tmp_path / "openapi.yaml"
-    assert main(["--check"], path) == 1
-    assert "make docs" in capsys.readouterr().err
-    assert main([], path) == 0
-    assert main(["--check"], path) == 0
 
 
 def test_every_route_is_in_the_document(client: FlaskClient) -> None:

@@ -1,14 +1,18 @@
+import itertools
 import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from sentiment.events import Input, Model, SentimentResult
-from web.feeds import BURST, QUEUE, Feeds
-from web.outcomes import DeadLetter, Outcomes
+from sentiment.wire import Input, Model, SentimentResult
+from web.feeds import BURST, QUEUE, DeadLetter, Explained, Feeds, Outcomes
+
+OFFSETS = itertools.count(1_000_000)
 
 
-def result(name: str, sentiment: str = "positive", source: str | None = "a") -> SentimentResult:
+def result(
+    name: str, sentiment: str = "positive", source: str | None = "a", place: int | None = None
+) -> SentimentResult:
     """A result to file."""
     now = datetime.now(UTC)
     return SentimentResult(
@@ -17,7 +21,8 @@ def result(name: str, sentiment: str = "positive", source: str | None = "a") -> 
         score=0.9,
         confidence=0.9,
         model=Model("m", "1"),
-        input=Input("t", 0, 0),
+        # Each has a place of its own, as events have.
+        input=Input("t", 0, place if place is not None else next(OFFSETS)),
         received_at=now,
         processed_at=now,
         source=source,
@@ -27,7 +32,7 @@ def result(name: str, sentiment: str = "positive", source: str | None = "a") -> 
 def test_only_the_latest_are_kept() -> None:
     """Beyond the limit the oldest outcomes go first."""
     outcomes = Outcomes(3)
-    outcomes.add({str(number): result(str(number)) for number in range(5)})
+    outcomes.add([result(str(number)) for number in range(5)])
     assert [outcomes.wait(str(number), 0) is not None for number in range(5)] == [
         *[False] * 2,
         *[True] * 3,
@@ -43,9 +48,9 @@ def test_waiting_ends_with_the_outcome() -> None:
     ]
     for thread in threads:
         thread.start()
-    outcomes.add({"other": result("other")})
+    outcomes.add([result("other")])
     mine = DeadLetter("mine", "empty_text", "it is empty", Input("t", 0, 1))
-    outcomes.add({"mine": mine})
+    outcomes.add([mine])
     for thread in threads:
         thread.join(30)
     assert found == [mine] * 3
@@ -66,8 +71,8 @@ def test_waiting_ends_in_time_and_with_the_process() -> None:
 def test_latest_passes_the_filter() -> None:
     """The newest matching results come oldest first; dead letters are none."""
     outcomes = Outcomes(10)
-    outcomes.add({"1": result("1"), "2": result("2", "negative"), "3": result("3", source="b")})
-    outcomes.add({"4": DeadLetter("4", "x", "y", Input("t", 0, 1)), "5": result("5")})
+    outcomes.add([result("1"), result("2", "negative"), result("3", source="b")])
+    outcomes.add([DeadLetter("4", "x", "y", Input("t", 0, 1)), result("5")])
     assert [found.id for found in outcomes.latest(2, "", "")] == ["3", "5"]
     assert [found.id for found in outcomes.latest(9, "positive", "a")] == ["1", "5"]
 
@@ -84,7 +89,7 @@ def test_latest_passes_the_filter() -> None:
 )
 def test_feed_filters(sentiment: str, source: str, names: str) -> None:
     """A feed has the results of its sentiment and source, in order, and no others."""
-    feeds = Feeds(1)
+    feeds = Feeds()
     feed = feeds.open(sentiment, source)
     assert feed is not None
     feeds.publish([result("1"), result("2", "negative"), result("3", "positive", "b")])
@@ -96,7 +101,7 @@ def test_feed_filters(sentiment: str, source: str, names: str) -> None:
 
 def test_flood_is_sampled_and_counted() -> None:
     """Of a batch that is too large the newest are shown, and the rest is counted."""
-    feeds = Feeds(1)
+    feeds = Feeds()
     feed = feeds.open("", "")
     assert feed is not None
     feeds.publish([result(str(number)) for number in range(1000)])
@@ -108,7 +113,7 @@ def test_flood_is_sampled_and_counted() -> None:
 
 def test_rare_source_is_seen_in_a_flood() -> None:
     """A filter for a quiet source shows all of it, however much else there is."""
-    feeds = Feeds(1)
+    feeds = Feeds()
     feed = feeds.open("", "quiet")
     assert feed is not None
     for number in range(20):
@@ -123,7 +128,7 @@ def test_slow_browser_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a browser doesn't take is bounded; it loses the oldest, and each is counted."""
     now = 0.0
     monkeypatch.setattr("web.feeds.time.monotonic", lambda: now)
-    feeds = Feeds(1)
+    feeds = Feeds()
     feed = feeds.open("", "")
     assert feed is not None
     for number in range(QUEUE + 30):
@@ -134,16 +139,74 @@ def test_slow_browser_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert skipped == 30
 
 
-def test_feeds_are_limited_and_end() -> None:
-    """No more feeds open than threads allow; closing ends each, and none opens after it."""
-    feeds = Feeds(2)
-    first, second = feeds.open("", ""), feeds.open("", "")
-    assert first is not None
-    assert second is not None
-    assert feeds.open("", "") is None
-    feeds.leave(first)
-    third = feeds.open("", "")
-    assert third is not None
+def test_feeds_end() -> None:
+    """Closing ends each feed, and whatever is opened after it."""
+    feeds = Feeds()
+    first = feeds.open("", "")
     feeds.close()
-    assert (second.closed, third.closed, feeds.open("", "")) == (True, True, None)
-    assert third.take(300) == ([], 0)
+    for feed in (first, feeds.open("", "")):
+        assert feed.closed
+        assert feed.take(300) == ([], 0)
+
+
+def test_another_event_with_the_same_id_wakes_nobody() -> None:
+    """Who waits for an event in its place gets its outcome, and none before it is there."""
+    outcomes, mine = Outcomes(10), result("mine", place=5)
+    found: list[object] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(outcomes.wait("mine", 60, Input("t", 0, 5)))
+    )
+    waiting.start()
+    outcomes.add([result("mine", place=4), result("mine", place=6)])
+    outcomes.add([mine, result("mine", place=7)])
+    waiting.join(30)
+    assert found == [mine]
+    assert outcomes.wait("other", 0, Input("t", 0, 5)) is None
+
+
+def test_a_result_is_the_last_word_on_an_id() -> None:
+    """An event that was mended and sent again has its result; a dead letter is its own place's."""
+    outcomes = Outcomes(10)
+    letter = DeadLetter("a", "empty_text", "it is empty", Input("t", 0, 1))
+    outcomes.add([letter])
+    assert outcomes.wait("a", 0) == letter
+    mended = result("a", place=2)
+    outcomes.add([mended])
+    outcomes.add([letter])
+    assert outcomes.wait("a", 0) == mended
+    assert outcomes.wait("a", 0, letter.input) == letter
+
+
+def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long names take the place of many short ones, and what goes is given back to the sum."""
+    monkeypatch.setattr("web.feeds.MOST_BYTES", 100_000)
+    outcomes = Outcomes(1000)
+    for number in range(1000):
+        name = f"{number}" + "\U0001f600" * (250 * (number % 2))
+        letter = DeadLetter(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
+        outcomes.add([result(name, place=number), letter])
+    kept = [number for number in range(1000) if outcomes.at(*_named(number))]
+    assert kept == list(range(kept[0], 1000))
+    assert 20 < len(kept) < 60
+    outcomes.add([result(f"x{number}", place=number) for number in range(1000)])
+    assert 90 < sum(outcomes.wait(f"x{number}", 0) is not None for number in range(1000)) < 120
+
+
+def _named(number: int) -> tuple[str, Input]:
+    return f"{number}" + "\U0001f600" * (250 * (number % 2)), Input("t", 0, number)
+
+
+def test_explanations_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go first; one is for its asker alone, and the last one of a place counts."""
+    monkeypatch.setattr("web.feeds.MOST_EXPLANATION_BYTES", 10_000)
+    outcomes, place = Outcomes(10), Input("t", 0, 0)
+    for number in range(100):
+        outcomes.explain(place, Explained(b"a", b"%d" % number))
+    assert outcomes.explanation(place, b"a") == b"99"
+    assert outcomes.explanation(place, b"b") is None
+    for number in range(1, 20):
+        outcomes.explain(Input("t", 0, number), Explained(b"a" * 500, b"x" * 1000))
+    kept = [n for n in range(20) if outcomes.explanation(Input("t", 0, n), b"a" * 500)]
+    assert kept == [15, 16, 17, 18, 19]
+    outcomes.explain(place, Explained(b"a", b"x" * 10_000))
+    assert outcomes.explanation(place, b"a") is None

@@ -3,12 +3,12 @@ import json
 import msgspec
 import pytest
 
-from sentiment import events
-from web.errors import ApiError
-from web.parsing import parse
+from sentiment import wire
+from web.answers import ApiError
+from web.parsing import one_at_a_time, parse
 
 
-def parsed(document: object) -> list[events.TextEvent]:
+def parsed(document: object) -> list[wire.TextEvent]:
     """The events of a request with this document."""
     return parse(json.dumps(document).encode(), 10, 1000)
 
@@ -45,8 +45,9 @@ def test_id_is_made_and_source_is_kept() -> None:
 def test_what_is_sent_is_an_event() -> None:
     """What parsing returns decodes by the workers' rules, whatever else the caller put in."""
     [event] = parsed({"text": "\u202e<b>\x00", "unknown": [1], "attributes": {"k": 1}})
-    assert events.decode_event(events.encode(event)) == event
-    assert event.attributes == {"k": 1}
+    sent = wire.decode_event(wire.encode(event))
+    assert (sent.text, sent.id, sent.source) == (event.text, event.id, "web")
+    assert sent.attributes == {"k": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,9 @@ def test_refusal_names_the_event() -> None:
     _, error = refused(msgspec.json.encode([{"text": "secret words"}, {"text": ""}]))
     assert error["event"] == 1
     assert "secret" not in str(error)
+
+
+def test_a_small_request_waits_for_no_large_one() -> None:
+    """While what is large is read, what is small has its turn."""
+    with one_at_a_time:
+        assert parsed({"text": "a"})

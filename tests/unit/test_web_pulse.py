@@ -1,9 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
-from sentiment.events import Input, Model, SentimentResult
 from sentiment.times import OLDEST_MS
+from sentiment.wire import Input, Model, SentimentResult
 from web.answers import ServedModel
-from web.pulse import LATENCIES, MODELS, Pulse
+from web.inbox import LATENCIES, MODELS, Pulse
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.unit.web_apps import app
-from web import services, trends_client
+from web import services, trends
 
 WINDOWS: dict[str, Any] = {"window_s": 10, "source": None, "trends": []}
 
@@ -72,7 +72,7 @@ def server() -> Iterator[Server]:
 def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers, with these trends."""
     # Only a test of it should meet it.
-    monkeypatch.setattr(trends_client, "TIMEOUT_S", 60.0)
+    monkeypatch.setattr(trends, "TIMEOUT_S", 60.0)
     with app(monkeypatch, WEB_TRENDS_URL=server.url) as made:
         yield made.test_client()
 
@@ -86,11 +86,25 @@ def test_only_known_parameters_are_passed_on(client: FlaskClient, server: Server
     assert server.asked == ["/trends?window=60&source=a%26b%3Dc", "/trends?source="]
 
 
+def test_parameters_are_bounded(client: FlaskClient, server: Server) -> None:
+    """A source may be as long as an event's, in any script; beyond it is the caller's fault."""
+    longest = {"source": "\U0001f600" * 256}
+    assert client.get("/api/trends", query_string=longest).status_code == 200
+    for name in ("source", "window", "seconds"):
+        answer = client.get("/api/trends", query_string={name: "1" * 257})
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (
+            400,
+            "invalid_parameter",
+        )
+        assert f"'{name}' has more than 256" in answer.get_json()["error"]["message"]
+    assert len(server.asked) == 1
+
+
 def test_many_pages_are_one_question(
     client: FlaskClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks the same in time has the same answer, also who comes while it is fetched."""
-    monkeypatch.setattr(trends_client, "KEPT_S", 3600.0)
+    monkeypatch.setattr(trends, "KEPT_S", 3600.0)
     server.delay_s = 0.2
     app = client.application
     with ThreadPoolExecutor(20) as pool:
@@ -105,9 +119,9 @@ def test_an_answer_is_asked_for_anew(
     client: FlaskClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its time an answer is no longer given."""
-    monkeypatch.setattr(trends_client, "KEPT_S", 0.01)
+    monkeypatch.setattr(trends, "KEPT_S", 0.01)
     client.get("/api/trends")
-    time.sleep(trends_client.KEPT_S)
+    time.sleep(trends.KEPT_S)
     client.get("/api/trends")
     assert len(server.asked) == 2
 
@@ -131,7 +145,7 @@ def test_answers_that_are_no_trends(
     wanted: tuple[int, str],
 ) -> None:
     """What isn't trends is not passed on, and its code says whose fault it is."""
-    monkeypatch.setattr(trends_client, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(trends, "MAX_BYTES", 1_000_000)
     server.status, server.body = given
     answer = client.get("/api/trends")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == wanted
@@ -141,7 +155,7 @@ def test_trends_that_are_away_are_told(
     client: FlaskClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is slow or gone is 502, after a bounded wait, and when to try again."""
-    monkeypatch.setattr(trends_client, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(trends, "TIMEOUT_S", 0.5)
     server.delay_s = 5
     answer = client.get("/api/trends")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (502, "trends_unavailable")

@@ -12,18 +12,18 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
-from sentiment import events, metrics
-from sentiment.counts import Tally, decode_tally
-from sentiment.registry import LoadedModel
-from sentiment.scoring import Explained
+from sentiment import metrics, wire
+from sentiment.classify.assemble import Batch, Piece, assemble, classify
+from sentiment.classify.decode import decode
+from sentiment.classify.score import Models, answer
+from sentiment.classify.tallies import MAX_ROWS, OTHER_SOURCE
+from sentiment.kafka.transactions import Output
+from sentiment.model.scorer import Explained
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import OLDEST_MS
-from sentiment.transactions import Output
-from stream_worker.batch import Batch, Piece, assemble, classify
-from stream_worker.counting import count
-from stream_worker.decoding import decode
-from stream_worker.scoring import Models, answer
-from stream_worker.tallies import MAX_ROWS, OTHER_SOURCE
+from sentiment.wire import Tally, decode_tally
+from stream_worker.worker import count
 
 NOW_MS = 1_700_000_000_000
 
@@ -53,7 +53,7 @@ def record(
     value: bytes | None,
     offset: int = 0,
     partition: int = 0,
-    headers: events.Headers | None = None,
+    headers: wire.Headers | None = None,
     key: bytes | None = b"key",
     *,
     timestamp_ms: int | None = None,
@@ -87,10 +87,10 @@ def test_result_names_event_model_and_place() -> None:
     """A result has the event's id, key and source, its coordinates and the model's version."""
     value = json.dumps({"id": "e1", "text": "x", "source": "app", "later": [1]}).encode()
     [output] = outputs(run(record(value, offset=5, partition=2)), TOPICS.results)
-    result = events.decode_result(output.value or b"")
+    result = wire.decode_result(output.value or b"")
     assert (result.id, result.source, output.key, output.partition) == ("e1", "app", b"key", 2)
-    assert result.input == events.Input("text-events", 2, 5)
-    assert result.model == events.Model("sentiment", "7")
+    assert result.input == wire.Input("text-events", 2, 5)
+    assert result.model == wire.Model("sentiment", "7")
     assert (result.sentiment, result.score, result.confidence) == ("positive", 1.0, 1.0)
     assert result.received_at.timestamp() * 1000 == NOW_MS + 5
 
@@ -98,12 +98,12 @@ def test_result_names_event_model_and_place() -> None:
 def test_event_without_id_is_named_by_its_place() -> None:
     """An event with no id gets topic-partition-offset."""
     [output] = outputs(run(record(b'{"text":"x"}', offset=9, partition=3)), TOPICS.results)
-    assert events.decode_result(output.value or b"").id == "text-events-3-9"
+    assert wire.decode_result(output.value or b"").id == "text-events-3-9"
 
 
 def test_trace_and_cloudevents_headers_travel() -> None:
     """`traceparent`, `tracestate` and `ce_*` pass to the result, others don't."""
-    sent: events.Headers = [
+    sent: wire.Headers = [
         ("traceparent", b"00-a"),
         ("x", b"1"),
         ("ce_type", b"t"),
@@ -118,19 +118,19 @@ def test_bad_event_leaves_its_neighbours_alone() -> None:
     bad = b'{"text": 3}'
     batch = run(
         record(b'{"text":"a"}', 0),
-        record(bad, 1, headers=[("h", b"v"), (events.ERROR_CODE, b"old")]),
+        record(bad, 1, headers=[("h", b"v"), (wire.ERROR_CODE, b"old")]),
         record(b'{"text":"bb"}', 2),
     )
-    results = [events.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
+    results = [wire.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
     assert [result.input.offset for result in results] == [0, 2]
     [letter] = outputs(batch, TOPICS.dead_letters)
     headers = dict(letter.headers)
     assert (letter.value, letter.key, headers["h"]) == (bad, b"key", b"v")
-    assert headers[events.ERROR_CODE] == b"text_not_string"
-    assert headers[events.ERROR_TOPIC] == b"text-events"
-    assert (headers[events.ERROR_PARTITION], headers[events.ERROR_OFFSET]) == (b"0", b"1")
-    assert headers[events.ERROR_ATTEMPT] == b"1"
-    assert headers[events.ERROR_MODEL_VERSION] == b"7"
+    assert headers[wire.ERROR_CODE] == b"text_not_string"
+    assert headers[wire.ERROR_TOPIC] == b"text-events"
+    assert (headers[wire.ERROR_PARTITION], headers[wire.ERROR_OFFSET]) == (b"0", b"1")
+    assert headers[wire.ERROR_ATTEMPT] == b"1"
+    assert headers[wire.ERROR_MODEL_VERSION] == b"7"
     assert len(letter.headers) == len(headers), "an old error header stayed beside the new one"
 
 
@@ -140,9 +140,9 @@ def test_bad_event_leaves_its_neighbours_alone() -> None:
 def test_attempts_are_counted(earlier: bytes, expected: bytes) -> None:
     """The attempt count goes on from the record's header, and from one where that is nonsense."""
     [letter] = outputs(
-        run(record(b"?", headers=[(events.ERROR_ATTEMPT, earlier)])), TOPICS.dead_letters
+        run(record(b"?", headers=[(wire.ERROR_ATTEMPT, earlier)])), TOPICS.dead_letters
     )
-    assert dict(letter.headers)[events.ERROR_ATTEMPT] == expected
+    assert dict(letter.headers)[wire.ERROR_ATTEMPT] == expected
 
 
 def test_size_limit_counts_the_whole_value() -> None:
@@ -150,14 +150,14 @@ def test_size_limit_counts_the_whole_value() -> None:
     value = b'{"text":"' + b"x" * 89 + b'"}'
     assert outputs(run(record(value), max_event_bytes=100), TOPICS.results)
     [letter] = outputs(run(record(value), max_event_bytes=99), TOPICS.dead_letters)
-    assert dict(letter.headers)[events.ERROR_CODE] == b"too_large"
+    assert dict(letter.headers)[wire.ERROR_CODE] == b"too_large"
 
 
 @pytest.mark.parametrize("timestamp_ms", [-1, -(2**63), 2**63 - 1])
 def test_an_absurd_timestamp_is_taken_as_now(timestamp_ms: int) -> None:
     """A timestamp that is no date costs nothing but itself: the event has its result."""
     [output] = outputs(run(record(b'{"text":"x"}', timestamp_ms=timestamp_ms)), TOPICS.results)
-    result = events.decode_result(output.value or b"")
+    result = wire.decode_result(output.value or b"")
     assert result.received_at == result.processed_at.replace(
         microsecond=result.processed_at.microsecond // 1000 * 1000
     )
@@ -194,7 +194,7 @@ def test_a_clock_that_is_ahead_takes_nothing_from_the_sums() -> None:
     assert all(row.latency_ms_sum >= 0 for row in counts)
     assert all(row.interval <= time.time() for row in counts)
     assert batch.skews == {"ahead": 2}
-    ahead = events.decode_result(outputs(batch, TOPICS.results)[1].value or b"")
+    ahead = wire.decode_result(outputs(batch, TOPICS.results)[1].value or b"")
     assert round(ahead.received_at.timestamp() * 1000) == ahead_ms
 
 
@@ -234,7 +234,7 @@ def test_a_text_that_the_model_fails_on_is_one_dead_letter() -> None:
     texts = ["a", "FAIL", "bb", "NAN", "c"]
     batch = run(*(record(json.dumps({"text": t}).encode(), i) for i, t in enumerate(texts)))
     assert batch.errors == {"model_failed": 2}
-    results = [events.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
+    results = [wire.decode_result(o.value or b"") for o in outputs(batch, TOPICS.results)]
     assert [(result.input.offset, result.score) for result in results] == [(0, 1), (2, 0.5), (4, 1)]
 
 
@@ -291,7 +291,7 @@ def test_pieces_make_one_batch() -> None:
     decoded = [decode(part, 1000) for part in (records[:3], records[3:])]
     pieces = [Piece(one, answer(one, Models(MODEL))) for one in decoded]
     batch = assemble(pieces, TOPICS)
-    places = [events.decode_result(o.value or b"").input for o in outputs(batch, TOPICS.results)]
+    places = [wire.decode_result(o.value or b"").input for o in outputs(batch, TOPICS.results)]
     assert [(place.partition, place.offset) for place in places] == [(0, 0), (1, 1), (0, 2), (1, 3)]
     tallies = [decode_tally(o.value or b"") for o in outputs(batch, TOPICS.tallies)]
     assert [(t.partition, t.first_offset, t.next_offset) for t in tallies] == [(0, 0, 5), (1, 1, 4)]

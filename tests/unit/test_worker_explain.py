@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
-from sentiment import events
-from sentiment.artifact import open_model
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.events import SentimentResult
-from sentiment.publish import bundled_model
-from sentiment.registry import LoadedModel
-from sentiment.scoring import Explained, Fractions
+from sentiment import wire
+from sentiment.classify.assemble import Batch, Piece, assemble
+from sentiment.classify.decode import Explain, decode
+from sentiment.classify.score import Models, answer
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.model.scorer import Explained, Fractions
+from sentiment.registry.artifact import open_model
+from sentiment.registry.publish import bundled_model
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
-from stream_worker.batch import Batch, Piece, assemble
-from stream_worker.decoding import Explain, decode
-from stream_worker.scoring import Models, answer
+from sentiment.wire import SentimentResult
 
 TOPICS = TopicSettings()
 TEXTS = [
@@ -67,7 +67,7 @@ def run(models: Models, messages: Sequence[Message], explain: Explain = "asked")
 def results(batch: Batch) -> list[SentimentResult]:
     """What a batch says on the results topic."""
     values = [output.value or b"" for output in batch.outputs if output.topic == TOPICS.results]
-    return [events.decode_result(value) for value in values]
+    return [wire.decode_result(value) for value in values]
 
 
 def adds_up(result: SentimentResult, text: str) -> bool:

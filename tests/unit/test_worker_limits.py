@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from prometheus_client import Histogram
 from structlog.testing import capture_logs
 
 from sentiment import metrics
+from sentiment.classify.assemble import ShareLimit
 from sentiment.errors import (
     ModelError,
     ModelNotFoundError,
@@ -21,10 +23,10 @@ from sentiment.errors import (
     SetupError,
     TooManyDeadLettersError,
 )
-from sentiment.registry import LoadedModel, Registry
+from sentiment.health import Start
+from sentiment.registry.registry import MOST_REFUSALS, LoadedModel, Registry
 from sentiment.settings import ModelSettings
-from stream_worker.champion import EVENTS, Champion
-from stream_worker.dead_letters import ShareLimit
+from stream_worker.served_models import EVENTS, Champion
 
 
 def _commit(limit: ShareLimit, events: int, bad: int) -> None:
@@ -69,15 +71,19 @@ def test_a_share_of_one_never_stops() -> None:
         _commit(limit, 10, 10)
 
 
+REFUSED = "sentiment_model_swaps_total"
+
+
 class StubRegistry(Registry):
     """A registry whose answers a test sets; the real one is tested with a real MLflow."""
 
-    def __init__(self, *, cached: str | None) -> None:
-        super().__init__(ModelSettings())
+    def __init__(self, *, cached: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(ModelSettings(), clock)
         self.in_cache = cached
         self.answer: Callable[[], str] = lambda: "1"
         self.loads: list[str] = []
         self.refuse: set[str] = set()
+        self.fails: Exception | None = None
 
     def cached(self) -> LoadedModel | None:
         """The copy on disk."""
@@ -87,16 +93,13 @@ class StubRegistry(Registry):
         """Where the alias points."""
         return self.answer()
 
-    def load(self, version: str) -> LoadedModel:
-        """Load one version."""
+    def _load(self, version: str) -> LoadedModel:
         self.loads.append(version)
+        if self.fails:
+            raise self.fails
         if version in self.refuse:
             raise ModelRefusedError("its probabilities are no numbers")
         return _model(version)
-
-    def load_champion(self) -> LoadedModel:
-        """Load what the alias points to."""
-        return self.load(self.resolve())
 
 
 class HalfScorer:
@@ -139,6 +142,73 @@ def test_refused_model_leaves_the_old_one_and_is_asked_once() -> None:
     registry.answer = lambda: "3"
     following.look()
     assert following.models.champion.version == "3"
+
+
+def test_a_refused_version_is_looked_at_again_ever_more_seldom() -> None:
+    """After one minute, two, four, up to an hour; each look is counted, and told once."""
+    now = 0.0
+    registry = StubRegistry(cached="1", clock=lambda: now)
+    following = champion(registry)
+    registry.answer, registry.refuse = (lambda: "2"), {"2"}
+    before = metrics.REGISTRY.get_sample_value(REFUSED, {"outcome": "refused"}) or 0.0
+    looks: list[float] = []
+    with capture_logs() as said:
+        for now in range(0, 6 * 3600, 5):
+            following.look()
+            if len(registry.loads) > len(looks):
+                looks.append(now)
+    assert [b - a for a, b in pairwise(looks)][:7] == [60, 120, 240, 480, 960, 1920, 3600]
+    assert [line["event"] for line in said] == ["model refused"]
+    after = metrics.REGISTRY.get_sample_value(REFUSED, {"outcome": "refused"})
+    assert after == before + len(looks)
+    registry.refuse = set()
+    now += 3600
+    following.look()
+    assert following.models.champion.version == "2"
+
+
+def test_whatever_a_load_raises_refuses_the_version() -> None:
+    """An error that nobody foresaw is a refusal too, and not tried again at each look."""
+    registry = StubRegistry(cached="1")
+    registry.answer, registry.fails = (lambda: "2"), IndexError("index 9 is out of bounds")
+    following = champion(registry)
+    for _ in range(5):
+        following.look()
+    assert registry.loads == ["2"]
+    assert following.models.champion.version == "1"
+
+
+def test_refusals_are_remembered_within_a_bound() -> None:
+    """Whoever makes versions without end takes no memory with it."""
+    registry = StubRegistry(cached="1")
+    following = champion(registry)
+    for number in range(2, 2 * MOST_REFUSALS):
+        registry.refuse = {str(number)}
+        registry.answer = lambda number=number: str(number)  # type: ignore[misc]
+        following.look()
+    assert len(vars(registry)["_refusals"]) == MOST_REFUSALS
+
+
+def test_a_start_waits_for_a_model_that_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh worker whose champion is refused says so, is not ready, and takes the next one."""
+    registry = StubRegistry(cached=None)
+    registry.refuse = {"1"}
+    start = Start()
+    waited: list[str] = []
+
+    def wait(_: float) -> None:
+        waited.append(start.waits_for)
+        if len(waited) == 5:
+            registry.answer = lambda: "2"
+
+    monkeypatch.setattr("sentiment.health.time.sleep", wait)
+    with capture_logs() as said:
+        following = start.made(lambda: champion(registry))
+    assert following.models.champion.version == "2"
+    assert registry.loads == ["1", "2"]
+    assert waited == ["its probabilities are no numbers"] * 5
+    assert [line["event"] for line in said][:2] == ["model refused", "waiting"]
+    assert sum(line["log_level"] in {"error", "warning"} for line in said) == 2
 
 
 def test_registry_down_changes_nothing_until_it_is_back() -> None:

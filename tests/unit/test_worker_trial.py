@@ -7,13 +7,13 @@ import numpy as np
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
-from sentiment import events
-from sentiment.counts import decode_tally
-from sentiment.registry import LoadedModel
+from sentiment import wire
+from sentiment.classify.assemble import Batch, Piece, assemble
+from sentiment.classify.decode import decode
+from sentiment.classify.score import Models, answer
+from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
-from stream_worker.batch import Batch, Piece, assemble
-from stream_worker.decoding import decode
-from stream_worker.scoring import Models, answer
+from sentiment.wire import decode_tally
 
 TOPICS = TopicSettings()
 COUNT = 2000
@@ -59,7 +59,7 @@ def classified(models: Models, *, keys: bool = True, text: str = "x") -> tuple[B
     decoded = decode(messages, 1000)
     batch = assemble([Piece(decoded, answer(decoded, models))], TOPICS)
     results = [
-        events.decode_result(output.value or b"")
+        wire.decode_result(output.value or b"")
         for output in batch.outputs
         if output.topic == TOPICS.results
     ]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.artifact import checksums
 from sentiment.errors import InputError
-from trainer import writing
+from sentiment.registry.artifact import checksums
+from trainer import tables
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -25,12 +25,12 @@ def test_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "new" / "a.txt"
 
     def interrupted() -> None:
-        with writing.file(target) as part:
+        with tables.file(target) as part:
             part.write_text("half")
             raise KeyboardInterrupt
 
     for text in ("old", "new"):
-        with writing.file(target) as part:
+        with tables.file(target) as part:
             part.write_text(text)
             assert target.exists() == (text == "new")
     with pytest.raises(KeyboardInterrupt):
@@ -45,7 +45,7 @@ def test_files_belong_together_where_the_last_one_stands(
     (tmp_path / "stranger.txt").write_text("mine")
 
     def write(text: str) -> None:
-        with writing.files(tmp_path, "a", "b", "last") as work:
+        with tables.files(tmp_path, "a", "b", "last") as work:
             for name in ("last", "b", "a"):
                 (work / name).write_text(text)
                 if text == "half":
@@ -79,16 +79,16 @@ def test_folder_is_there_when_it_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "folder"
 
     def interrupted() -> None:
-        with writing.folder(target) as made:
+        with tables.folder(target) as made:
             (made / "half").write_text("")
             raise KeyboardInterrupt
 
-    with writing.folder(target) as made:
+    with tables.folder(target) as made:
         (made / "old").write_text("")
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert content(tmp_path) == {"folder/old": ""}
-    with writing.folder(target) as made:
+    with tables.folder(target) as made:
         (made / "new").write_text("")
     assert content(tmp_path) == {"folder/new": ""}
 
@@ -99,7 +99,7 @@ def test_interrupt_between_renames_costs_nothing(
 ) -> None:
     """Ctrl-C after the old folder was put aside puts it back; or after the first, leaves it."""
     target = tmp_path / "folder"
-    with writing.folder(target) as made:
+    with tables.folder(target) as made:
         (made / "old").write_text("")
     real, calls = Path.rename, 0
 
@@ -112,7 +112,7 @@ def test_interrupt_between_renames_costs_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", interrupt)
-        with pytest.raises(KeyboardInterrupt), writing.folder(target) as made:
+        with pytest.raises(KeyboardInterrupt), tables.folder(target) as made:
             (made / "new").write_text("")
     assert content(tmp_path) == {"folder/old": ""}
 
@@ -120,35 +120,35 @@ def test_interrupt_between_renames_costs_nothing(
 def test_killed_between_renames_the_old_folder_comes_back(tmp_path: Path) -> None:
     """What was put aside by a process that is gone is found by the next one, which may fail too."""
     target = tmp_path / "folder"
-    with writing.folder(target) as made:
+    with tables.folder(target) as made:
         (made / "old").write_text("")
     code = (
-        "import os, sys; from pathlib import Path; from trainer import writing\n"
+        "import os, sys; from pathlib import Path; from trainer import tables\n"
         "real = Path.rename\n"
         "Path.rename = lambda p, new: real(p, new) if p.name == 'folder' else os._exit(9)\n"
-        "with writing.folder(Path(sys.argv[1])) as made: (made / 'new').touch()"
+        "with tables.folder(Path(sys.argv[1])) as made: (made / 'new').touch()"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
     assert killed.returncode == 9
     assert not target.exists()
-    with pytest.raises(KeyboardInterrupt), writing.folder(target):
+    with pytest.raises(KeyboardInterrupt), tables.folder(target):
         raise KeyboardInterrupt
     assert content(tmp_path) == {"folder/old": ""}
 
 
 def test_only_what_bears_the_mark_may_be_replaced(tmp_path: Path) -> None:
     """Somebody's folder or file is never taken for an old output."""
-    writing.check_folder(tmp_path / "a" / "b", "MARK")
+    tables.check_folder(tmp_path / "a" / "b", "MARK")
     assert list(tmp_path.iterdir()) == []
     target = tmp_path / "folder"
     target.mkdir()
-    writing.check_folder(target, "MARK")
+    tables.check_folder(target, "MARK")
     (target / "letters.txt").touch()
     for taken in (target, target / "letters.txt"):
         with pytest.raises(InputError, match="has no MARK, so it is not replaced"):
-            writing.check_folder(taken, "MARK")
+            tables.check_folder(taken, "MARK")
     (target / "MARK").touch()
-    writing.check_folder(target, "MARK")
+    tables.check_folder(target, "MARK")
     with pytest.raises(InputError, match="can't be written"):
-        writing.check_folder(target / "MARK" / "below", "MARK")
+        tables.check_folder(target / "MARK" / "below", "MARK")
     assert set(checksums(tmp_path)) == {"folder/letters.txt", "folder/MARK"}

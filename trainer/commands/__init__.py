@@ -1,1 +1,6 @@
-"""The commands of the model's life."""
+"""The subcommands of the model's life.
+
+- `stages`: ingest, preprocess, train, evaluate, release
+- `models`: register, promote, rollback, models
+- `feedback`: people's labels as training texts
+"""

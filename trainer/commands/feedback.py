@@ -6,8 +6,8 @@ import click
 
 from sentiment import times
 from sentiment.settings import Settings
-from trainer.commands import options
-from trainer.commands.options import say
+from trainer.commands import stages
+from trainer.commands.stages import say
 
 servers = click.option(
     "--bootstrap-servers",
@@ -30,9 +30,9 @@ def feedback() -> None:
 
 
 @feedback.command()
-@click.argument("file", type=options.FOLDER)
+@click.argument("file", type=stages.FOLDER)
 @servers
-@options.as_json
+@stages.as_json
 def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
     """Write labelled texts to FILE, as JSON Lines.
 
@@ -54,7 +54,7 @@ def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
     import msgspec
 
     from sentiment.feedback import read
-    from trainer import writing
+    from trainer import tables
 
     found = read(_settings(bootstrap_servers))
     lines = []
@@ -73,7 +73,7 @@ def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
                 "given_at": times.date_of(given_ms),
             }
         )
-    with writing.file(file) as part:
+    with tables.file(file) as part:
         part.write_bytes(msgspec.json.Encoder().encode_lines(lines))
     say(f"{len(lines):,} labelled texts in {file}; {len(found) - len(lines):,} labels have no text")
     if as_json:
@@ -82,7 +82,7 @@ def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
 
 @feedback.command()
 @servers
-@options.as_json
+@stages.as_json
 def accuracy(*, bootstrap_servers: str | None, as_json: bool) -> None:
     """Accuracy, precision and recall of each model version, by people's labels.
 
@@ -98,7 +98,7 @@ def accuracy(*, bootstrap_servers: str | None, as_json: bool) -> None:
 
     from sentiment import feedback as labels
 
-    found = labels.accuracy(labels.read(_settings(bootstrap_servers)))
+    found = labels.accuracy(_settings(bootstrap_servers))
     if as_json:
         click.echo(msgspec.json.encode(found))
         return

@@ -1,5 +1,6 @@
-"""The commands `sentiment promote`, `rollback` and `models`."""
+"""What the registry is told: register, promote, roll back, and its list of versions."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,28 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 from trainer import layout
-from trainer.commands import options
-from trainer.commands.options import say
+from trainer.commands import stages
+from trainer.commands.stages import say
 
 if TYPE_CHECKING:
-    from sentiment.versions import Version
+    from sentiment.registry.tracking import Version
     from trainer.promote import Decision
     from trainer.promotion.gates import Check
+
 
 # Of a digest, as Git shows a commit; enough to tell data sets apart.
 _SHORT = 12
 
 
 @click.command()
-@options.name
+@stages.name
 @click.option(
     "--version",
     default="challenger",
     show_default=True,
     help="The version to promote, or an alias of it.",
 )
-@options.params
-@options.data
+@stages.params
+@stages.data
 @click.option("--dry-run", is_flag=True, help="Only say what the gates find; change nothing.")
 @click.option(
     "--force",
@@ -36,7 +38,7 @@ _SHORT = 12
     default="",
     help="Promote whatever the gates say, but for what workers refuse; the reason is kept.",
 )
-@options.as_json
+@stages.as_json
 def promote(
     *,
     name: str,
@@ -77,7 +79,7 @@ def promote(
         params=knobs.promote,
         evaluate=knobs.evaluate,
         test=tables.read(table, "preprocess") if table.exists() else None,
-        labels=feedback.accuracy(feedback.read(Settings())) if asked else None,
+        labels=feedback.accuracy(Settings()) if asked else None,
         dry_run=dry_run,
         force=force,
         say=say,
@@ -97,9 +99,9 @@ def promote(
 
 
 @click.command()
-@options.name
+@stages.name
 @click.option("--to", metavar="VERSION", help="Another version that was champion once.")
-@options.as_json
+@stages.as_json
 def rollback(*, name: str, to: str | None, as_json: bool) -> None:
     """Make the version before the champion again, by the audit trail.
 
@@ -114,7 +116,7 @@ def rollback(*, name: str, to: str | None, as_json: bool) -> None:
     """  # noqa: D301 - click wants the backslash
     import msgspec
 
-    from trainer.rollback import rollback as run
+    from trainer.promote import rollback as run
 
     done = run(name, to, say=say)
     if as_json:
@@ -124,8 +126,8 @@ def rollback(*, name: str, to: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@options.name
-@options.as_json
+@stages.name
+@stages.as_json
 def models(*, name: str, as_json: bool) -> None:
     """List the versions of a model in the registry, newest first.
 
@@ -136,8 +138,8 @@ def models(*, name: str, as_json: bool) -> None:
     """  # noqa: D301 - click wants the backslash
     import msgspec
 
-    from sentiment.publish import TIMEOUT_S
-    from sentiment.versions import models as run
+    from sentiment.registry.publish import TIMEOUT_S
+    from sentiment.registry.tracking import models as run
 
     found = run(name, TIMEOUT_S)
     if as_json:
@@ -202,3 +204,86 @@ def _row(version: "Version") -> list[str]:
 
 def _minute(written: str | None) -> str:
     return (written or "")[:16].replace("T", " ")
+
+
+# The command `sentiment register`.
+
+
+@click.command()
+@click.argument("directory", type=stages.FOLDER, required=False)
+@click.option(
+    "--bundled",
+    is_flag=True,
+    help="Publish the model that comes with this package instead; as `champion`, without gates.",
+)
+@click.option(
+    "--if-missing",
+    is_flag=True,
+    help="With --bundled: only if the alias is missing or has an older bundled model.",
+)
+@stages.name
+@click.option(
+    "--alias",
+    help="Alias that points to the new version. Empty: none.  [default: challenger]",
+)
+@click.option(
+    "--output", "-o", type=stages.FOLDER, help="File to which to write what --json prints, too."
+)
+@stages.as_json
+def register(
+    *,
+    directory: Path | None,
+    bundled: bool,
+    if_missing: bool,
+    name: str,
+    alias: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Publish a released model to the MLflow registry as `challenger`.
+
+    DIRECTORY is what `sentiment release` made, models/release by default. The model passes the
+    worker's own checks first. Figures, plots and the card go to MLflow's tracking, digests of data
+    and files and the code's version to the tags of the version.
+
+    The registry is the one that MLFLOW_TRACKING_URI names, with MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD; or DagsHub's, with DAGSHUB_REPO (owner/name) and DAGSHUB_USER_TOKEN.
+
+    \b
+    Examples:
+      sentiment register
+      sentiment register --bundled
+      sentiment register --bundled --if-missing      for a deployment's script
+      sentiment register models/tickets --name tickets
+      DAGSHUB_REPO=ada/reviews DAGSHUB_USER_TOKEN=… sentiment register
+    """  # noqa: D301 - click wants the backslash
+    from sentiment.registry.publish import ALIAS, ensure_published
+
+    if bundled and directory is not None:
+        raise click.UsageError("--bundled publishes its own directory; give one or the other.")
+    if if_missing and (not bundled or alias == ""):
+        raise click.UsageError("--if-missing needs --bundled, and an alias to look at.")
+    if if_missing:
+        # Of what a worker's image has: no deployment needs the trainer's for its first model.
+        alias = alias or ALIAS
+        version = ensure_published(name=name, alias=alias)
+    elif bundled:
+        from trainer.register import register_bundled
+
+        alias = ALIAS if alias is None else alias
+        version = register_bundled(name=name, alias=alias)
+    else:
+        from trainer.register import CHALLENGER, register as run
+
+        alias = CHALLENGER if alias is None else alias
+        version = run(directory or layout.RELEASE, name=name, alias=alias, say=say)
+    document = json.dumps({"name": name, "version": version, "alias": alias or None})
+    if output:
+        from trainer import tables
+
+        with tables.file(output) as part:
+            part.write_text(document + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(document)
+    else:
+        click.echo(f"{name} version {version}" + (f" is now {name}@{alias}" if alias else ""))

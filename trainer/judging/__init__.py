@@ -1,1 +1,7 @@
-"""How good a model is: figures with intervals, behaviours, speed, plots."""
+"""How good a model is.
+
+- `figures`: accuracy and its kin, by domain
+- `intervals`: how sure they are
+- `behaviours`: what a model must get right, whatever the data
+- `plots`: the curves
+"""

@@ -17,7 +17,7 @@ import yaml
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from trainer.judging.figures import THRESHOLD
+from sentiment.model.scorer import THRESHOLD
 from trainer.report import Behaviour
 
 # How far a score may move the wrong way before it counts: CheckList's own number.

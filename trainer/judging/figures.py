@@ -5,7 +5,8 @@ texts that count more or less than once, for a whole matrix of such counts: a bo
 thousands of them, and scikit-learn takes one at a time.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from sklearn.metrics import (
 )
 
 from sentiment.errors import InputError
+from sentiment.model.scorer import THRESHOLD
+from trainer.progress import Say, ticking
 
 Labels = NDArray[np.int8] | NDArray[np.int64]
 Domains = NDArray[np.object_]
@@ -42,8 +45,6 @@ LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 # What texts of one class alone say nothing about.
 _NEED_BOTH_CLASSES = ("precision", "recall", "f1", "roc_auc")
 
-# The decision's threshold, in the worker too.
-THRESHOLD = 0.5
 # The usual number of bins (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 CALIBRATION_BINS = 15
 
@@ -213,3 +214,59 @@ def _bins(scores: Scores) -> NDArray[np.int64]:
 def _ratio(over: NDArray[np.float64], under: NDArray[np.float64]) -> NDArray[np.float64]:
     """A division in which nothing of nothing is 0, as with scikit-learn's `zero_division=0`."""
     return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
+
+
+# What models answer, and how fast: many texts with progress, several models in turns.
+
+
+# From texts to P(positive) of each, shape (texts,).
+Score = Callable[[list[str]], NDArray[np.float64]]
+
+# Texts scored between two looks at the clock: a second's work for the slowest model.
+_BATCH = 500
+# Enough for all domains and lengths, and a second's work for the slowest model.
+_SAMPLE = 1000
+# The fastest of them counts: whatever disturbs a run only makes it slower.
+_REPETITIONS = 3
+
+
+def scores(score: Score, texts: list[str], what: str, say: Say) -> NDArray[np.float64]:
+    """Score many texts.
+
+    Args:
+        score: The model.
+        texts: Any number but none.
+        what: Follows the number of texts in what is said, such as `texts scored by champion`.
+        say: Told of progress.
+
+    Returns:
+        P(positive) of each; shape (texts,).
+    """
+    starts = range(0, len(texts), _BATCH)
+    batches = ticking(
+        (texts[start : start + _BATCH] for start in starts), say, what, total=len(texts), size=len
+    )
+    return np.concatenate([score(batch) for batch in batches])
+
+
+def sample(texts: list[str]) -> list[str]:
+    """Some of the texts, evenly spread."""
+    return texts[:: max(1, len(texts) // _SAMPLE)]
+
+
+def speeds(models: Sequence[Score], texts: list[str]) -> list[float]:
+    """Texts a second of one core's time: what others do on the machine doesn't count.
+
+    Args:
+        models: Take turns, so that a slow minute is slow for all.
+        texts: What they score, all in one call.
+    """
+    spent: list[list[float]] = [[] for _ in models]
+    for score in models:
+        score(texts)
+    for _ in range(_REPETITIONS):
+        for score, times in zip(models, spent, strict=True):
+            started = time.process_time()
+            score(texts)
+            times.append(time.process_time() - started)
+    return [round(len(texts) / max(min(times), 1e-9), 1) for times in spent]

@@ -21,7 +21,8 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from trainer.judging.figures import THRESHOLD, Labels, Scores, calibration
+from sentiment.model.scorer import THRESHOLD
+from trainer.judging.figures import Labels, Scores, calibration
 from trainer.report import Interval
 
 # N-grams and their weights, the most negative first.

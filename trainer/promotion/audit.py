@@ -25,8 +25,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sentiment.errors import ModelError
-from sentiment.publish import ALIAS, MAX_TAG
-from trainer import git
+from sentiment.registry.publish import ALIAS, MAX_TAG
+from trainer import layout
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,7 +104,7 @@ def move(  # noqa: PLR0913 - a move is all of these
     """Move the alias, and write down that it was moved.
 
     Args:
-        client: Of `sentiment.tracking.connect`.
+        client: Of `sentiment.registry.tracking.connect`.
         name: Name of the registered model.
         expected: The version that the decision was made against; None: no champion.
         target: The version that becomes champion.
@@ -162,7 +162,7 @@ def who() -> str:
     Never a name from the registry's settings: there, a token may stand for the user.
     """
     try:
-        return git.ask("config", "user.name") or getpass.getuser()
+        return layout.ask("config", "user.name") or getpass.getuser()
     except (OSError, KeyError):
         # A container's user needs no name.
         return "unknown"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.artifact import Scorer
 from sentiment.errors import SetupError
-from sentiment.model_cache import ModelCache
-from sentiment.publish import TIMEOUT_S
-from sentiment.registry import Registry
+from sentiment.registry.artifact import Scorer
+from sentiment.registry.model_cache import ModelCache
+from sentiment.registry.publish import TIMEOUT_S
+from sentiment.registry.registry import Registry
+from sentiment.registry.tracking import registry_id
 from sentiment.settings import ModelSettings
-from sentiment.tracking import registry_id
 from trainer import layout, report
 from trainer.report import Report
 
@@ -44,7 +44,7 @@ def resolve(client: "MlflowClient", name: str, version: str) -> str:
     """The version that a number or an alias names.
 
     Raises:
-        ModelNotFoundError: Of `sentiment.tracking.connect`: there is none.
+        ModelNotFoundError: Of `sentiment.registry.tracking.connect`: there is none.
     """
     if version.isdecimal():
         return str(client.get_model_version(name, version).version)
@@ -88,7 +88,8 @@ def evaluation(directory: Path) -> tuple[Report | None, NDArray[np.float64] | No
         return None, None
     found = report.read(folder / layout.REPORT)
     try:
-        scores = np.load(folder / report.SCORES, allow_pickle=False)
+        # Mapped: its length is compared with what its head says before any memory is taken for it.
+        scores = np.array(np.load(folder / report.SCORES, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError):
         return found, None
     fits = scores.shape == (found.test_texts,) and scores.dtype == np.float64

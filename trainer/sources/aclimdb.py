@@ -14,7 +14,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from trainer.sources.rows import Cells, Fault, Split, excerpt
+from sentiment.rows import excerpt
+from trainer.sources.examples import Cells, Fault, Split
 
 # The longest review has 14 kB, the longest list of addresses 600 kB.
 MAX_MEMBER_BYTES = 1024 * 1024

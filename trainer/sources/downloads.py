@@ -1,145 +1,210 @@
-"""Downloads that go on where they were interrupted, checked before they get their name.
+"""Copies of remote files: fetched once, checked before they get their name, kept while they hold.
 
-Beside the target, `NAME.json` says which version of the remote file this is (its tag) and how far
-each range is in `NAME.part`: exactly after a Ctrl-C, but for the ranges in work after a `kill -9`.
-What is whole and right is renamed to the target, and is not read again while the remote file has
-the same tag. All of it may be deleted at any time.
+Beside a copy, `NAME.json` says of which version it is (its tag) and what its SHA-256 was. A later
+run asks with the tag whether there is another version; what was damaged here since is fetched
+again. All of it may be deleted at any time.
 """
 
 import errno
+import hashlib
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+import requests
 from msgspec import Struct
+from urllib3.exceptions import HTTPError
 
 from sentiment.errors import InputError, SetupError
-from trainer import writing
-from trainer.progress import Say, silent
-from trainer.sources.checksums import sha256 as sha256_of
-from trainer.sources.ranges import ChangedError, Remote, Transfer
+from sentiment.registry.artifact import sha256_of
+from trainer import tables
+from trainer.progress import Say, silent, ticking
 
-# Versions of one remote file that are begun with: if somebody writes more often, waiting is no use.
-VERSIONS = 3
+# Large enough that a call costs nothing beside its bytes, small enough for any machine.
+BLOCK_BYTES = 1024 * 1024
+# Times that a file is begun, and the seconds between them, doubled each time: 7 in all, longer than
+# a server's restart and within a person's patience.
+TRIES, PAUSE_S = 4, 1.0
+# Seconds until a web server has to accept a connection, and of its longest silence after that.
+TIMEOUT_S = (10, 30)
+_OK, _NOT_MODIFIED, _TOO_MANY, _SERVER_ERROR = 200, 304, 429, 500
 
 
-class _Note(Struct):
-    """What `NAME.json` says."""
+class BrokenTransferError(Exception):
+    """The line broke or was silent for too long: trying again may help."""
+
+
+class Remote(NamedTuple):
+    """A remote file that is being read.
+
+    Attributes:
+        tag: Differs when its content does; empty: there is no telling.
+        size: Its bytes.
+        blocks: Its content, of this one version; may raise `BrokenTransferError`.
+    """
 
     tag: str
     size: int
-    # Bytes of each range that are there.
-    done: list[int]
-    # Of the whole file, once it is there.
-    sha256: str = ""
+    blocks: Iterator[bytes]
+
+
+class _Note(Struct):
+    tag: str
+    sha256: str
 
 
 def fetch(
-    look_up: Callable[[], Remote], target: Path, sha256: str | None = None, say: Say = silent
+    uri: str,
+    read: Callable[[str], Remote | None],
+    target: Path,
+    sha256: str | None = None,
+    say: Say = silent,
 ) -> str:
     """Download a file, unless it is there already.
 
     Args:
-        look_up: Asks for the remote file as it is now.
+        uri: Names it to people; without secrets.
+        read: Begins to read it, given the tag of the copy that is there; None: it is the same.
         target: Where it goes; its folder is made if missing.
-        sha256: What it has to have. A file that is there and has it needs no asking.
+        sha256: What it has to have. A copy that has it needs no asking.
         say: Told of progress.
 
     Returns:
         Its SHA-256.
 
     Raises:
-        InputError: It fails a checksum, or is changed again and again.
+        InputError: It has another checksum.
         SetupError: The line breaks again and again, or the disk is full.
+        SentimentError: What `read` raises.
     """
+    note_path = target.with_name(f"{target.name}.json")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        note = _read_note(target)
-        # Damaged since, a file is fetched again.
+        note = _read_note(note_path)
         kept = note.sha256 if note and target.is_file() and sha256_of(target) == note.sha256 else ""
         if kept and kept == sha256:
             return kept
-        for _ in range(VERSIONS):
-            remote = look_up()
-            if note and kept and remote.tag and (note.tag, note.size) == (remote.tag, remote.size):
-                _require(remote, kept, sha256)
-                return kept
+        part = target.with_name(f"{target.name}.part")
+        for attempt in range(TRIES):
             try:
-                return _download(remote, target, sha256, say)
-            except ChangedError:
-                say(f"{remote.uri} was changed meanwhile: beginning anew")
+                remote = read(note.tag if note and kept else "")
+                if remote is None:
+                    _require(uri, kept, sha256)
+                    return kept
+                found, tag = _save(uri, remote, part, say), remote.tag
+                break
+            except BrokenTransferError as error:
+                if attempt == TRIES - 1:
+                    raise SetupError(
+                        f"The download of {uri} broke off {TRIES} times: {error}.",
+                        "Look at the network, and run the command again.",
+                    ) from error
+                say(f"{uri}: {error}; beginning anew")
+                time.sleep(PAUSE_S * 2**attempt)
+        try:
+            _require(uri, found, sha256)
+        except InputError:
+            part.unlink()
+            raise
+        # The note first: a file whose note is another's is fetched again.
+        with tables.file(note_path) as new:
+            new.write_bytes(msgspec.json.encode(_Note(tag, found)))
+        part.replace(target)
     except OSError as error:
         raise SetupError(
             f"{target.parent} can't take a download: {error.strerror or error}.",
             "Free some space there." if error.errno == errno.ENOSPC else "",
         ) from error
-    raise InputError(f"{remote.uri} is changed again and again while it is read.")
-
-
-def _download(remote: Remote, target: Path, sha256: str | None, say: Say) -> str:
-    part = target.with_name(f"{target.name}.part")
-
-    def save(sha256: str = "") -> None:
-        _write_note(target, _Note(remote.tag, remote.size, transfer.done, sha256))
-
-    transfer, note = Transfer(remote, save), _read_note(target)
-    version = (remote.tag, remote.size, len(transfer.done))
-    if remote.connections and note and (note.tag, note.size, len(note.done)) == version:
-        transfer.done = note.done
-    if part.is_file() and any(transfer.done):
-        there = remote.size - transfer.missing
-        say(f"{remote.uri}: going on after {there:,} of {remote.size:,} bytes")
-    else:
-        # In this order: no note ever speaks of bytes that aren't there.
-        transfer.done = [0] * len(transfer.done)
-        save()
-        part.write_bytes(b"")
-    free = shutil.disk_usage(part.parent).free
-    if transfer.missing > free:
-        raise OSError(errno.ENOSPC, f"{transfer.missing:,} bytes are to come, {free:,} are free")
-    transfer.run(part, say)
-    found = sha256_of(part)
-    try:
-        _require_no_fault(remote, part)
-        _require(remote, found, sha256)
-    except InputError:
-        part.unlink()
-        raise
-    # The note first: a file whose note is another's is fetched again.
-    save(found)
-    part.replace(target)
     return found
 
 
-def _require_no_fault(remote: Remote, path: Path) -> None:
-    fault = remote.fault(path)
-    if fault:
+def shown(address: str) -> str:
+    """An address without what may be secret: user, password, query and fragment."""
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def read_web(address: str, tag: str) -> Remote | None:
+    """Begin to read what an http or https address has; see `fetch`.
+
+    Raises:
+        BrokenTransferError: Its server can't be reached, or has no time.
+        InputError: There is no such file, or its server doesn't say how long it is.
+    """
+    uri = shown(address)
+    # The bytes as they are stored: some servers call a .gz file an encoding of its content.
+    headers = {"Accept-Encoding": "identity"} | ({"If-None-Match": tag} if tag else {})
+    try:
+        answer = requests.get(address, headers=headers, stream=True, timeout=TIMEOUT_S)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        # Its own text has the whole address in it.
+        raise BrokenTransferError(type(error).__name__) from error
+    except requests.RequestException as error:
         raise InputError(
-            f"{remote.uri}: what arrived differs from its {fault}.",
-            "It was damaged on the way: run the command again.",
+            f"{uri} can't be asked for: {type(error).__name__}.", "Look at the address."
+        ) from error
+    if answer.status_code == _NOT_MODIFIED and tag:
+        answer.close()
+        return None
+    if answer.status_code != _OK:
+        answer.close()
+        told = f"{answer.status_code} {answer.reason}"
+        if answer.status_code == _TOO_MANY or answer.status_code >= _SERVER_ERROR:
+            raise BrokenTransferError(f"it answers {told}")
+        raise InputError(f"{uri} answers {told}.", "Look at the address.")
+    size = answer.headers.get("Content-Length", "")
+    if not (size.isascii() and size.isdigit() and len(size) < len(str(2**63))):
+        answer.close()
+        raise InputError(
+            f"{uri}: its server doesn't say how long it is.",
+            "Download it yourself, and give the file instead of the address.",
         )
+    return Remote(answer.headers.get("ETag", ""), int(size), _web_blocks(answer))
 
 
-def _require(remote: Remote, found: str, sha256: str | None) -> None:
+def _web_blocks(answer: requests.Response) -> Iterator[bytes]:
+    try:
+        while block := answer.raw.read(BLOCK_BYTES, decode_content=False):
+            yield block
+    except (HTTPError, OSError) as error:
+        raise BrokenTransferError(type(error).__name__) from error
+    finally:
+        answer.close()
+
+
+def _save(uri: str, remote: Remote, part: Path, say: Say) -> str:
+    """Write a remote file to the disk; its SHA-256."""
+    free = shutil.disk_usage(part.parent).free
+    if remote.size > free:
+        raise OSError(errno.ENOSPC, f"{remote.size:,} bytes are to come, {free:,} are free")
+    hashed, count = hashlib.sha256(), 0
+    what = f"bytes of {uri}"
+    with part.open("wb") as file:
+        for block in ticking(remote.blocks, say, what, total=remote.size, size=len):
+            count += len(block)
+            if count > remote.size:
+                break
+            file.write(block)
+            hashed.update(block)
+    if count != remote.size:
+        raise BrokenTransferError(f"{count:,} bytes came, and not {remote.size:,}")
+    return hashed.hexdigest()
+
+
+def _require(uri: str, found: str, sha256: str | None) -> None:
     if sha256 not in {None, found}:
         raise InputError(
-            f"{remote.uri} has the SHA-256 {found}, not {sha256} as params.yaml says.",
+            f"{uri} has the SHA-256 {found}, not {sha256} as params.yaml says.",
             "It is another version, or damaged. If it is the right one, change `sha256`.",
         )
 
 
-def _note_path(target: Path) -> Path:
-    return target.with_name(f"{target.name}.json")
-
-
-def _read_note(target: Path) -> _Note | None:
+def _read_note(path: Path) -> _Note | None:
     try:
-        return msgspec.json.decode(_note_path(target).read_bytes(), type=_Note)
+        return msgspec.json.decode(path.read_bytes(), type=_Note)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-
-
-def _write_note(target: Path, note: _Note) -> None:
-    with writing.file(_note_path(target)) as part:
-        part.write_bytes(msgspec.json.encode(note))

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sentiment.errors import InputError
+from sentiment.rows import EXCERPT_CHARS
 from trainer.params import Source
 
 Reason = Literal[
@@ -32,9 +33,6 @@ Reason = Literal[
     "too_long",
 ]
 Split = Literal["auto", "train", "test"]
-
-# Enough to recognise a text by, too little to make a file of rejected rows a copy of the data.
-EXCERPT_CHARS = 100
 
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0*")
 _BOOLEANS = {"true": "1", "false": "0"}
@@ -103,15 +101,6 @@ def example(cells: Cells, labels: Mapping[str, int]) -> Example | Fault:
     if not all(map(_is_unicode, (cells.text, group or "", domain or ""))):
         return _fault("not_utf8", cells)
     return Example(cells.text, meaning, group, domain, cells.split)
-
-
-def excerpt(text: str | bytes) -> str:
-    """The start of a line that could not be read, printable and short."""
-    start = text[: EXCERPT_CHARS + 1]
-    if isinstance(start, bytes):
-        start = start.decode("utf-8", "backslashreplace")
-    start = start.encode("utf-8", "backslashreplace").decode()
-    return start if len(start) <= EXCERPT_CHARS else start[:EXCERPT_CHARS] + "…"
 
 
 def _fault(reason: Reason, cells: Cells) -> Fault:

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from sentiment.errors import InputError
+from sentiment.registry.artifact import sha256_of
 from trainer.params import S3, Source
 from trainer.progress import Say
-from trainer.sources import checksums, downloads, https
-from trainer.sources.ranges import Remote
+from trainer.sources import downloads
 from trainer.sources.readers import SUFFIXES, Format, format_of
 from trainer.sources.s3 import SCHEME, Store, parse
 
@@ -77,7 +77,7 @@ def _from_disk(source: Source, root: Path, say: Say) -> list[Input]:
     found = []
     for name, form in _chosen(source, list(files), say, many=path.is_dir()):
         try:
-            sha256 = checksums.sha256(files[name])
+            sha256 = sha256_of(files[name])
         except OSError as error:
             raise InputError(f"{files[name]} can't be read: {error.strerror}.") from error
         if source.sha256 not in {None, sha256}:
@@ -96,19 +96,16 @@ def _from_s3(source: Source, store: Store, cache: Path, say: Say) -> list[Input]
     # The same address in another S3 is another object.
     owner = store.params.endpoint or ""
 
-    def opener(name: str) -> Callable[[], Remote]:
-        return lambda: store.open(name)
-
     found = []
     for name, form in _chosen(source, names, say, many=many):
         target = _target(cache, f"{owner} {name}", name)
-        sha256 = downloads.fetch(opener(name), target, source.sha256, say)
+        sha256 = downloads.fetch(name, partial(store.read, name), target, source.sha256, say)
         found.append(Input(name, target, sha256, form))
     return found
 
 
 def _from_web(source: Source, cache: Path, say: Say) -> list[Input]:
-    name = https.shown(source.uri)
+    name = downloads.shown(source.uri)
     if source.sha256 is None:
         raise InputError(
             f"Source {source.name!r}: {name} needs a `sha256` in params.yaml.",
@@ -116,7 +113,9 @@ def _from_web(source: Source, cache: Path, say: Say) -> list[Input]:
         )
     ((_, form),) = _chosen(source, [name], say, many=False)
     target = _target(cache, source.uri, name)
-    sha256 = downloads.fetch(lambda: https.WebFile(source.uri), target, source.sha256, say)
+    sha256 = downloads.fetch(
+        name, partial(downloads.read_web, source.uri), target, source.sha256, say
+    )
     return [Input(name, target, sha256, form)]
 
 
@@ -126,9 +125,9 @@ def _chosen(source: Source, names: list[str], say: Say, *, many: bool) -> list[t
         return [(name, source.format) for name in names]
     forms = ((name, format_of(name, source.format)) for name in names)
     found = [(name, form) for name, form in forms if form]
-    uri = https.shown(source.uri) if "://" in source.uri else source.uri
+    uri = downloads.shown(source.uri) if "://" in source.uri else source.uri
     if not found:
-        ends = ", ".join(end for form in SUFFIXES.values() for end in form)
+        ends = ", ".join(SUFFIXES)
         raise InputError(
             f"Source {source.name!r}: {uri} "
             + (
@@ -136,8 +135,8 @@ def _chosen(source: Source, names: list[str], say: Say, *, many: bool) -> list[t
                 if many
                 else "has no known format."
             ),
-            f"Names end in {ends}; `format` in params.yaml says it of a single file, and"
-            " `aclimdb` always has to be said.",
+            f"Names end in {ends}, with or without .gz; `format` in params.yaml says it of a single"
+            " file, and `aclimdb` always has to be said.",
         )
     others = sorted(set(names) - {name for name, _ in found})
     if others:

@@ -1,17 +1,14 @@
-"""Objects in S3, or in what speaks its protocol: listed, read in ranges, checked.
+"""Objects in S3, or in what speaks its protocol: listed, read, checked.
 
 Who we are is found as boto3 does it: environment, profile, web identity (IRSA), container or
 instance role; and with `role_arn`, whom these may become. AWS_ENDPOINT_URL_STS names another
 address for that.
 """
 
-import base64
 import re
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Self
 
 import boto3
 import botocore.session
@@ -22,42 +19,58 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError as BotoConnectionError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    LoginError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
+from sentiment.errors import InputError, SentimentError, SettingsError, SetupError
 from trainer.params import S3
-from trainer.sources import s3_errors
-from trainer.sources.checksums import BLOCK_BYTES, Algorithm, digest
-from trainer.sources.ranges import BrokenTransferError
+from trainer.sources.downloads import BLOCK_BYTES, BrokenTransferError, Remote
 
 SCHEME = "s3://"
-# S3 gives one connection some 90 MB/s at most; eight fill the line of most machines.
-CONNECTIONS = 8
 # Four tries of boto3's with its pauses: an endpoint that refuses is given up after some 10 s, one
 # that says nothing after under a minute.
 CONFIG = Config(
     connect_timeout=10,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=CONNECTIONS,
-    # boto3 would take the sum of the whole for that of a range; we check the whole.
-    response_checksum_validation="when_required",
     user_agent_extra="sentiment-ingest",
 )
-_ALGORITHMS: dict[str, Algorithm] = {
-    "ChecksumSHA256": "sha256",
-    "ChecksumSHA1": "sha1",
-    "ChecksumCRC32": "crc32",
+_NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    LoginError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+# S3's codes, grouped by what a person has to do.
+_BAD_CREDENTIALS = {
+    "AuthFailure",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
 }
-_ETAG = re.compile(r'"?([0-9a-f]{32})(?:-(\d+))?"?')
-
-
-class Checksum(NamedTuple):
-    """One that S3 has for an object; `parts`: of how many sums it is the sum, 0: of the whole."""
-
-    name: str
-    algorithm: Algorithm
-    digest: bytes
-    parts: int
+_NOT_MODIFIED, _HTTP_DENIED, _HTTP_SERVER_ERROR = 304, 403, 500
 
 
 class Store:
@@ -65,7 +78,7 @@ class Store:
 
     def __init__(self, params: S3) -> None:
         self.params = params
-        with s3_errors.explained(params):
+        with explained(params):
             session = botocore.session.Session(profile=params.profile)
             if params.role_arn:
                 resolver = CredentialResolver([_Role(session, params.role_arn, params.region)])
@@ -91,7 +104,7 @@ class Store:
             SentimentError: It can't be listed.
         """
         bucket, start = parse(prefix)
-        with s3_errors.explained(self.params, prefix):
+        with explained(self.params, prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=start
             )
@@ -99,73 +112,26 @@ class Store:
         # Most buckets list in this order, directory buckets in none.
         return sorted(f"{SCHEME}{bucket}/{key}" for key in keys)
 
-    def open(self, address: str) -> "Object":
-        """Look an object up.
+    def read(self, address: str, tag: str) -> Remote | None:
+        """Begin to read an object; see `trainer.sources.downloads.fetch`.
+
+        One answer has one version, and botocore compares the checksum that S3 has for it.
 
         Raises:
             SentimentError: It isn't there, or may not be read.
         """
-        return Object(self, address)
-
-
-class Object:
-    """A `trainer.sources.ranges.Remote`."""
-
-    connections = CONNECTIONS
-
-    def __init__(self, store: Store, address: str) -> None:
-        self._store = store
-        self.uri = address
         bucket, key = parse(address)
-        self._name = {"Bucket": bucket, "Key": key}
-        with s3_errors.explained(store.params, address):
+        known = {"IfNoneMatch": tag} if tag else {}
+        with explained(self.params, address):
             try:
-                head = store.client.head_object(**self._name, ChecksumMode="ENABLED")
-            except ClientError:
-                # An answer to HEAD has no body and so no reason; this one has.
-                store.client.get_object(**self._name, Range="bytes=0-0")["Body"].close()
+                answer = self.client.get_object(
+                    Bucket=bucket, Key=key, ChecksumMode="ENABLED", **known
+                )
+            except ClientError as error:
+                if error.response["ResponseMetadata"].get("HTTPStatusCode") == _NOT_MODIFIED:
+                    return None
                 raise
-        self.size: int = head["ContentLength"]
-        self.tag: str = head["ETag"]
-        self._checksums = checksums(head, bucket)
-
-    def read(self, start: int, stop: int) -> Generator[bytes]:
-        """The bytes from `start` up to `stop`; see `Remote`."""
-        with s3_errors.explained(self._store.params, self.uri):
-            answer = self._store.client.get_object(
-                **self._name, Range=f"bytes={start}-{stop - 1}", IfMatch=self.tag
-            )
-        with closing(answer["Body"]) as body:
-            try:
-                yield from body.iter_chunks(BLOCK_BYTES)
-            except (BotoCoreError, OSError) as error:
-                raise BrokenTransferError(type(error).__name__) from error
-
-    def fault(self, path: Path) -> str:
-        """Which of S3's checksums a file fails; empty: none."""
-        parts: dict[int, list[int]] = {0: [self.size]}
-        for name, algorithm, expected, count in self._checksums:
-            if count not in parts:
-                parts[count] = self._parts(count)
-            # Not every S3 tells the parts of an object; without them there is no comparing.
-            if sum(parts[count]) == self.size and (
-                digest(path, algorithm, parts[count] if count else ()) != expected
-            ):
-                return name
-        return ""
-
-    def _parts(self, count: int) -> list[int]:
-        """Sizes of the parts in which the object was uploaded."""
-
-        def size(number: int) -> int:
-            head = self._store.client.head_object(**self._name, PartNumber=number)
-            return int(head["ContentLength"])
-
-        with (
-            s3_errors.explained(self._store.params, self.uri),
-            ThreadPoolExecutor(CONNECTIONS) as pool,
-        ):
-            return list(pool.map(size, range(1, count + 1)))
+        return Remote(answer["ETag"], answer["ContentLength"], _blocks(address, answer["Body"]))
 
 
 def parse(address: str) -> tuple[str, str]:
@@ -174,28 +140,100 @@ def parse(address: str) -> tuple[str, str]:
     return bucket, key
 
 
-def checksums(head: dict[str, Any], bucket: str) -> list[Checksum]:
-    """What S3 says of an object's content, as far as it can be compared.
+def _blocks(address: str, body: Any) -> Iterator[bytes]:  # noqa: ANN401 - botocore has no types
+    with closing(body):
+        try:
+            yield from body.iter_chunks(BLOCK_BYTES)
+        except FlexibleChecksumError as error:
+            raise InputError(
+                f"{address}: what arrived differs from its checksum: {error}",
+                "It was damaged on the way: run the command again.",
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise BrokenTransferError(type(error).__name__) from error
+
+
+@contextmanager
+def explained(params: S3, address: str = "") -> Iterator[None]:
+    """Turn boto3's errors inside the block into ours.
 
     Args:
-        head: The answer to HeadObject.
-        bucket: Where it is.
+        params: How S3 is reached.
+        address: The object or prefix that is asked for; empty: none yet.
+
+    Raises:
+        SettingsError: There are no credentials, or S3 doesn't take them.
+        InputError: There is no such bucket or object, or it may not be read.
+        SetupError: S3 can't be reached, or fails.
     """
-    found = []
-    etag = _ETAG.fullmatch(head["ETag"])
-    parts = int(etag[2] or 0) if etag else 0
-    for field, algorithm in _ALGORITHMS.items():
-        value, _, of_parts = head.get(field, "").partition("-")
-        # Some servers leave out what kind it is; of an object in parts it could be either.
-        if value and (of_parts or not parts or head.get("ChecksumType") == "FULL_OBJECT"):
-            name = field.removeprefix("Checksum")
-            found.append(Checksum(name, algorithm, base64.b64decode(value), int(of_parts or 0)))
-    # Encrypted by a key of KMS or the customer, or in a directory bucket, it is no MD5.
-    encrypted = head.get("ServerSideEncryption", "AES256") != "AES256"
-    own_key = "SSECustomerAlgorithm" in head
-    if etag and not (encrypted or own_key or bucket.endswith("--x-s3")):
-        found.append(Checksum("ETag", "md5", bytes.fromhex(etag[1]), parts))
-    return found
+    what = address or "S3"
+    try:
+        yield
+    except ClientError as error:
+        raise _refusal(error, params, what) from error
+    except _NO_CREDENTIALS as error:
+        raise SettingsError(
+            f"There are no usable credentials for {what}: {_reason(error)}",
+            "Set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `ingest.s3.profile`"
+            " in params.yaml, or run where a role is given.",
+        ) from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise SetupError(
+            f"S3 does not answer at {_endpoint(params)}, asked for {what}: {_reason(error)}",
+            "Look at `ingest.s3.endpoint` and `region` in params.yaml, AWS_ENDPOINT_URL and the"
+            " network.",
+        ) from error
+    except (BotoCoreError, ValueError) as error:
+        # A malformed endpoint or ARN is a ValueError.
+        raise SettingsError(
+            f"S3 can't be asked for {what}: {_reason(error)}",
+            "Look at `ingest.s3` in params.yaml and the AWS_ variables of the environment.",
+        ) from error
+
+
+def _refusal(error: ClientError, params: S3, what: str) -> SentimentError:
+    code = str(error.response["Error"].get("Code", ""))
+    status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    reason = f"{code}: {error.response['Error'].get('Message', '')}".rstrip(".: ") + "."
+    kind: type[SentimentError] = InputError
+    if error.operation_name.startswith("AssumeRole"):
+        kind = SettingsError
+        message = f"The role {params.role_arn or 'of the environment'} can't be assumed: {reason}"
+        hint = "Its trust policy must name who asks, and they must be allowed sts:AssumeRole."
+    elif code in _BAD_CREDENTIALS:
+        kind = SettingsError
+        message = f"S3 at {_endpoint(params)} does not take the credentials: {reason}"
+        hint = "Renew or correct them; `aws sts get-caller-identity` shows whose they are."
+    elif code == "NoSuchBucket":
+        message = f"There is no bucket for {what} at {_endpoint(params)}."
+        hint = "Look at the source's `uri`, and at `ingest.s3.endpoint` in params.yaml."
+    elif code in {"NoSuchKey", "404"}:
+        message = f"There is no object {what}."
+        hint = "Keys are exact to the letter; the prefix of several objects ends in a slash."
+    elif status == _HTTP_DENIED:
+        message = f"S3 denies access to {what}: {reason}"
+        hint = (
+            "s3:GetObject is needed, and s3:ListBucket for a prefix. Without the latter, S3 says"
+            " the same of what doesn't exist."
+        )
+    elif status >= _HTTP_SERVER_ERROR:
+        kind, message, hint = SetupError, f"S3 fails on {what}: {reason}", "Try again later."
+    else:
+        message, hint = f"S3 refuses {what}: {reason}", ""
+    return kind(message, hint)
+
+
+def _endpoint(params: S3) -> str:
+    return _without_secrets(params.endpoint or "its usual address")
+
+
+def _reason(error: Exception) -> str:
+    return _without_secrets(str(error)).rstrip(".") + "."
+
+
+def _without_secrets(text: str) -> str:
+    # An address may hold a user and a password.
+    return re.sub(r"//[^/@\s]+@", "//***@", text)
 
 
 class _Role(CredentialProvider):  # type: ignore[misc]

@@ -2,16 +2,24 @@
 
 import csv
 import io
+import secrets
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
+from flask import Blueprint, Response, request
 from msgspec import Meta, Struct
 
-from sentiment import events
-from sentiment.events import Sentiment, SentimentResult
-from web.batches.batch import Batch
-from web.outcomes import DeadLetter
+from sentiment import wire
+from sentiment.wire import Sentiment, SentimentResult
+from web import services
+from web.answers import ApiError, respond
+from web.api import require_kafka, trace
+from web.batches import reading
+from web.batches.batch import Batch, name_of
+from web.batches.reading import Limits
+from web.feeds import DeadLetter
+from web.parsing import one_at_a_time
 
 # What makes a spreadsheet take a text for a formula, which may fetch and send (OWASP, CSV
 # injection); the last two are the wide forms that some of them take too.
@@ -42,7 +50,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
 def json_lines(batch: Batch) -> Iterator[bytes]:
     """One object a line."""
     for rows in _rows(batch):
-        yield b"".join(events.encode(row) + b"\n" for row in rows)
+        yield b"".join(wire.encode(row) + b"\n" for row in rows)
 
 
 def as_csv(batch: Batch) -> Iterator[bytes]:
@@ -75,7 +83,7 @@ def _row(batch: Batch, number: int) -> Row:
     refused = batch.lines.refused.get(number)
     if refused:
         return Row(number, "refused", error_code=refused.code, error_message=refused.message)
-    event = events.decode_event(batch.lines.events[number])
+    event = wire.decode_event(batch.lines.events[number])
     outcome = batch.outcome(number)
     row = Row(number, "waiting", event.id, event.text)
     if isinstance(outcome, SentimentResult):
@@ -93,3 +101,64 @@ def _row(batch: Batch, number: int) -> Row:
             row, state="dead_letter", error_code=outcome.code, error_message=outcome.message
         )
     return row
+
+
+# The API of uploads.
+
+
+batches = Blueprint("batches", __name__, url_prefix="/api/batches")
+
+
+@batches.post("")
+def take() -> Response:
+    """Take in many lines and send them in the background; 202 with the upload's id."""
+    reading.require_own_origin()
+    shared = services.current()
+    web = shared.settings.web
+    require_kafka()
+    shared.batches.require_room()
+    secret = secrets.token_hex(16)
+    event_bytes = shared.settings.worker.max_event_bytes
+    limits = Limits(web.max_upload_lines, event_bytes, web.max_upload_bytes)
+    with one_at_a_time:
+        kind, stream = reading.body(web.max_upload_bytes)
+        lines = reading.read(stream, kind, name_of(secret), limits)
+    batch = Batch(secret, lines, trace())
+    shared.batches.add(batch)
+    return respond(batch.progress(), 202, Location=f"/api/batches/{secret}")
+
+
+@batches.get("/<secret>")
+def progress(secret: str) -> Response:
+    """How far an upload has come."""
+    return respond(_batch(secret).progress())
+
+
+@batches.get("/<secret>/results")
+def results(secret: str) -> Response:
+    """The results so far, in the order of the lines; `?format=jsonl` or `csv`."""
+    kind = request.args.get("format", "jsonl")
+    if kind not in {"jsonl", "csv"}:
+        raise ApiError(400, "invalid_format", "'format' is 'jsonl' or 'csv'.")
+    batch = _batch(secret)
+    answer = (
+        Response(as_csv(batch), mimetype="text/csv")
+        if kind == "csv"
+        else Response(json_lines(batch), mimetype="application/x-ndjson")
+    )
+    answer.headers["Content-Disposition"] = f'attachment; filename="results-{batch.name}.{kind}"'
+    return answer
+
+
+def _batch(secret: str) -> Batch:
+    shared = services.current()
+    batch = shared.batches.get(secret)
+    if batch is None:
+        raise ApiError(
+            404,
+            "no_batch",
+            "No upload of this id. Uploads are kept for"
+            f" {shared.settings.web.batch_minutes:g} minutes, in the process that took them: with"
+            " several replicas, ask the same one.",
+        )
+    return batch

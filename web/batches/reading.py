@@ -1,25 +1,103 @@
 """The events in an upload, by the same rules that the workers apply."""
 
-from collections.abc import Iterator
+import io
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
 
 import msgspec
+from flask import request
 from msgspec import Struct
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from sentiment import events, rows
+from sentiment import rows
 from sentiment.errors import InputError
-from sentiment.event_errors import EventError
-from sentiment.events import TextEvent
-from web.batches.upload import Format
-from web.errors import ApiError
+from sentiment.rows import Format
+from sentiment.wire import EventError, TextEvent
+from web.answers import ApiError
 from web.parsing import SOURCE, encode
+
+# How an upload may be written. Parquet isn't among them, nor a JSON list: a megabyte of either may
+# become hundreds of objects' megabytes before its first row is there. Lists are for /api/events.
+TYPES: dict[str, Format] = {
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "text/plain": "lines",
+    "application/x-ndjson": "jsonl",
+    "application/jsonl": "jsonl",
+}
+FORM = "multipart/form-data"
+# The name of the file in a form.
+FIELD = "file"
+
+
+def body(max_bytes: int) -> tuple[Format, BinaryIO]:
+    """How the upload is written, and its bytes.
+
+    Args:
+        max_bytes: Largest upload; more than other requests may have.
+
+    Raises:
+        ApiError: 413 or 415.
+    """
+    request.max_content_length = max_bytes
+    if request.mimetype == FORM:
+        return _file()
+    if request.mimetype not in TYPES:
+        raise ApiError(
+            415,
+            "not_a_table",
+            f"Send {', '.join(TYPES)}, or a file as {FIELD!r} of a {FORM}.",
+        )
+    return TYPES[request.mimetype], io.BytesIO(request.get_data(cache=False))
+
+
+def _file() -> tuple[Format, BinaryIO]:
+    try:
+        sent = request.files.get(FIELD)
+    except RequestEntityTooLarge:
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise
+        raise ApiError(
+            413,
+            "form_too_large",
+            f"The form has more than {request.max_form_parts:,} parts, or more than"
+            f" {request.max_form_memory_size:,} bytes beside its file. Send the file alone.",
+        ) from None
+    if sent is None:
+        raise ApiError(422, "no_file", f"The form has no file named {FIELD!r}.")
+    # By the name first: browsers ask the system for a file's type, and many don't know these.
+    kind = rows.format_of(sent.filename or "") or TYPES.get(sent.mimetype)
+    if kind is None or kind not in TYPES.values():
+        ends = [end for end, form in rows.SUFFIXES.items() if form in TYPES.values()]
+        raise ApiError(
+            415,
+            "not_a_table",
+            f"Name the file with {', '.join(ends)} at its end; each may have {rows.GZIP} after it.",
+        )
+    return kind, cast("BinaryIO", sent.stream)
+
+
+def require_own_origin() -> None:
+    """Refuse what another site's page sends: plain text and forms need no leave of the browser.
+
+    Raises:
+        ApiError: 403.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    # Over plain HTTP browsers say only the origin. What says neither is no page.
+    if site is None:
+        foreign = bool(request.origin) and urlsplit(request.origin).netloc != request.host
+    else:
+        foreign = site not in {"same-origin", "none"}
+    if foreign:
+        raise ApiError(403, "other_origin", "A page of another site may not upload here.")
+
 
 COLUMN = "text"
 # Refused lines, or columns, that one answer names: who has more of them has one mistake many times.
 SHOWN = 100
-# What Excel writes instead of commas in half of the world.
-OTHER_DELIMITERS = ";\t|"
+UPLOAD = "The upload"
 
 
 class RefusedLine(Struct, frozen=True):
@@ -37,10 +115,13 @@ class Limits:
     Attributes:
         lines: Most lines.
         event_bytes: Largest event, in bytes, as it will stand on the topic.
+        unpacked_bytes: What gzip may make of it: as much as it could have had without, since all of
+            its events are in memory.
     """
 
     lines: int
     event_bytes: int
+    unpacked_bytes: int
 
 
 @dataclass(frozen=True)
@@ -60,17 +141,25 @@ def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
     """Read an upload.
 
     Args:
-        stream: Its bytes.
+        stream: Its bytes, perhaps compressed by gzip; it can seek.
         kind: How it is written.
-        name: The batch's id; an event's is that and the number of its line.
+        name: What the ids of its events begin with; then comes the number of the line.
         limits: What it may have.
 
     Raises:
         ApiError: 413 or 422: it is too long, empty, or no such table at all.
     """
     found = Lines({}, {})
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    # As an editor and a spreadsheet count, where the header is the first line.
+    header = int(kind in {"csv", "tsv"})
     try:
-        for number, event in _events(stream, kind):
+        unpacked = rows.opened(stream, UPLOAD, size, limits.unpacked_bytes)
+        batches = rows.events(unpacked, kind, text_column, UPLOAD)
+        for number, event in ((at + header, event) for some in batches for at, event in some):
+            if kind == "lines" and isinstance(event, EventError) and event.code == "empty_text":
+                continue
             if len(found.events) + len(found.refused) >= limits.lines:
                 raise ApiError(
                     413, "too_many_lines", f"More than {limits.lines:,} lines in one upload."
@@ -79,8 +168,8 @@ def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
                 found.events[number] = _encode(event, f"{name}-{number}", limits.event_bytes)
             except EventError as error:
                 found.refused[number] = RefusedLine(number, error.code, f"{error.message}.")
-    except (rows.BrokenTableError, InputError) as error:
-        raise ApiError(422, "broken_table", f"The upload can't be read: {error}.") from None
+    except InputError as error:
+        raise ApiError(422, "broken_table", error.message) from None
     if not found.events:
         raise ApiError(
             422,
@@ -95,36 +184,7 @@ def _shown(refused: dict[int, RefusedLine]) -> list[object]:
     return [msgspec.to_builtins(line) for line in list(refused.values())[:SHOWN]]
 
 
-def _events(stream: BinaryIO, kind: Format) -> Iterator[tuple[int, TextEvent | EventError]]:
-    match kind:
-        case "jsonl":
-            for number, line in rows.lines(stream):
-                if isinstance(line, str):
-                    yield number, EventError("too_large", line)
-                elif line.strip():
-                    yield number, _decoded(line)
-        case "text":
-            for number, row in rows.of_text(stream):
-                if isinstance(row, str) or row[COLUMN].strip():
-                    yield number, _event(row, COLUMN)
-        case "csv":
-            yield from _of_csv(stream)
-
-
-def _of_csv(stream: BinaryIO) -> Iterator[tuple[int, TextEvent | EventError]]:
-    column = ""
-
-    def choose(present: list[str]) -> list[str]:
-        nonlocal column
-        column = text_column(present)
-        return [column]
-
-    for number, row in rows.of_csv(stream, choose):
-        # As an editor and a spreadsheet count, where the header is the first line.
-        yield number + 1, _event(row, column)
-
-
-def text_column(present: list[str]) -> str:
+def text_column(present: list[str]) -> list[str]:
     """The column of the texts: `text` in any case, else the only one.
 
     Raises:
@@ -132,31 +192,14 @@ def text_column(present: list[str]) -> str:
     """
     named = [name for name in present if name.strip().lower() == COLUMN]
     if len(named) == 1:
-        return named[0]
-    found = ", ".join(repr(name[:SHOWN]) for name in present[:SHOWN]) or "none"
-    if len(present) == 1:
-        if not any(other in present[0] for other in OTHER_DELIMITERS):
-            return present[0]
-        found += ", which looks as if something else than commas stood between columns"
+        return named
+    if len(present) == 1 and not any(mark in present[0] for mark in rows.DELIMITERS):
+        return present
     raise ApiError(
-        422, "no_text_column", f"The CSV needs one column named '{COLUMN}'; it has {found}."
+        422,
+        "no_text_column",
+        f"The table needs one column named '{COLUMN}'; it has {rows.shown(present)}.",
     )
-
-
-def _event(row: rows.Row, column: str) -> TextEvent | EventError:
-    if isinstance(row, str):
-        return EventError("invalid_utf8" if row.startswith("not UTF-8") else "invalid_field", row)
-    try:
-        return events.convert_event({COLUMN: row[column]})
-    except EventError as error:
-        return error
-
-
-def _decoded(line: bytes) -> TextEvent | EventError:
-    try:
-        return events.decode_event(line)
-    except EventError as error:
-        return error
 
 
 def _encode(event: TextEvent | EventError, name: str, max_bytes: int) -> bytes:

@@ -1,14 +1,21 @@
 """The OpenAPI document."""
 
+from functools import lru_cache
+
+from flask import Blueprint, Response, render_template
+
 from sentiment.settings import WebSettings
-from web.openapi.parts import TEXT, Json
+from web import services
+from web.answers import respond
 from web.openapi.paths import paths
-from web.openapi.schemas import schemas
+from web.openapi.schemas import TEXT, Json, schemas
 
 # The version of the API, not of the programs: the first number grows when a caller would break.
 API_VERSION = "1.0.0"
 
 
+# Building it takes 20 ms of the processor, which anybody may ask for.
+@lru_cache(maxsize=1)
 def document(settings: WebSettings) -> Json:
     """Build the document, with the limits of these settings.
 
@@ -47,3 +54,21 @@ def document(settings: WebSettings) -> Json:
             },
         },
     }
+
+
+# The document, for programs and for people.
+
+
+openapi = Blueprint("openapi", __name__, url_prefix="/api")
+
+
+@openapi.get("/openapi.json")
+def for_programs() -> Response:
+    """The OpenAPI document, with this server's limits."""
+    return respond(document(services.current().settings.web))
+
+
+@openapi.get("/docs")
+def for_people() -> str:
+    """The same as a page, made here: no script, and nothing from elsewhere."""
+    return render_template("docs.html", api=document(services.current().settings.web))

@@ -1,11 +1,9 @@
 """The page for operators: dead letters, redrives, models; off unless configured.
 
-- `sessions`: the cookie of somebody who has logged in, and the guard against forged forms
-- `guesses`: how often an address may be wrong about a secret
-- `login`: who is asking: by a token, or by a proxy that logs people in
-- `filters`: which dead letters a request is about
-- `listing`: one bounded pass over them; `visible`: foreign bytes as text that can be seen
+- `install`: puts the routes into the app
+- `login`: who is asking: by a token or a proxy; sessions, and how often an address may be wrong
+- `listing`: which dead letters a request is about, and one bounded pass over them
 - `redrives`: redrives in the background, one at a time
-- `dead_letters`, `runs`, `models`: the routes; `answers` says them as HTML or JSON
-- `install`: puts them into the app
+- `runs`: the routes of redrives
+- `answers`: answers as HTML or JSON
 """

@@ -4,20 +4,74 @@ A header with a name is no login by itself, since anybody can send one. It count
 secret that the proxy alone knows and adds to each request.
 """
 
+import hashlib
+import hmac
+import secrets
+import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, cast
 
-from flask import Blueprint, current_app, g, redirect, request, session, url_for
+from flask import Blueprint, Flask, current_app, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf, validate_csrf
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from wtforms import ValidationError
 
 from sentiment import logs
-from sentiment.dlq.describing import safe
+from sentiment.dead_letters.show import safe
 from sentiment.settings import OperatorsSettings
 from web import services
-from web.operators import sessions
 from web.operators.answers import problem, rendered
-from web.operators.guesses import RETRY_AFTER_S, Guesses, TooManyGuessesError
+
+# How often an address may be wrong about a secret.
+
+
+# A person mistypes a few times; a program that guesses gets nowhere.
+TRIES = "5/minute"
+# When the next try may succeed, at the latest; in seconds.
+RETRY_AFTER_S = 60
+
+
+class TooManyGuessesError(Exception):
+    """The address was wrong too often just now."""
+
+
+class Guesses:
+    """Compares secrets, and counts the wrong ones by address; in this process's memory."""
+
+    def __init__(self) -> None:
+        self._limit = parse(TRIES)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+
+    def right(self, given: str, secret: str, address: str) -> bool:
+        """Whether a secret is the right one; in a time that doesn't tell how much of it is.
+
+        Args:
+            given: What somebody sent.
+            secret: What it has to be; nothing is right where this is empty.
+            address: Who sent it.
+
+        Raises:
+            TooManyGuessesError: The address was wrong too often: not even the right one counts.
+        """
+        # One at a time, so that many guesses at once are no more than the same one by one.
+        with self._lock:
+            if not self._limiter.test(self._limit, address):
+                raise TooManyGuessesError
+            # As bytes: for text, only ASCII can be compared.
+            right = bool(secret) and hmac.compare_digest(
+                given.encode(errors="surrogatepass"), secret.encode()
+            )
+            if not right:
+                self._limiter.hit(self._limit, address)
+            return right
+
 
 login = Blueprint("login", __name__)
 
@@ -27,6 +81,8 @@ log = logs.get(__name__)
 TOKEN_NAME = "token"  # noqa: S105 - a name, no secret
 # Longer than any name that a proxy gives; the log stays readable.
 MAX_NAME = 200
+# A form with a token, a secret and a path.
+MAX_LOGIN_BYTES = 16_384
 OPEN = {"operators.login.ask", "operators.login.enter"}
 BEARER = "Bearer "
 GUESSES = "operators.guesses"
@@ -53,10 +109,13 @@ def guard() -> ResponseReturnValue | None:
         return _too_many()
     if request.headers.get("Authorization", "").startswith(BEARER) and g.operator is None:
         return problem(401, "This is not the token.")
+    if g.operator is None:
+        # Nobody who isn't known yet has more to send than a login.
+        request.max_content_length = MAX_LOGIN_BYTES
     # A program's token comes with its request; a cookie comes with anybody's.
     by_program = g.operator is not None and g.operator.by == "bearer"
     form = request.method == "POST" and not by_program
-    if form and not sessions.ours(request.form.get(sessions.FIELD)):
+    if form and not ours(request.form.get(FIELD)):
         return problem(
             400,
             "This form is too old, or it is not from this page: nothing was done.",
@@ -92,11 +151,7 @@ def enter() -> ResponseReturnValue:
         log.warning("operator login", outcome="failed", by="token", address=address)
         wish = request.form.get("next", "")
         return rendered("login.html", 403, wish=wish, wrong=True)
-    session.clear()
-    session.permanent = True
-    session["operator"] = TOKEN_NAME
-    # Flask counts from the cookie's last change; a session ends when it has to.
-    session["until"] = time.time() + sessions.LIFETIME_S
+    begin(TOKEN_NAME)
     log.info("operator login", outcome="ok", by="token", operator=TOKEN_NAME, address=address)
     return redirect(_wished(), 303)
 
@@ -104,7 +159,7 @@ def enter() -> ResponseReturnValue:
 @login.post("/logout")
 def leave() -> ResponseReturnValue:
     """End the session."""
-    session.clear()
+    end()
     log.info("operator logout", operator=g.operator.name, address=_address())
     return redirect(url_for("operators.login.ask"), 303)
 
@@ -138,16 +193,15 @@ def _proxied() -> Operator | None:
 
 def _in_session() -> Operator | None:
     # A session that was begun by the proxy's word holds no longer than that word.
-    if session.get("operator") == TOKEN_NAME and session.get("until", 0) > time.time():
-        return Operator(TOKEN_NAME, "session")
-    return None
+    return Operator(TOKEN_NAME, "session") if holds(TOKEN_NAME) else None
 
 
 def _wished() -> str:
     """Where somebody wanted to go before the login: a page of ours, and nowhere else."""
     wish = request.values.get("next", "")
-    # Whatever follows, what begins so stays on this host.
-    return wish if wish.startswith(f"{sessions.PATH}/") else url_for("operators.letters.latest")
+    # Whatever follows, what begins so stays on this host; a line feed would end the header.
+    own = wish.startswith(f"{PATH}/") and wish.isprintable()
+    return wish if own else url_for("operators.letters.latest")
 
 
 def _too_many() -> ResponseReturnValue:
@@ -167,3 +221,112 @@ def _settings() -> OperatorsSettings:
 
 def _guesses() -> Guesses:
     return cast("Guesses", current_app.extensions[GUESSES])
+
+
+# The operators' cookie: signed with a key that is made of the secrets themselves. So each replica
+# makes the same key, and a new token or proxy's secret ends every session. The cookie goes to the
+# operators' page alone: the API under the same address never sees one. Who signs out ends the
+# session itself, whoever has a copy of its cookie: each process remembers which ones it ended,
+# until they would have ended by themselves. Replicas share nothing, so another one, or this one
+# after a restart, takes a copy until then; a new token ends all of them everywhere.
+
+
+# A working day: whoever logged in in the morning need not do so again.
+LIFETIME_S = 8 * 60 * 60
+PATH = "/operators"
+# The form's field of the token against forged forms.
+FIELD = "csrf_token"
+_ENDED = "operators.ended"
+
+
+class _Ended:
+    """The sessions that were signed out of; no more of them than logins with the right token."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[str, float] = {}
+
+    def add(self, name: str, until: float) -> None:
+        with self._lock:
+            now = time.time()
+            self._until = {name: end for name, end in self._until.items() if end > now}
+            self._until[name] = until
+
+    def __contains__(self, name: str) -> bool:
+        with self._lock:
+            return name in self._until
+
+
+class _Cookie(SecureCookieSessionInterface):
+    """Flask's own signed cookie, which is marked Secure where the request came by https."""
+
+    digest_method = staticmethod(hashlib.sha256)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether the browser may send it by https alone."""
+        return super().get_cookie_secure(app) or request.is_secure
+
+
+def install(app: Flask, settings: OperatorsSettings) -> None:
+    """Give an app the operators' sessions."""
+    app.secret_key = _key(settings)
+    app.session_interface = _Cookie()
+    app.extensions[_ENDED] = _Ended()
+    app.config.update(
+        SESSION_COOKIE_NAME="sentiment-operator",
+        SESSION_COOKIE_PATH=PATH,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SECURE=settings.https,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=LIFETIME_S),
+    )
+
+
+def begin(operator: str) -> None:
+    """Begin a session, instead of one that there may be."""
+    session.clear()
+    session.permanent = True
+    # Flask counts from the cookie's last change; a session ends when it has to.
+    session.update(operator=operator, name=secrets.token_hex(16), until=time.time() + LIFETIME_S)
+
+
+def holds(operator: str) -> bool:
+    """Whether the request's session is this operator's, and neither over nor signed out of."""
+    return (
+        session.get("operator") == operator
+        and session.get("until", 0) > time.time()
+        and "name" in session
+        and session["name"] not in current_app.extensions[_ENDED]
+    )
+
+
+def end() -> None:
+    """End the request's session, for each copy of its cookie too."""
+    if "name" in session:
+        current_app.extensions[_ENDED].add(session["name"], session["until"])
+    session.clear()
+
+
+def form_token() -> str:
+    """What a form has to send back, so that it can only be ours."""
+    token: str = generate_csrf(token_key=FIELD)
+    return token
+
+
+def ours(sent: str | None) -> bool:
+    """Whether a form came from a page of this session."""
+    try:
+        validate_csrf(sent, time_limit=LIFETIME_S, token_key=FIELD)
+    except ValidationError:
+        return False
+    return True
+
+
+def _key(settings: OperatorsSettings) -> bytes:
+    token, proxy = settings.token.get_secret_value(), settings.proxy_secret.get_secret_value()
+    # Slow on purpose (50 ms, once): from a cookie that was seen, nobody tries out tokens quickly.
+    # The length keeps two secrets from being mistaken for two others.
+    return hashlib.scrypt(
+        f"{len(token)}:{token}{proxy}".encode(), salt=b"sentiment operators' sessions", n=2**14,
+        r=8, p=1, dklen=32,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ so a redrive here, on another replica or by the command fences an older one off,
 goes back twice.
 """
 
+import copy
 import threading
 import time
 import uuid
@@ -14,14 +15,15 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from sentiment import logs, topics
-from sentiment.dlq.describing import safe
-from sentiment.dlq.redriving import Fate, Redrive
-from sentiment.dlq.scan import Scan
-from sentiment.dlq.selection import Selection
-from sentiment.dlq.sending import Sender
-from sentiment.errors import SentimentError
+from sentiment import logs
+from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.redrive import Fate, Redrive, Sender
+from sentiment.dead_letters.scan import Scan
+from sentiment.dead_letters.show import safe
+from sentiment.errors import BrokerError, SentimentError
+from sentiment.kafka import topics
 from sentiment.settings import Settings
+from web import services
 
 log = logs.get(__name__)
 
@@ -136,7 +138,7 @@ class Redrives:
         names = settings.topics
         try:
             topics.require(settings, names.events, names.dead_letters, names.redriven)
-            # Before the scan, for the reason that stands in `sentiment.dlq.sending`.
+            # Before the scan, for the reason that stands in `sentiment.dead_letters.redrive`.
             sender = Sender(settings)
             with Scan(settings, selection, run.read) as scan:
                 Redrive(settings, scan, sender, bytes, again=False, tell=run.tell).run()
@@ -159,3 +161,26 @@ class Redrives:
 def current() -> Redrives:
     """The redrives of the app that answers this request."""
     return cast("Redrives", current_app.extensions[_KEY])
+
+
+# Asking Kafka for somebody who waits for a page.
+
+
+# Whoever waits for a page takes it for dead before a command's patience ends; seconds.
+PATIENCE_S = 5.0
+
+
+def settings() -> Settings:
+    """The app's settings, with less patience for the brokers.
+
+    Raises:
+        BrokerError: It is known already that Kafka is away.
+    """
+    shared = services.current()
+    if shared.inbox.trouble:
+        raise BrokerError(shared.inbox.trouble, "The page goes on by itself when Kafka is back.")
+    hurried = copy.copy(shared.settings)
+    hurried.kafka = hurried.kafka.replace(
+        connect_timeout_s=min(PATIENCE_S, hurried.kafka.connect_timeout_s)
+    )
+    return hurried

@@ -10,11 +10,11 @@ from flask import Blueprint, abort, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from sentiment import times
-from sentiment.dlq.redriving import Redrive
-from sentiment.dlq.scan import Scan
-from sentiment.dlq.selection import Selection
+from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.redrive import Redrive
+from sentiment.dead_letters.scan import Scan
 from sentiment.errors import InputError
-from web.operators import filters, patience, redrives
+from web.operators import listing, redrives
 from web.operators.answers import answer
 from web.operators.redrives import Run
 
@@ -33,7 +33,7 @@ class _EnoughError(Exception):
 @runs.get("/redrive")
 def confirm() -> ResponseReturnValue:
     """What a redrive of the filtered ones would do, and the button for it."""
-    chosen = filters.read(request.args)
+    chosen = listing.read(request.args)
     # From here on the selection stands still: what is counted now is what will be sent.
     selection = chosen.selection(until=time.time())
     counts, complete = _count(selection)
@@ -52,8 +52,8 @@ def confirm() -> ResponseReturnValue:
 def begin() -> ResponseReturnValue:
     """Begin it."""
     # Only for its complaint: a redrive has more patience than a page.
-    patience.settings()
-    chosen = filters.read(request.form)
+    redrives.settings()
+    chosen = listing.read(request.form)
     since, until = (_moment(request.form.get(name, "")) for name in ("since", "until"))
     if until is None:
         raise InputError(
@@ -107,7 +107,7 @@ def described(run: Run) -> dict[str, Any]:
 
 def _count(selection: Selection) -> tuple[Counter[str], bool]:
     """What a redrive would do with each, by outcome; and whether all were looked at in time."""
-    settings = patience.settings()
+    settings = redrives.settings()
     deadline = time.monotonic() + COUNT_S
 
     def look_at_the_clock(*_: object) -> None:

@@ -4,7 +4,9 @@ import { call, upload } from "./net.js";
 
 // As often as a person looks at a bar that grows.
 const LOOK_MS = 700;
-const TYPES = { csv: "text/csv", txt: "text/plain", jsonl: "application/jsonl", ndjson: "application/jsonl" };
+const TYPES = {
+  csv: "text/csv", tsv: "text/tab-separated-values", txt: "text/plain", jsonl: "application/jsonl", ndjson: "application/jsonl",
+};
 const STORE = "sentiment-batch";
 
 const form = byId("batch-form");
@@ -15,7 +17,7 @@ let current = "";
 
 // By the file's name, else by how the text begins.
 function typeOf(name, text) {
-  const known = TYPES[name.toLowerCase().split(".").pop()];
+  const known = TYPES[name.toLowerCase().replace(/\.gz$/, "").split(".").pop()];
   if (known) return known;
   const [first] = text.trimStart().split(/\r?\n/, 1);
   if (first.startsWith("{")) return TYPES.jsonl;

@@ -1,7 +1,7 @@
 // The live feed: everybody's results as a list, newest first.
 import { byId, clock, part, percent, sign } from "./dom.js";
 import { isSet, matches, suggest } from "./filters.js";
-import { own } from "./own.js";
+import * as own from "./own.js";
 
 // A screen or two; older lines have scrolled out of anybody's interest.
 const MOST_LINES = 40;
@@ -16,7 +16,7 @@ const seen = new Map();
 const lines = new Map();
 const state = { paused: false, waiting: [] };
 
-const place = ({ input }) => `${input.topic}-${input.partition}-${input.offset}`;
+const place = ({ input }) => own.place(input);
 
 export const challenger = () => part("span", "tag challenger", "challenger");
 
@@ -32,7 +32,7 @@ function line(result) {
   meter.setAttribute("aria-hidden", "true");
   const about = part("span", "item-about");
   if (result.source) about.append(part("bdi", "tag", result.source));
-  const words = own.get(result.id);
+  const words = own.textOf(result);
   if (words !== undefined) {
     item.dataset.mine = "true";
     const text = words.length > MOST_CHARACTERS ? `${Array.from(words.slice(0, MOST_CHARACTERS * 2)).slice(0, MOST_CHARACTERS).join("")}…` : words;
@@ -88,7 +88,7 @@ export function add(results) {
   // One's own texts stay, so that they can be found again.
   for (const [key, result] of seen) {
     if (seen.size <= MOST_SEEN) break;
-    if (!own.has(result.id)) seen.delete(key);
+    if (own.textOf(result) === undefined) seen.delete(key);
   }
   refresh();
 }

@@ -1,6 +1,6 @@
 // Which results the live feed lists.
 import { byId, part } from "./dom.js";
-import { own } from "./own.js";
+import { textOf } from "./own.js";
 
 const MOST_SOURCES = 30;
 // A filter follows when the word is written, not with each letter.
@@ -14,7 +14,7 @@ export const isSet = () => Boolean(filter.sentiment || filter.source || filter.w
 // Results carry no text: words find this tab's own texts, and the ids of everybody's.
 function mentions(result) {
   return result.id.toLowerCase().includes(filter.words)
-    || (own.get(result.id) ?? "").toLowerCase().includes(filter.words);
+    || (textOf(result) ?? "").toLowerCase().includes(filter.words);
 }
 
 export function matches(result) {

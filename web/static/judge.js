@@ -20,10 +20,10 @@ export function ask(result) {
 async function send(button) {
   const result = judged;
   // What it said too: the server may have forgotten the result by now, or be another replica.
-  const { id, sentiment, model } = result;
+  const { id, input, sentiment, model } = result;
   press(button);
   try {
-    const { label, text_kept: kept } = await post("api/feedback", { id, verdict: button.value, sentiment, model });
+    const { label, text_kept: kept } = await post("api/feedback", { id, input, verdict: button.value, sentiment, model });
     if (result === judged) tell("thanks", `Noted as ${label}. ${kept ? "Your text is kept with it." : "Your text is not kept."}`);
   } catch (error) {
     if (result !== judged) return;

@@ -3,7 +3,7 @@ import * as batch from "./batch.js";
 import * as feed from "./feed.js";
 import * as filters from "./filters.js";
 import * as live from "./live.js";
-import { own } from "./own.js";
+import { textOf } from "./own.js";
 import * as pulse from "./pulse.js";
 import * as compose from "./try.js";
 
@@ -19,7 +19,7 @@ filters.start((anew) => {
 live.start({
   results(results) {
     feed.add(results);
-    for (const result of results) if (own.has(result.id)) compose.late(result, own.get(result.id));
+    for (const result of results) compose.late(result, textOf(result));
   },
   status: pulse.status,
   lost: pulse.lost,

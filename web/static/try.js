@@ -14,6 +14,8 @@ const send = byId("send");
 const answer = byId("answer");
 // The id of the text whose answer is shown or waited for.
 let current = "";
+// Where its result is, once it is sent.
+let path = "";
 
 function note(state, words) {
   answer.dataset.state = state;
@@ -71,13 +73,16 @@ async function classify() {
   const began = performance.now();
   let sent = false;
   current = id;
+  path = "";
   send.disabled = true;
   note("waiting", "On its way through Kafka …");
   remember(id, words);
   try {
-    await post("api/events", { id, text: words, explain: true });
+    const { events: [{ input }], token } = await post("api/events", { id, text: words, explain: true });
     sent = true;
-    const result = await call(`api/results/${id}?wait=${WAIT_S}`);
+    remember(id, words, input);
+    path = `api/results/${id}?${new URLSearchParams({ partition: input.partition, offset: input.offset, token })}`;
+    const result = await call(`${path}&wait=${WAIT_S}`);
     if (current === id) show(result, words, performance.now() - began);
     feed.add([result]);
   } catch (error) {
@@ -89,8 +94,12 @@ async function classify() {
 }
 
 // A result that came too late for its request still finds its place.
-export function late(result, words) {
-  if (result.id === current && answer.dataset.state === "waiting" && !send.disabled) show(result, words);
+export async function late(result, words) {
+  const waiting = () => result.id === current && answer.dataset.state === "waiting" && !send.disabled;
+  if (words === undefined || !waiting()) return;
+  // The feed has no explanations: they are the sender's alone.
+  const explained = path ? await call(path).catch(() => result) : result;
+  if (waiting()) show(explained, words);
 }
 
 export function start() {

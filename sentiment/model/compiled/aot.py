@@ -1,4 +1,4 @@
-"""Native code ahead of time, for an image: `python -m sentiment.compiled.aot DIRECTORY`.
+"""Native code ahead of time, for an image: `python -m sentiment.model.compiled.aot DIRECTORY`.
 
 Writes the extension module that `native` looks for, for any processor of this kind. It takes Numba,
 setuptools and a compiler of C and C++; what it makes takes none of them.
@@ -13,10 +13,11 @@ from numba import types
 from numba.core import compiler, config
 from numba.pycc import CC, compiler as pycc
 
-from sentiment.artifact import open_model
-from sentiment.compiled import build, explain, loop, native
-from sentiment.compiled.scorer import CompiledScorer
-from sentiment.publish import bundled_model
+from sentiment.model.compiled import build, explain, loop, native
+from sentiment.model.compiled.linear import read
+from sentiment.model.compiled.scorer import CompiledScorer
+from sentiment.registry.artifact import load_pipeline
+from sentiment.registry.publish import bundled_model
 
 # What Python calls.
 FUNCTIONS: tuple[Any, ...] = (
@@ -57,9 +58,7 @@ def make(directory: Path) -> Path:
 
 def _call_all() -> None:
     """Let Numba see what each function is called with."""
-    scorer = open_model(bundled_model())
-    if not isinstance(scorer, CompiledScorer):
-        raise TypeError("the bundled model has no compiled form")
+    scorer = CompiledScorer(build.build(read(load_pipeline(bundled_model()))))
     text = ["Not a bad word about it."]
     scorer.score(text)
     scorer.coverage(text)

@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.compiled import lookup, loop
-from sentiment.compiled.characters import characters
-from sentiment.compiled.linear import Linear
-from sentiment.compiled.native import jit
-from sentiment.compiled.table import Table, aligned
-from sentiment.compiled.tokenise import FILTER
-from sentiment.compiled.words import NEGATION, extend, finish, fold, push
 from sentiment.errors import SentimentError
-from sentiment.text import NEGATED
+from sentiment.model.compiled import lookup, loop
+from sentiment.model.compiled.characters import characters
+from sentiment.model.compiled.linear import Linear
+from sentiment.model.compiled.native import jit
+from sentiment.model.compiled.table import Table, aligned
+from sentiment.model.compiled.tokenise import FILTER
+from sentiment.model.compiled.words import NEGATION, extend, finish, fold, push
+from sentiment.model.text import NEGATED
 
 # How many n-grams of one, two, three words may be among the usual ones. Two in three find their
 # place free.
 USUAL = (8192, 6144, 2048)
 # Three times as many places as n-grams: one line in a hundred has more than it can hold.
 PLACES = 3
-# Beyond the lines that keys begin at, for what is pushed on; the last ones stay empty.
+# How far a key may be pushed on, and so as many lines beyond those that keys begin at. By chance it
+# is a few; on purpose it would be all of them, and each unknown n-gram would be looked for in all.
 SPARE_LINES = 64
 # Two equal 64-bit keys among two million have a chance of 1e-7; three seeds in a row never fail.
 SEEDS = (0xCBF29CE484222325, 0x84222325CBF29CE4, 0x9E3779B97F4A7C15)
@@ -38,19 +39,21 @@ SEEDS = (0xCBF29CE484222325, 0x84222325CBF29CE4, 0x9E3779B97F4A7C15)
 
 def build(linear: Linear) -> Table:
     """Lay a linear model out as a table."""
-    for seed in SEEDS:
-        keys = _keys(linear, np.uint64(seed))
-        if len(np.unique(keys)) == len(keys) and keys.all():
-            break
-    else:
-        raise SentimentError("Two n-grams of the model have the same key with every seed.")
-    lines = PLACES * len(keys) // lookup.PER_LINE + 1
-    cells = aligned(lookup.HOT_CELLS + (lines + SPARE_LINES) * lookup.LINE_CELLS)
-    columns = np.full(len(cells) // 2, -1, np.int32)
     weights = np.column_stack([linear.short, linear.long, linear.scale]).astype(np.float64)
     packed = _packed(weights)
-    payloads = np.arange(len(keys), dtype=np.uint64) << np.uint64(1) if packed is None else packed
-    fill(cells, columns, keys, payloads, _usual(linear), np.uint64(lines))
+    size = len(weights)
+    payloads = np.arange(size, dtype=np.uint64) << np.uint64(1) if packed is None else packed
+    lines = PLACES * size // lookup.PER_LINE + 1
+    for seed in SEEDS:
+        keys = _keys(linear, np.uint64(seed))
+        if len(np.unique(keys)) < size or not keys.all():
+            continue
+        cells = aligned(lookup.HOT_CELLS + (lines + SPARE_LINES) * lookup.LINE_CELLS)
+        columns = np.full(len(cells) // 2, -1, np.int32)
+        if fill(cells, columns, keys, payloads, _usual(linear), np.uint64(lines)):
+            break
+    else:
+        raise SentimentError("N-grams of the model have the same keys or places with every seed.")
     options = (
         linear.rules, np.uint64(seed).astype(np.int64), linear.scope, linear.fold, linear.longest,
         lines, packed is not None, linear.counting, linear.norm,
@@ -157,8 +160,12 @@ def _usual(linear: Linear) -> NDArray[np.int64]:
 
 
 @jit
-def fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: Any) -> None:
-    """Give each key a place; `columns` gets the column of each place."""
+def fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: Any) -> bool:
+    """Give each key a place; `columns` gets the column of each place.
+
+    Returns:
+        Whether each has one, less than `SPARE_LINES` lines from where it begins.
+    """
     for column in usual:
         cell = np.int64(lookup.hot_cell(keys[column]))
         if cells[cell] == 0:
@@ -168,13 +175,16 @@ def fill(cells: Any, columns: Any, keys: Any, payloads: Any, usual: Any, lines: 
         key = keys[column]
         if cells[lookup.hot_cell(key)] == key:
             continue
-        line = np.int64(lookup.line_of(key, lines))
+        first = line = np.int64(lookup.line_of(key, lines))
         while cells[line + lookup.PER_LINE - 1] != 0:
             cells[line + lookup.LINE_CELLS - 1] |= np.uint64(1)
             line += lookup.LINE_CELLS
+            if line >= first + (SPARE_LINES - 1) * lookup.LINE_CELLS:
+                return False
         cell = line
         while cells[cell] != 0:
             cell += 1
         cells[cell] = key
         cells[cell + lookup.PER_LINE] |= payloads[column]
         columns[lookup.number_of(cell)] = column
+    return True

@@ -1,4 +1,4 @@
-"""Every code point of Unicode as the rules of `sentiment.text` see it, in one small table.
+"""Every code point of Unicode as the rules of `sentiment.model.text` see it, in one small table.
 
 Made from this Python's own `str.lower` and regular expressions, so that the compiled loop and the
 rules agree whatever version of Unicode the interpreter has.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sentiment.text import APOSTROPHES
+from sentiment.model.text import APOSTROPHES
 
 # What a code point is to the loop.
 OTHER, WORD, APOSTROPHE, SHOUT, MARK, PICTURE, SPACE, AT, LESS, CONTEXT = range(10)

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 
-from sentiment.compiled.state import STATE
+from sentiment.model.compiled.state import STATE
 
 
 def _cache_directory() -> str:

@@ -11,16 +11,18 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer
 
-from sentiment.compiled import loop
-from sentiment.compiled.tokenise import NEGATOR, OURS, SKLEARN, STOP_WORD
-from sentiment.model import LengthwiseClassifier, NaiveBayesScaler
-from sentiment.ngrams import NgramVectorizer
-from sentiment.text import NEGATORS, SCOPE
+from sentiment.model.compiled import loop
+from sentiment.model.compiled.tokenise import NEGATOR, OURS, SKLEARN, STOP_WORD
+from sentiment.model.estimators import LengthwiseClassifier, NaiveBayesScaler
+from sentiment.model.ngrams import NgramVectorizer
+from sentiment.model.text import NEGATORS, SCOPE
 
 # scikit-learn's default, and the only one that the loop knows beside ours.
 SKLEARN_TOKENS = r"(?u)\b\w\w+\b"
 # A text of n tokens has n keys per length; longer n-grams than these are in no model worth serving.
 LONGEST = 5
+# scikit-learn's own have 318. The loop looks for a word in them one by one.
+MOST_STOP_WORDS = 1000
 
 _NORMS = {None: loop.NO_NORM, "l1": loop.L1, "l2": loop.L2}
 
@@ -124,6 +126,9 @@ def _sklearn(step: Any) -> Linear:
     ):  # fmt: skip
         if getattr(step, name) != only:
             raise NotCompilableError(f"its vectoriser has another {name} than {only!r}")
+    stop_words = sorted(step.get_stop_words() or ())
+    if len(stop_words) > MOST_STOP_WORDS:
+        raise NotCompilableError(f"it has more than {MOST_STOP_WORDS} stop words")
     longest = step.ngram_range[1]
     if longest > LONGEST:
         raise NotCompilableError(f"its n-grams are longer than {LONGEST} words")
@@ -145,7 +150,7 @@ def _sklearn(step: Any) -> Linear:
         rules=SKLEARN,
         longest=longest,
         counting=loop.BINARY if step.binary else loop.COUNT,
-        special=dict.fromkeys(sorted(step.get_stop_words() or ()), STOP_WORD),
+        special=dict.fromkeys(stop_words, STOP_WORD),
         fold=step.lowercase,
     )
 

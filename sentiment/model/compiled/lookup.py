@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.native import jit, step, trailing_zeros
-from sentiment.compiled.words import GOLDEN, extend
+from sentiment.model.compiled.native import jit, step, trailing_zeros
+from sentiment.model.compiled.words import GOLDEN, extend
 
 # Four keys, and then what each of them weighs: a line of the processor's cache.
 PER_LINE = 4

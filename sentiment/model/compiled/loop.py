@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.lookup import count, distinct, look_up, number_of
-from sentiment.compiled.native import as_float, jit, step
-from sentiment.compiled.tokenise import SKLEARN, our_tokens, sklearn_tokens
-from sentiment.compiled.words import IN_CONTEXT
+from sentiment.model.compiled.lookup import count, distinct, look_up, number_of
+from sentiment.model.compiled.native import as_float, jit, step
+from sentiment.model.compiled.tokenise import SKLEARN, our_tokens, sklearn_tokens
+from sentiment.model.compiled.words import IN_CONTEXT
 
 # Places in the table of whole numbers that describes a model.
 RULES, SEED, SCOPE, FOLD, LONGEST, LINES, PACKED, COUNTING, NORM = range(9)
@@ -146,20 +146,20 @@ def tokens(text: Any, begin: int, end: int, model: Any, cuts: Any, hashes: Any, 
 
 
 @jit
-def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
+def score(text: Any, sizes: Any, model: Any, scratch: Any, out: Any) -> int:
     """P(positive) of each text of a batch.
 
     Args:
         text: The texts in UTF-8, see `tokenise.our_tokens`; uint8.
         sizes: How many bytes each has; int64.
         model: The fields of a `table.Table`.
-        room: Scratch for the longest text; see `scorer.Room`.
+        scratch: Scratch for the longest text; see `scorer.Scratch`.
         out: Gets the probabilities; NaN where Python has to lower-case a text first.
 
     Returns:
         How many such texts there are.
     """
-    cuts, keys, entries, found, counts, seen, marks, spans, where = room
+    cuts, keys, entries, found, counts, seen, marks, spans, where = scratch
     cells, options = model[3], model[6]
     begin = in_context = 0
     for number in range(len(sizes)):
@@ -184,21 +184,21 @@ def score(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
 
 
 @jit
-def coverage(text: Any, sizes: Any, model: Any, room: Any, out: Any) -> int:
+def coverage(text: Any, sizes: Any, model: Any, scratch: Any, out: Any) -> int:
     """How many tokens each text of a batch has, and how many of them the model knows.
 
     Args:
         text: As in `score`.
         sizes: As in `score`.
         model: As in `score`.
-        room: As in `score`.
+        scratch: As in `score`.
         out: Gets both counts, `IN_CONTEXT` where Python has to lower-case a text first; shape
             (texts, 2), int64.
 
     Returns:
         How many such texts there are.
     """
-    cuts, keys, entries, found, _, _, _, spans, where = room
+    cuts, keys, entries, found, _, _, _, spans, where = scratch
     cells, options = model[3], model[6]
     begin = in_context = 0
     for number in range(len(sizes)):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
-from sentiment.compiled.state import STATE
+from sentiment.model.compiled.state import STATE
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Found on the module path; what was made of another state of our code has another name.
 MODULE = f"sentiment_native_{STATE}"
 
-# Instructions, see `sentiment.compiled.jit`; called by native code alone.
+# Instructions, see `sentiment.model.compiled.jit`; called by native code alone.
 load8: Any = None
 store8: Any = None
 trailing_zeros: Any = None
@@ -25,7 +25,7 @@ _numba: Any = None
 try:
     _made = import_module(MODULE)
 except ModuleNotFoundError:
-    from sentiment.compiled import jit as _numba
+    from sentiment.model.compiled import jit as _numba
 
     load8, store8 = _numba.load8, _numba.store8
     trailing_zeros, as_float = _numba.trailing_zeros, _numba.as_float

@@ -1,14 +1,15 @@
 """A compiled model as arrays: what the loop reads, in memory and on disk."""
 
-import os
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Of the processors that we know.
 LINE_BYTES = 64
+# Of a table. The bundled model's has 48 MiB; a worker holds up to three while one is swapped,
+# beside all else in the 1 GiB of its container.
+MOST_BYTES = 128 << 20
 
 
 class Table(NamedTuple):
@@ -44,35 +45,30 @@ def aligned(size: int) -> NDArray[np.uint64]:
     return memory[begin : begin + size]
 
 
-def save(table: Table, expected: NDArray[np.float64], path: Path) -> None:
-    """Keep a table on disk, whole or not at all.
+def write(table: Table, expected: NDArray[np.float64], file: BinaryIO) -> None:
+    """Write a table.
 
     Args:
         table: The table.
         expected: What the probes must score.
-        path: Ends in `.npz`.
+        file: Gets it; begins at its begin.
 
     Raises:
         OSError: It can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez(file, expected=expected, **table._asdict())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    np.savez(file, expected=expected, **table._asdict())
 
 
-def load(path: Path) -> tuple[Table, NDArray[np.float64]]:
+def read(file: BinaryIO) -> tuple[Table, NDArray[np.float64]]:
     """The table and what the probes must score.
 
     Raises:
         OSError: It can't be read.
-        ValueError: It is no such file; `zipfile.BadZipFile` and `KeyError` say the same.
+        ValueError: It is no such file, or too large; much else says the same.
     """
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with np.load(file, allow_pickle=False) as arrays:
+        if sum(entry.file_size for entry in arrays.zip.infolist()) > MOST_BYTES:
+            raise ValueError(f"it takes more than {MOST_BYTES >> 20} MiB")
         found = Table(*(arrays[name] for name in Table._fields))
         cells = aligned(len(found.cells))
         cells[:] = found.cells

@@ -1,4 +1,4 @@
-"""The rules of `sentiment.text`, and scikit-learn's own, in one pass over UTF-8 bytes.
+"""The rules of `sentiment.model.text`, and scikit-learn's own, in one pass over UTF-8 bytes.
 
 A token is only ever its 64-bit hash here. The tests hold all of it against the regular expressions,
 over all of Unicode.
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.characters import AT, CONTEXT, LESS, MARK, PICTURE, SHOUT, SPACE, WORD
-from sentiment.compiled.native import jit, step
-from sentiment.compiled.words import (
+from sentiment.model.compiled.characters import AT, CONTEXT, LESS, MARK, PICTURE, SHOUT, SPACE, WORD
+from sentiment.model.compiled.native import jit, step
+from sentiment.model.compiled.words import (
     IN_CONTEXT,
     NEGATION,
     any_word,
@@ -89,7 +89,7 @@ def our_tokens(
     text: Any, begin: int, end: int, pages: Any, entries: Any, words: Any, seed: Any, scope: int,
     cuts: Any, hashes: Any, spans: Any,
 ) -> int:  # fmt: skip
-    """`sentiment.text.tokens`.
+    """`sentiment.model.text.tokens`.
 
     Args:
         text: UTF-8; uint8. The texts in it have a line feed after each, and the last one 64 bytes
@@ -101,7 +101,7 @@ def our_tokens(
         words: Negators by hash, see `special`.
         seed: Where hashes begin; uint64.
         scope: How many words a negator marks.
-        cuts: Room, see `words.cut`.
+        cuts: Scratch, see `words.cut`.
         hashes: Gets the tokens' hashes; uint64, as long as the text at least.
         spans: Gets each token's begin and end; shape (as long, 2), int32, or no rows: not wanted.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sentiment.compiled.characters import (
+from sentiment.model.compiled.characters import (
     APOSTROPHE,
     CONTEXT,
     KIND_SHIFT,
@@ -14,7 +14,7 @@ from sentiment.compiled.characters import (
     SPACE,
     WORD,
 )
-from sentiment.compiled.native import jit, load8, step, trailing_zeros
+from sentiment.model.compiled.native import jit, load8, step, trailing_zeros
 
 # Instead of the end of a word whose lower case depends on context: see `characters.CONTEXTUAL`.
 IN_CONTEXT = -1

@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
-from sentiment.registry import Registry
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests.integration.releases import EVALUATE, GATES, scores, table
 from trainer.promote import Decision, promote

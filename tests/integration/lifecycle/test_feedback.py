@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from msgspec import structs
 
-from sentiment import kafka
-from sentiment.events import Feedback, Model, encode
+from sentiment.kafka import clients
 from sentiment.settings import Settings
+from sentiment.wire import Feedback, Model, encode
 from tests.integration.lifecycle.steps import champion, params_file, run
 from trainer.commands.feedback import feedback
-from trainer.commands.promote import promote
+from trainer.commands.models import promote
 from trainer.ingest import ingest
 from trainer.params import Columns, Ingest, Source
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 def label(settings: Settings, name: str, word: Feedback | None) -> None:
     """Put a label on the topic."""
-    producer = kafka.new_producer(settings.kafka)
+    producer = clients.new_producer(settings.kafka)
     producer.produce(settings.topics.feedback, encode(word) if word else None, name)
     assert producer.flush(30) == 0
 

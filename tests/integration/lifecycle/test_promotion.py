@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from sentiment.errors import ModelNotFoundError
-from sentiment.registry import Registry
+from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests.integration.lifecycle.steps import (
     BETTER,
@@ -21,11 +21,9 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import scores
-from trainer.commands.promote import (
-    promote as promote_command,
-)
+from trainer.commands.models import promote as promote_command
+from trainer.promote import rollback
 from trainer.promotion import audit
-from trainer.rollback import rollback
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

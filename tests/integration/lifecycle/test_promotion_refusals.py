@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 
-from sentiment.artifact import load_pipeline
 from sentiment.errors import InputError, ModelError, ModelNotFoundError
-from sentiment.publish import bundled_model, publish
+from sentiment.registry.artifact import load_pipeline
+from sentiment.registry.publish import bundled_model, publish
 from tests.integration.lifecycle.steps import (
     BETTER,
     TEST,
@@ -21,8 +21,7 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release, scores, table
-from trainer import params
-from trainer.promotion import challenge
+from trainer import params, promote
 from trainer.register import register
 
 # MLflow's own, when it is first imported.
@@ -136,7 +135,7 @@ def test_compiled_form_is_compared_again(
             return shifted
 
     registered()
-    monkeypatch.setattr(challenge, "load_pipeline", Shifted)
+    monkeypatch.setattr(promote, "load_pipeline", Shifted)
     (reason,) = judged().reasons
     assert reason.startswith(
         "compiled: differs from scikit-learn by 0.0e+00 in the report and 1.0e-06"

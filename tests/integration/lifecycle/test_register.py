@@ -9,9 +9,9 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from sentiment.artifact import checksums, digest
 from sentiment.errors import InputError, ModelNotFoundError, ModelRefusedError
-from sentiment.registry import DIGEST_TAG
+from sentiment.registry.artifact import checksums, digest
+from sentiment.registry.download import DIGEST_TAG
 from tests.integration.lifecycle.steps import (
     GOOD,
     TEST,
@@ -22,14 +22,14 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release
-from trainer.commands.promote import (
+from trainer.commands.models import (
     models,
+    register as register_command,
     rollback as rollback_command,
 )
-from trainer.commands.register import register as register_command
+from trainer.promote import rollback
 from trainer.promotion import audit
 from trainer.register import register
-from trainer.rollback import rollback
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
@@ -176,25 +176,25 @@ def test_code_version_is_the_commit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The commit stands at the version, with `-dirty` where files differ; without Git `unknown`."""
-    from trainer import git
+    from trainer import layout
 
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
-    assert git.code_version() == "unknown"
-    git.ask("init")
+    assert layout.code_version() == "unknown"
+    layout.ask("init")
     (project / "a").write_text("a")
-    git.ask("add", "a")
-    git.ask("-c", "user.name=Ada", "-c", "user.email=a@b.c", "commit", "-m", "first")
-    commit = git.code_version()
+    layout.ask("add", "a")
+    layout.ask("-c", "user.name=Ada", "-c", "user.email=a@b.c", "commit", "-m", "first")
+    commit = layout.code_version()
     assert len(commit) == 40
     assert tags(client, registered())["sentiment.code_version"] == commit
     # DVC's note of a run, which is about to be written.
     (project / "dvc.lock").touch()
-    assert git.code_version() == commit
+    assert layout.code_version() == commit
     (project / "a").write_text("b")
-    assert git.code_version() == f"{commit}-dirty"
-    git.ask("config", "user.name", "Ada Lovelace")
+    assert layout.code_version() == f"{commit}-dirty"
+    layout.ask("config", "user.name", "Ada Lovelace")
     assert audit.who() == "Ada Lovelace"
     monkeypatch.setenv("PATH", "")
-    assert git.code_version() == "unknown"
+    assert layout.code_version() == "unknown"

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from sentiment.errors import InputError, ModelNotFoundError, ModelRefusedError
-from sentiment.publish import MAX_TAG
+from sentiment.registry.publish import MAX_TAG
 from tests.integration.lifecycle.steps import (
     chain,
     champion,
@@ -14,9 +14,9 @@ from tests.integration.lifecycle.steps import (
     judged,
     tags,
 )
+from trainer.promote import rollback
 from trainer.promotion import audit
 from trainer.register import register_bundled
-from trainer.rollback import rollback
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

@@ -1,0 +1,334 @@
+"""A client of the MLflow registry whose calls end in time and whose errors are ours.
+
+The registry is the one that `MLFLOW_TRACKING_URI` (or `MLFLOW_REGISTRY_URI`) names, with the user,
+password and token that MLflow itself reads from the environment; or DagsHub's, see
+`sentiment.registry.tracking`.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from sentiment import limited
+from sentiment.errors import (
+    InputError,
+    ModelNotFoundError,
+    RegistryDeniedError,
+    RegistryUnavailableError,
+    SentimentError,
+    SettingsError,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+# MLflow's codes for a missing model or version, and for a missing alias.
+_NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+# HTTP: no or wrong credentials, and none of the rights that are needed.
+_DENIED = {401, 403}
+_MISSING = 404
+
+_SET_BY_USER = frozenset(os.environ)
+
+
+@contextmanager
+def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[MlflowClient]":
+    """A client for the calls made inside the block.
+
+    Args:
+        timeout_s: How long one call may take, in seconds.
+        tracking_uri: The server or store; None: what MLflow finds in the environment.
+
+    Raises:
+        ModelNotFoundError: A call asked for a model, alias or version that isn't there.
+        RegistryUnavailableError: A call had no answer in time, or failed.
+        RegistryDeniedError: A call was refused for the credentials that came with it.
+        SettingsError: The environment names no usable repository on DagsHub.
+    """
+    options = {
+        # One retry rides out a dropped connection, and two tries of half the time fill it.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(timeout_s / 2))),
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # A server with an S3 store behind it offers addresses there, which we may not reach and
+        # would wait for; 5 MB come through the server as well.
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+        # Standard output is our commands' own.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # Its messages go through our handlers, which leave its small talk out.
+        "MLFLOW_CONFIGURE_LOGGING": "false",
+        # It would tell its makers of calls, from a thread that changes the environment while others
+        # read it.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        # It would wait for as long as an answer asks for, which may be years.
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+        # MLflow looks for Git when it is imported, and warns where there is none.
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    # MLflow reads the environment at each request; what the user has set stays.
+    os.environ.update({name: v for name, v in options.items() if name not in _SET_BY_USER})
+    apply(tracking_uri)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    from sentiment import bounded_http
+
+    bounded_http.bound()
+    try:
+        yield MlflowClient(tracking_uri)
+    except SentimentError:
+        raise
+    except MlflowException as error:
+        if error.error_code in _NOT_FOUND:
+            raise _not_found(error) from error
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]  # MLflow's
+        raise _failed(error, status) from error
+    except Exception as error:
+        # Of requests, SQLAlchemy or the file system. Those of requests are about artifacts, which
+        # MLflow asks for in another way than for the rest.
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        raise (_not_found(error) if status == _MISSING else _failed(error, status)) from error
+
+
+def registry_id() -> str:
+    """Names the registry without importing MLflow: the same address gives the same name."""
+    apply()
+    address = os.environ.get("MLFLOW_REGISTRY_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    # A relative address, or none, means another registry in another directory.
+    if "://" not in address or re.match("sqlite:///[^/]", address):
+        return f"{Path.cwd()} {address}"
+    return address
+
+
+def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -> str:
+    """The experiment of that name, made if missing.
+
+    Where the store is a SQLite file, its artifacts stand beside the file.
+    """
+    from mlflow import get_tracking_uri
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    uri = tracking_uri or get_tracking_uri()
+    location = None
+    if uri.startswith("sqlite:///"):
+        # MLflow's own choice would be a folder wherever this process happens to run.
+        database = Path(uri.removeprefix("sqlite:///")).resolve()
+        location = (database.parent / "artifacts").as_uri()
+    return str(client.create_experiment(name, location))
+
+
+def _told(error: Exception) -> str:
+    return limited.one_line(without_secrets(str(error)))
+
+
+def _not_found(error: Exception) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"The registry says: {_told(error)}",
+        "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
+        " bundled model.",
+    )
+
+
+def _failed(error: Exception, status: int) -> RegistryUnavailableError:
+    told = _told(error)
+    if status in _DENIED:
+        return RegistryDeniedError(
+            f"The model registry refuses us: {told}",
+            "Look at MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, at"
+            " MLFLOW_TRACKING_TOKEN, or at DAGSHUB_REPO and DAGSHUB_USER_TOKEN.",
+        )
+    return RegistryUnavailableError(
+        f"The model registry does not answer: {told}",
+        "See whether it runs, and look at MLFLOW_TRACKING_URI or DAGSHUB_REPO.",
+    )
+
+
+# DagsHub's hosted MLflow: its address and who we are, from the environment to where MLflow looks.
+#
+# - `DAGSHUB_REPO`: `owner/name`; the address where `MLFLOW_TRACKING_URI` gives none
+# - `DAGSHUB_USER_TOKEN`: the token, as DagsHub's own client calls it
+# - `CAPSTONE_TEST`: the token, as the system before this one called it
+# - `DAGSHUB_USER`: the user; without it the token stands for the user too, which DagsHub accepts
+# - `DAGSHUB_CLIENT_HOST`: another DagsHub than <https://dagshub.com>, as its own client calls it
+#
+# What MLflow's own variables say wins. A token goes to DagsHub and to no other server.
+
+
+HOST = "https://dagshub.com"
+# The first that is set.
+TOKENS = ("DAGSHUB_USER_TOKEN", "CAPSTONE_TEST")
+
+# Never shown.
+SECRETS = (*TOKENS, "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+
+# What we have put into the environment; whatever differs from it is the user's.
+_ours: dict[str, str] = {}
+# A worker asks the registry from more than one thread.
+_lock = Lock()
+
+
+def apply(tracking_uri: str | None = None) -> None:
+    """Put into the environment what MLflow must find there; take out what no longer holds.
+
+    MLflow reads user and password there at each request. So does whatever is started from here.
+
+    Args:
+        tracking_uri: The server or store of the calls that follow; None: the environment's.
+
+    Raises:
+        SettingsError: `DAGSHUB_REPO` is no repository.
+    """
+    with _lock:
+        own = {name: v for name, v in os.environ.items() if _ours.get(name) != v}
+        wanted = variables(own, tracking_uri)
+        for name in _ours.keys() - wanted.keys() - own.keys():
+            os.environ.pop(name, None)
+        os.environ.update(wanted)
+        _ours.clear()
+        _ours.update(wanted)
+
+
+def variables(environment: Mapping[str, str], tracking_uri: str | None = None) -> dict[str, str]:
+    """The variables of MLflow that are missing in an environment to reach DagsHub.
+
+    Args:
+        environment: What the user has set.
+        tracking_uri: See `apply`.
+
+    Raises:
+        SettingsError: `DAGSHUB_REPO` is no repository.
+    """
+    host = environment.get("DAGSHUB_CLIENT_HOST", HOST).rstrip("/")
+    found: dict[str, str] = {}
+    address = tracking_uri or environment.get("MLFLOW_TRACKING_URI")
+    if not address and (repository := environment.get("DAGSHUB_REPO")):
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise SettingsError(
+                f"DAGSHUB_REPO is {repository!r}, which is no repository on DagsHub.",
+                "Write it as owner/name.",
+            )
+        address = found["MLFLOW_TRACKING_URI"] = f"{host}/{repository}.mlflow"
+    token = next((environment[name] for name in TOKENS if environment.get(name)), None)
+    addresses = (address, environment.get("MLFLOW_REGISTRY_URI"))
+    if (
+        token
+        and address
+        and all(_server(uri) == _server(host) for uri in addresses if uri)
+        and not environment.get("MLFLOW_TRACKING_PASSWORD")
+        and not environment.get("MLFLOW_TRACKING_TOKEN")
+    ):
+        if not environment.get("MLFLOW_TRACKING_USERNAME"):
+            found["MLFLOW_TRACKING_USERNAME"] = environment.get("DAGSHUB_USER") or token
+        found["MLFLOW_TRACKING_PASSWORD"] = token
+    return found
+
+
+def without_secrets(message: str) -> str:
+    """A message for people: no user or password of an address, no token that a server repeats."""
+    message = re.sub(r"//[^/@\s]+@", "//***@", message)
+    # Shorter ones are part of ordinary words, and no secret of such a length keeps anything.
+    for secret in {os.environ.get(name, "") for name in SECRETS}:
+        if len(secret) >= 8:  # noqa: PLR2004 - see above
+            message = message.replace(secret, "***")
+    return message
+
+
+def _server(address: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname, parts.port
+
+
+# What the registry tells of a model's versions.
+
+
+# A registry answers with pages of at most this many versions.
+_PAGE = 100
+# Of a model. A registry may answer with another page for ever.
+MOST_VERSIONS = 2000
+
+
+class Version(Struct, frozen=True):
+    """What the registry tells of a version; None where it doesn't know."""
+
+    version: str
+    aliases: list[str]
+    # In seconds since 1970.
+    created_at: float
+    accuracy: float | None
+    macro_accuracy: float | None
+    train_sha256: str | None
+    code_version: str | None
+    decision: str | None
+    promoted_at: str | None
+    rolled_back_at: str | None
+
+
+def models(name: str, timeout_s: float) -> list[Version]:
+    """The versions of a model, newest first: the latest `MOST_VERSIONS`.
+
+    Args:
+        name: Name of the registered model.
+        timeout_s: How long one call may take, in seconds.
+
+    Raises:
+        ModelNotFoundError: There is no model of that name.
+        RegistryUnavailableError: The registry doesn't answer.
+        InputError: It can't be a model's name.
+    """
+    if "'" in name:
+        raise InputError(f"{name!r} can't be a model's name.")
+    found: list[ModelVersion] = []
+    with connect(timeout_s) as client:
+        aliases = client.get_registered_model(name).aliases
+        token: str | None = None
+        while True:
+            page = client.search_model_versions(
+                f"name = '{name}'", _PAGE, ["version_number DESC"], token
+            )
+            found += page
+            token = page.token
+            if not token or not page or len(found) >= MOST_VERSIONS:
+                break
+        # The model has them all; older servers leave them out of a list of versions.
+        described = [
+            _described(
+                version, sorted(a for a, v in aliases.items() if str(v) == str(version.version))
+            )
+            for version in found
+        ]
+        return sorted(described, key=lambda version: int(version.version), reverse=True)
+
+
+def _described(version: "ModelVersion", aliases: list[str]) -> Version:
+    tags = {key.removeprefix("sentiment."): value for key, value in version.tags.items()}
+    return Version(
+        version=str(version.version),
+        aliases=aliases,
+        created_at=version.creation_timestamp / 1000,
+        accuracy=_number(tags.get("accuracy")),
+        macro_accuracy=_number(tags.get("macro_accuracy")),
+        # `data_sha256`: of models from before the stages.
+        train_sha256=tags.get("train_sha256") or tags.get("data_sha256"),
+        code_version=tags.get("code_version"),
+        decision=tags.get("decision"),
+        promoted_at=tags.get("promoted_at"),
+        rolled_back_at=tags.get("rolled_back_at"),
+    )
+
+
+def _number(written: str | None) -> float | None:
+    try:
+        return None if written is None else float(written)
+    except ValueError:
+        return None

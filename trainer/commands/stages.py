@@ -1,0 +1,298 @@
+"""The stages that make a model: ingest, preprocess, train, evaluate, release."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trainer import layout
+
+if TYPE_CHECKING:
+    from trainer.ingest import IngestReport
+
+
+# What the stages' commands have in common.
+
+
+FOLDER = click.Path(path_type=Path)
+
+params = click.option(
+    "--params",
+    "file",
+    type=FOLDER,
+    default=Path("params.yaml"),
+    show_default=True,
+    help="The file with the knobs.",
+)
+data = click.option(
+    "--data",
+    type=FOLDER,
+    default=layout.PREPARED,
+    show_default=True,
+    help="Folder with the tables that `sentiment preprocess` made.",
+)
+raw = click.option(
+    "--raw",
+    type=FOLDER,
+    default=layout.RAW,
+    show_default=True,
+    help="Folder with what `sentiment ingest` made.",
+)
+name = click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def say(line: str) -> None:
+    """Tell of progress, beside the results."""
+    click.echo(line, err=True)
+
+
+@click.command()
+@params
+@click.option(
+    "--root",
+    type=FOLDER,
+    default=Path("data/source"),
+    show_default=True,
+    envvar="SENTIMENT_DATA",
+    show_envvar=True,
+    help="What relative files and folders of the sources are below.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=layout.RAW,
+    show_default=True,
+    help="Folder for the table; what is there stays until all is done.",
+)
+@as_json
+def ingest(*, file: Path, root: Path, output: Path, as_json: bool) -> None:
+    """Collect labelled texts: from files, folders, S3 and web addresses into one table.
+
+    Sources are CSV, JSON Lines and Parquet files, and the aclImdb archive as its authors publish
+    it. Rows without a usable text and label are counted and written to rejected.jsonl with the
+    reason; too many of them in a source end the stage and leave the old table in place.
+
+    S3 is reached as `ingest.s3` in the parameters says (endpoint, region, profile, role_arn); who
+    asks is found as every AWS tool does it. A download that breaks off is begun again, and what is
+    there is not fetched again: see the folder `cache` beside the output.
+
+    \b
+    Examples:
+      sentiment ingest --root ~/reviews
+      SENTIMENT_DATA=~/reviews sentiment ingest --json
+      sentiment ingest --params other.yaml --output /tmp/raw
+
+    \b
+    A source in params.yaml:
+      - name: shop
+        uri: s3://reviews/2025/          # a prefix: all objects below it
+        columns: {text: body, label: mood, group: product}
+        labels: {sad: 0, happy: 1}
+    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
+    from trainer.ingest import ingest as run
+    from trainer.params import read
+
+    report = run(read(file).ingest, root, output, say)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report, order="sorted"))
+    else:
+        _show(report)
+
+
+def _show(report: "IngestReport") -> None:
+    click.echo(f"{'source':<20} {'rows':>10} {'kept':>10} {'rejected':>10}")
+    lines = [(source.name, source.rows, source.kept, source.rejected) for source in report.sources]
+    for name, rows, kept, rejected in [*lines, ("total", report.rows, report.kept, {})]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
+        click.echo(f"{name:<20} {rows:>10,} {kept:>10,} {rows - kept:>10,}  {reasons}".rstrip())
+
+
+# The command `sentiment preprocess`.
+
+
+@click.command()
+@params
+@raw
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=layout.PREPARED,
+    show_default=True,
+    help="Folder for train.parquet, test.parquet and report.json.",
+)
+@as_json
+def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
+    """Clean the raw texts, drop copies, and split them into train and test.
+
+    No group (a film, a product) is ever on both sides, and no text. Texts that occur with both
+    labels are dropped. The same texts give the same files, byte for byte.
+
+    \b
+    Examples:
+      sentiment preprocess
+      sentiment preprocess --raw data/raw --output data/prepared --json
+      sentiment preprocess --json | jq .sources
+    """  # noqa: D301 - click wants the backslash
+    import msgspec
+
+    from trainer import params
+    from trainer.preprocess import preprocess as run
+
+    made = run(params.read(file).preprocess, raw, output, say)
+    if as_json:
+        click.echo(msgspec.json.encode(made))
+        return
+    names = list(made.total.__struct_fields__)
+    click.echo(f"{'source':<20}" + "".join(f"{name:>12}" for name in names))
+    for source, counts in {**made.sources, "total": made.total}.items():
+        click.echo(f"{source:<20}" + "".join(f"{getattr(counts, name):>12,}" for name in names))
+
+
+# The commands `sentiment train` and `sentiment release`.
+
+
+@click.command()
+@click.argument("names", metavar="[NAME ...]", nargs=-1)
+@params
+@data
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=layout.MODELS,
+    show_default=True,
+    help="Folder for the models, a directory each; one that is there is replaced whole.",
+)
+def train(*, names: tuple[str, ...], file: Path, data: Path, output: Path) -> None:
+    """Fit candidates on the training texts, and save each as an MLflow model directory.
+
+    NAMEs are candidates of the parameters' file; without any, all of them are fitted. The same
+    texts and parameters give the same bytes. Paths of the directories go to standard output.
+
+    \b
+    Examples:
+      sentiment train
+      sentiment train champion
+      sentiment train champion --params other.yaml -o /tmp/models
+    """  # noqa: D301 - click wants the backslash
+    from trainer import params, tables
+    from trainer.train import train as run
+
+    knobs = params.read(file)
+    for name in names:
+        # Before an hour is spent on the ones before it.
+        knobs.candidate(name)
+    frame = tables.read(data / layout.TRAIN, "preprocess")
+    for name in names or knobs.candidates:
+        click.echo(run(name, knobs, frame, output, say))
+
+
+@click.command()
+@params
+@data
+@raw
+@click.option(
+    "--evaluation",
+    type=FOLDER,
+    default=layout.EVALUATION,
+    show_default=True,
+    help="Folder with what `sentiment evaluate` found.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=layout.RELEASE,
+    show_default=True,
+    help="The model directory to make; replaced whole.",
+)
+def release(*, file: Path, data: Path, raw: Path, evaluation: Path, output: Path) -> None:
+    """Fit the chosen candidate on all texts, and put its card and its evaluation beside it.
+
+    The candidate is the parameters' `release`. What is known of it was found with a twin that saw
+    the training texts alone. `sentiment register` publishes the directory.
+
+    \b
+    Examples:
+      sentiment release
+      sentiment release -o models/next && sentiment register models/next
+    """  # noqa: D301 - click wants the backslash
+    from trainer import params
+    from trainer.release import release as run
+
+    made = run(params.read(file), data=data, raw=raw, evaluation=evaluation, output=output, say=say)
+    click.echo(made)
+
+
+# The command `sentiment evaluate`.
+
+
+@click.command()
+@click.argument("names", metavar="[NAME ...]", nargs=-1)
+@params
+@data
+@click.option(
+    "--models",
+    type=FOLDER,
+    default=layout.MODELS,
+    show_default=True,
+    help="Folder with a model directory per candidate, which `sentiment train` made.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=FOLDER,
+    default=layout.EVALUATION,
+    show_default=True,
+    help="Folder for what is found, one folder per candidate; each is replaced whole.",
+)
+@as_json
+def evaluate(
+    *, names: tuple[str, ...], file: Path, data: Path, models: Path, output: Path, as_json: bool
+) -> None:
+    """Judge candidates on the test texts: figures with intervals, behaviours, speed and plots.
+
+    NAMEs are candidates of the parameters' file. Without any, all of them are judged, and then
+    compared with each other and with the figures reported of the earlier system.
+
+    \b
+    Examples:
+      sentiment evaluate
+      sentiment evaluate champion
+      sentiment evaluate champion --json | jq .reports.champion.overall.accuracy
+    """  # noqa: D301 - click wants the backslash
+    import msgspec
+
+    from trainer import card, params, tables
+    from trainer.champion import make
+    from trainer.evaluate import compare, evaluate as run
+
+    knobs = params.read(file)
+    candidates = {name: make(name, knobs) for name in names or knobs.candidates}
+    train = tables.read(data / layout.TRAIN, "preprocess")
+    test = tables.read(data / layout.TEST, "preprocess")
+    reports = {
+        name: run(
+            name,
+            models / name,
+            test,
+            train,
+            knobs.evaluate,
+            output=output,
+            trusted=candidate.trusted_types,
+            say=say,
+        )
+        for name, candidate in candidates.items()
+    }
+    compared = None
+    if not names:
+        compared = compare(list(knobs.candidates), test, knobs.evaluate, output, say)
+    if as_json:
+        click.echo(msgspec.json.encode({"reports": reports, "comparison": compared}))
+        return
+    click.echo(card.summary(reports))

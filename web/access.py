@@ -1,0 +1,244 @@
+"""API keys: who may send, where keys are set."""
+
+import hashlib
+import hmac
+import math
+import re
+import threading
+import time
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+from typing import Literal
+
+from flask import Flask, Response, request
+from flask_limiter import Limiter
+from flask_limiter.errors import RateLimitExceeded
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from sentiment.settings import WebSettings
+from web.answers import RETRY_AFTER_S, ApiError
+
+REALM = 'Bearer realm="sentiment"'
+# Of a key's SHA-256: enough to tell keys apart in logs and limits, of no use to guess one from.
+NAME_CHARS = 8
+
+
+class KeyNeededError(ApiError):
+    """Nobody sends without a key.
+
+    Args:
+        given: Whether a key was given, which then is none of ours.
+    """
+
+    def __init__(self, *, given: bool) -> None:
+        if given:
+            super().__init__(401, "wrong_key", "This API key is none of those that may send.")
+        else:
+            super().__init__(
+                401,
+                "key_needed",
+                "Sending needs an API key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
+            )
+        self._challenge = f'{REALM}, error="invalid_token"' if given else REALM
+
+    def response(self) -> Response:
+        """The answer."""
+        answer = super().response()
+        answer.headers["WWW-Authenticate"] = self._challenge
+        return answer
+
+
+class Keys:
+    """The keys that are set; only their digests are kept.
+
+    Args:
+        settings: `api_keys` among them.
+
+    Attributes:
+        needed: Whether any is set, and sending so needs one.
+    """
+
+    def __init__(self, settings: WebSettings) -> None:
+        keys = re.split(r"[\s,]+", settings.api_keys.get_secret_value())
+        self._digests = [_digest(key) for key in keys if key]
+        self.needed = bool(self._digests)
+
+    def name(self, key: str) -> str:
+        """A name for a key that is one of ours, which tells nothing of it; empty for any other."""
+        digest = _digest(key)
+        # Each is compared, in the same time whatever is wrong: time tells nothing of a key.
+        same = [hmac.compare_digest(digest, ours) for ours in self._digests]
+        return digest.hex()[:NAME_CHARS] if any(same) else ""
+
+
+def given() -> str:
+    """The key that came with the request; empty if none."""
+    key = request.headers.get("X-API-Key", "")
+    bearer = request.authorization
+    if not key and bearer is not None and bearer.type == "bearer":
+        # Second, since it may be meant for a proxy before us.
+        key = bearer.token or ""
+    return key
+
+
+def install(app: Flask, keys: Keys) -> None:
+    """Let nobody without a key post to the API of an app, where keys are set."""
+
+    @app.before_request
+    def demand() -> None:
+        if keys.needed and request.method == "POST" and request.path.startswith("/api/"):
+            key = given()
+            if not keys.name(key):
+                raise KeyNeededError(given=bool(key))
+
+    del demand
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+
+
+# How often one caller may send, how much it may hold, and whose word on its address counts.
+
+
+# What one household or machine is given; a limit by address would be none for who has 2^64 of them.
+IPV6_PREFIX = 64
+# In the environment of a request for which the server has no thread or no memory.
+REFUSED = "sentiment.refused"
+
+
+class Shares:
+    """What all callers share, bounded in all and for each of them; any thread may use it.
+
+    Args:
+        total: How much there is.
+        each: How much of it one caller may have.
+    """
+
+    def __init__(self, total: int, each: int) -> None:
+        self._total, self._each = total, each
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+        self._sum = 0
+
+    def take(self, caller: str, amount: int = 1) -> Literal["", "all", "own"]:
+        """Take a part; else whose bound it would be beyond, and nothing is taken."""
+        with self._lock:
+            if self._taken[caller] + amount > self._each:
+                return "own"
+            if self._sum + amount > self._total:
+                return "all"
+            self._taken[caller] += amount
+            self._sum += amount
+            return ""
+
+    def give(self, caller: str, amount: int = 1) -> None:
+        """Give a part back."""
+        with self._lock:
+            self._sum -= amount
+            self._taken[caller] -= amount
+            if self._taken[caller] <= 0:
+                del self._taken[caller]
+
+
+def hold(shares: Shares, who: str, what: str) -> None:
+    """Take one of the requests that may be held open; `Shares.give` gives it back.
+
+    Args:
+        shares: Those that there are.
+        who: The caller.
+        what: `feeds` or `waits`, for the error.
+
+    Raises:
+        ApiError: 429 or 503: the caller, or all of them, hold as many as they may.
+    """
+    beyond = shares.take(who)
+    if beyond:
+        whose = "one caller may have" if beyond == "own" else "this server bears"
+        raise ApiError(
+            429 if beyond == "own" else 503,
+            f"too_many_{what}",
+            f"As many feeds and waits are open as {whose}.",
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+
+def install_limits(app: Flask, settings: WebSettings, keys: Keys) -> None:
+    """Limit the POSTs of an app by API key or address.
+
+    The counts are this process's own: nothing is shared between replicas, so that no further
+    server is needed.
+    """
+    proxies = settings.trusted_proxies
+    if proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to say it
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0
+        )
+
+    @app.before_request
+    def refuse() -> None:
+        if request.environ.get(REFUSED):
+            raise ApiError(
+                503,
+                "busy",
+                "As many requests are under way as this server bears.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+
+    if not settings.rate_limit:
+        return
+    limiter = Limiter(
+        lambda: caller(keys),
+        app=app,
+        application_limits=[settings.rate_limit],
+        application_limits_exempt_when=lambda: request.method != "POST",
+        storage_uri="memory://",
+        # Exact, where fixed windows let twice as many pass around their border.
+        strategy="moving-window",
+    )
+
+    @app.errorhandler(RateLimitExceeded)
+    def too_many(error: RateLimitExceeded) -> Response:
+        del error
+        limit = limiter.current_limit
+        wait_s = limit.reset_at - time.time() if limit else 0
+        return ApiError(
+            429,
+            "too_many_requests",
+            f"Too many requests: one caller may send {settings.rate_limit}.",
+            retry_after_s=max(1, math.ceil(wait_s)),
+        ).response()
+
+    del refuse, too_many
+
+
+def caller(keys: Keys) -> str:
+    """Who is limited: an API key that is right, else an address."""
+    # A wrong key is not told apart from no key, or every guess would have a limit of its own.
+    name = keys.name(given())
+    return f"key {name}" if name else network(request.remote_addr or "")
+
+
+def forwarded(peer: str, header: str, proxies: int) -> str:
+    """The address of whom trusted proxies ask for, as `ProxyFix` reads it.
+
+    Args:
+        peer: The address at the other end of the connection.
+        header: `X-Forwarded-For`; empty where there is none.
+        proxies: How many of its last entries proxies of ours have written.
+    """
+    entries = [entry.strip() for entry in header.split(",")] if header else []
+    return entries[-proxies] if 0 < proxies <= len(entries) else peer
+
+
+def network(address: str) -> str:
+    """The address of a caller, without the part that a caller chooses alone."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> IPV6_PREFIX << IPV6_PREFIX))
