@@ -72,11 +72,16 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
         stream, timeout = kwargs.get("stream"), kwargs.get("timeout")
         response = super().send(request, *args, **kwargs)
         if not stream:
+            most = MOST_BYTES
+            if asked := request.headers.get("Range"):
+                # A part of a file, which MLflow asks for in the process of `registry.download` alone.
+                first, last = map(int, asked.removeprefix("bytes=").split("-"))
+                most, timeout = last - first + 1, LONGEST_S
             with _cut_after(timeout, response.raw.shutdown):
-                body = response.raw.read(MOST_BYTES + 1, decode_content=True)
-            if len(body) > MOST_BYTES:
+                body = response.raw.read(most + 1, decode_content=True)
+            if len(body) > most:
                 response.close()
-                raise NoAnswerError(f"an answer has more than {MOST_BYTES >> 20} MiB")
+                raise NoAnswerError(f"an answer has more than {most} bytes")
             response.raw.release_conn()
             # As `Response.content` does it.
             vars(response).update(_content=body, _content_consumed=True)

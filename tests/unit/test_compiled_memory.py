@@ -9,11 +9,11 @@ from pathlib import Path
 # all, and a long word; each as the only text, as the first and as the last of a batch.
 CHECKED = """
 from sentiment.registry.artifact import open_model
-from sentiment.model.compiled.scorer import ROOM_BYTES
+from sentiment.model.compiled.scorer import SCRATCH_BYTES
 from sentiment.registry.publish import bundled_model
 scorer = open_model(bundled_model())
-full = ROOM_BYTES // 2
-texts = ["", "!", "a " * full, ".," * full, "x" * ROOM_BYTES, "\\U0001f600" * (full // 2),
+full = SCRATCH_BYTES // 2
+texts = ["", "!", "a " * full, ".," * full, "x" * SCRATCH_BYTES, "\\U0001f600" * (full // 2),
          "it 's n't @me <br />" * 99, "good film " * full, "sooo b\\xe0d\\u2019s \\ud800 " * 99]
 for text in texts:
     scores = scorer.score([text]), scorer.score([text, "good", text])[::2]
