@@ -161,9 +161,12 @@ def test_readers_pass_it_over_and_say_so(kept_as_sent: Settings, tmp_path: Path)
         behind = record(wire.encode(result(id="behind")))
         put(settings, names.results, batch(behind))
         assert shown.outcome("behind")[0] == 200
-        log = shown.log.read_text()
-        assert f"Partition 1 of '{names.results}' can't be read from 0 to 4" in log
-        assert log.count(f"'{names.results}' can't be read") == 1
+        told, deadline = "", time.monotonic() + PATIENCE_S
+        while f"Partition 1 of '{names.results}' can't be read from 0 to 4" not in told:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
+            told = shown.log.read_text()
+        assert told.count(f"'{names.results}' can't be read") == 1
         assert shown.ask("/api/status")[0] == 200
 
 

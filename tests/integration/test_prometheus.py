@@ -26,8 +26,9 @@ PATIENCE_S = 180.0
 GOOD, BAD = b'{"text": "I loved every minute of it."}', b'{"text": "A dull waste of time."}'
 # What Grafana puts in.
 VARIABLES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*", "$topic": ".*"}
-# What there is only when something is wrong: answers that tell of a failure of ours.
-ABSENT = ('status=~"5.."',)
+# What there is only when something is wrong: answers that tell of a failure of ours, and batches
+# that can't be read.
+ABSENT = ('status=~"5.."', "sentiment_unreadable_partition")
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="prometheus is not installed: Debian's package of that name has it"
