@@ -74,7 +74,7 @@ class _Adapter(request_utils.TCPKeepAliveHTTPAdapter):
         if not stream:
             most = MOST_BYTES
             if asked := request.headers.get("Range"):
-                # A part of a file, which MLflow asks for in the process of `registry.download` alone.
+                # A part of a file: MLflow asks for it in the process of `registry.download` alone.
                 first, last = map(int, asked.removeprefix("bytes=").split("-"))
                 most, timeout = last - first + 1, LONGEST_S
             with _cut_after(timeout, response.raw.shutdown):
