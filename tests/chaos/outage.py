@@ -35,6 +35,8 @@ EVENTS = 100_000
 RATE, REPLAY_RATE = 100.0, 50.0
 # Until everybody has found out, on a busy machine: a commit's and a probe's time limits.
 NOTICED_S = 60.0
+# Until a page or a replay has begun, on a machine as busy.
+BEGUN_S = 180.0
 # From the brokers' return to the next result: reconnecting, a new session, a coordinator's start.
 BACK_S = 120.0
 LOOK_S = 0.5
@@ -80,13 +82,13 @@ class Outage:
             def meanwhile() -> None:
                 traffic = self.own.traffic
                 traffic.rate = RATE
-                _until(lambda: self._is_connected(page), "the page connects")
+                _until(lambda: self._is_connected(page), "the page connects", BEGUN_S)
                 with (self.folder / "replay.log").open("wb") as log:
                     replay = subprocess.Popen(
                         command, stdout=subprocess.PIPE, stderr=log, env=environment
                     )
                 try:
-                    _until(lambda: _count(self.own, name) > 0, "the replay has results")
+                    _until(lambda: _count(self.own, name) > 0, "the replay has results", BEGUN_S)
                     self._away(page, replay)
                     self._back(page)
                     traffic.count = traffic.sent
@@ -94,6 +96,7 @@ class Outage:
                     self._check_replay(name, replay.returncode, out)
                 finally:
                     replay.kill()
+                    replay.communicate()
 
             protocol = self.own.fleet.environment["WORKER_GROUP_PROTOCOL"]
             return Round(self.own, [], protocol, self.say).run(meanwhile)
@@ -212,11 +215,11 @@ def clients() -> dict[str, int]:
     return found
 
 
-def _until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + NOTICED_S
+def _until(is_so: Callable[[], bool], what: str, seconds: float = NOTICED_S) -> None:
+    deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"it does not happen in {NOTICED_S:.0f} s that {what}")
+            raise TimeoutError(f"it does not happen in {seconds:.0f} s that {what}")
         time.sleep(LOOK_S)
 
 
