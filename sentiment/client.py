@@ -145,7 +145,7 @@ class Classifier:
 
     Args:
         model: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or a directory; by default `MODEL_URI`
-            where `MLFLOW_TRACKING_URI` is set, else the bundled model.
+            where `MLFLOW_TRACKING_URI` or `DAGSHUB_REPO` is set, else the bundled model.
 
     Raises:
         ModelError: There is no such model, or it fails a check.

@@ -180,7 +180,7 @@ class Input(NamedTuple):
 @click.option(
     "--model", metavar="MODEL",
     help="models:/NAME@ALIAS, models:/NAME/VERSION or a directory."
-    "  [default: MODEL_URI if MLFLOW_TRACKING_URI is set, else the bundled model]",
+    "  [default: MODEL_URI if MLFLOW_TRACKING_URI or DAGSHUB_REPO is set, else the bundled one]",
 )  # fmt: skip
 @click.option(
     "--skip-bad", is_flag=True, help="Leave bad rows out, and don't fail because of them."

@@ -3,7 +3,6 @@
 Which registry, see `sentiment.registry.tracking`.
 """
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from sentiment.registry import download
 from sentiment.registry.artifact import COMPILED, Scorer, open_here, open_model
 from sentiment.registry.download import ELSEWHERE
 from sentiment.registry.model_cache import ModelCache
-from sentiment.registry.tracking import connect, registry_id
+from sentiment.registry.tracking import connect, is_named, registry_id
 from sentiment.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -275,7 +274,7 @@ def named_model(name: str | None) -> LoadedModel:
     """The model that `Classifier` and `sentiment classify --model` are given; see there."""
     from sentiment.registry.publish import bundled_model
 
-    if name is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+    if name is None and not is_named():
         scorer = open_here(bundled_model())
         return LoadedModel("sentiment", "bundled", scorer, time.time())
     if name is None or name.startswith("models:/"):

@@ -99,6 +99,12 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         raise (_not_found(error) if status == _MISSING else _failed(error, status)) from error
 
 
+def is_named() -> bool:
+    """Whether the environment names a registry, in MLflow's words or in DagsHub's."""
+    apply()
+    return bool(os.environ.get("MLFLOW_TRACKING_URI"))
+
+
 def registry_id() -> str:
     """Names the registry without importing MLflow: the same address gives the same name."""
     apply()

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
+from sentiment.client import Classifier
 from sentiment.errors import RegistryUnavailableError, SettingsError
 from sentiment.registry import tracking
 from sentiment.registry.publish import TIMEOUT_S
@@ -199,6 +200,19 @@ def test_what_is_taken_out_of_the_environment_is_gone(
     tracking.apply()
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
     assert os.environ["MLFLOW_TRACKING_URI"] == "sqlite:///mine.db"
+
+
+def test_who_classifies_here_asks_dagshub_where_it_is_named(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository in the environment is a registry, and none is left when it is gone."""
+    monkeypatch.setenv("DAGSHUB_CLIENT_HOST", proxy.host)
+    monkeypatch.setenv("DAGSHUB_REPO", REPOSITORY)
+    with pytest.raises(RegistryUnavailableError):
+        Classifier()
+    assert proxy.seen
+    monkeypatch.delenv("DAGSHUB_REPO")
+    assert Classifier().version == "bundled"
 
 
 def test_no_repository_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
