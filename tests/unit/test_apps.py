@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from sentiment import apps
+from tools.contracts import LIBRARY, packages
 
 ROOT = Path(__file__).parents[2]
 TOY = """
@@ -153,6 +155,13 @@ def test_a_command_of_ours_is_no_other_apps(folder: Path) -> None:
     shown = run(folder, "-m", "sentiment", "--help")
     assert "Make toys" not in shown.stdout
     assert "toybox:toy" in shown.stderr
+
+
+def test_the_wheel_has_every_app_and_nothing_else() -> None:
+    """What is installed is the library and the packages that register, and no file beside them."""
+    wheel = WheelBuilder(str(ROOT))
+    installed = {Path(file.distribution_path).parts[0] for file in wheel.recurse_included_files()}
+    assert installed == packages()[0] | {LIBRARY}
 
 
 def test_nothing_is_left_unregistered() -> None:
