@@ -49,10 +49,11 @@ def test_tree_has_every_section() -> None:
 
 
 def test_a_copy_of_the_tree_changes_alone() -> None:
-    """What a copy uses is not what the first one uses."""
+    """A copy begins with what the tree has, and what it is given is not the tree's."""
     tree = Settings()
     tree.kafka = tree.kafka.replace(bootstrap_servers="a:1")
     copied = copy.copy(tree)
+    assert copied.kafka is tree.kafka
     copied.kafka = copied.kafka.replace(bootstrap_servers="b:2")
     assert (tree.kafka.bootstrap_servers, copied.kafka.bootstrap_servers) == ("a:1", "b:2")
 
