@@ -4,9 +4,12 @@ import sys
 
 import pytest
 
-from sentiment import metrics
-from sentiment.metrics import EXPOSED, TABLE, App, Metric
+from sentiment import apps, metrics
+from sentiment.metrics import Metric, Metrics
+from stream_worker.trends.metrics import TRENDS
+from web.metrics import WEB
 
+TABLE = apps.metrics()
 ids = [metric.name for metric in TABLE]
 
 
@@ -73,14 +76,14 @@ def test_names_of_the_earlier_system_stay() -> None:
     assert names <= set(ids)
 
 
-@pytest.mark.parametrize("app", EXPOSED)
-def test_each_app_shows_its_own_metrics(app: App) -> None:
+@pytest.mark.parametrize("table", [metrics.WORKER, TRENDS, WEB], ids=lambda table: table.app)
+def test_each_app_shows_its_own_metrics(table: Metrics) -> None:
     """No other app's zeros are among them, which rules would take for a process that hangs."""
-    shown = {(family.name, family.documentation) for family in EXPOSED[app].collect()}
+    shown = {(family.name, family.documentation) for family in table.shown.collect()}
     assert shown == {
         (metric.name.removesuffix("_total"), metric.meaning)
         for metric in TABLE
-        if metric.app in {app, "all"}
+        if metric.app in {table.app, "all"}
     }
 
 
@@ -96,7 +99,7 @@ def test_each_app_shows_its_own_metrics(app: App) -> None:
 def test_what_rules_count_is_there_before_it_happens(name: str, labels: dict[str, str]) -> None:
     """The first refusal is an increase: its series is there from the start, at zero."""
     code = (
-        "from sentiment.metrics import REGISTRY;"
+        "from sentiment import apps; from sentiment.metrics import REGISTRY; apps.metrics();"
         f"print(REGISTRY.get_sample_value({name!r}, {labels!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ import yaml
 from sentiment import wire
 from sentiment.kafka import topics
 from sentiment.settings import Settings, TopicSettings
+from stream_worker.trends.settings import TrendsSettings
 from tools import asyncapi, docs
 
 SCHEMAS = {name: json.loads(text) for name, text in asyncapi.schemas().items()}
@@ -80,7 +81,7 @@ def test_channels_are_the_topics() -> None:
         topic.name: (topic.partitions, _written(topic.config))
         for topic in topics.wanted(settings)
         # Faust's own, and nobody else's to read.
-        if topic.name != settings.trends.windows
+        if topic.name != settings.of(TrendsSettings).windows
     }
     channels = {
         channel["address"]: (

@@ -2,6 +2,7 @@ import pytest
 
 from sentiment.kafka import topics
 from sentiment.settings import Settings, TopicSettings
+from stream_worker.trends.settings import TrendsSettings
 
 
 def test_every_named_topic_is_wanted() -> None:
@@ -12,7 +13,7 @@ def test_every_named_topic_is_wanted() -> None:
         getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
     }
     # Named after another, and no setting of their own.
-    names |= {settings.topics.redriven, settings.trends.windows}
+    names |= {settings.topics.redriven, settings.of(TrendsSettings).windows}
     assert {topic.name for topic in topics.wanted(settings)} == names
 
 
@@ -20,7 +21,7 @@ def test_partitions_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> 
     """Results and dead letters have their event's partition; tallies, and their sums, have one."""
     monkeypatch.setenv("TOPICS_PARTITIONS", "6")
     settings = Settings()
-    ones = {settings.topics.tallies, settings.trends.windows}
+    ones = {settings.topics.tallies, settings.of(TrendsSettings).windows}
     found = {topic.name: topic.partitions for topic in topics.wanted(settings)}
     assert {name for name, partitions in found.items() if partitions == 1} == ones
     assert {found[name] for name in found.keys() - ones} == {6}
@@ -41,4 +42,4 @@ def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
     assert kept == {"dead.redriven"}
     compacted = {t.name for t in topics.wanted(Settings()) if "cleanup.policy" in t.config}
-    assert compacted == {"feedback", Settings().trends.windows}
+    assert compacted == {"feedback", Settings().of(TrendsSettings).windows}
