@@ -10,16 +10,14 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import click
 import psutil
 
-from benchmarks import bench, events, measure
-from benchmarks.bench import Backlog, Bench
-from benchmarks.measure import Progress, say
+from benchmarks import bench, events
+from benchmarks.bench import SHORT, Bench, Done, say
 from sentiment import logs
 from sentiment.kafka import clients
 
@@ -34,17 +32,8 @@ SLACK = 3
 QUEUE = 1000
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The worker at one moment.
-
-    Attributes:
-        at_s: Seconds since the start.
-        memory_mib: Resident memory.
-        threads: Its threads.
-        files: Its open files and sockets.
-        lag: Events that were sent and not committed.
-    """
+class Sample(NamedTuple):
+    """The worker at one moment: files are sockets too, lag is what was sent and not committed."""
 
     at_s: float
     memory_mib: float
@@ -85,10 +74,8 @@ def verdict(samples: Sequence[Sample]) -> dict[str, object]:
 def table(report: dict[str, object]) -> str:
     """The figures as Markdown."""
     rows = ["| | second quarter | last quarter | trend per hour | most |", "|---|---|---|---|---|"]
-    names = {
-        "memory_mib": "memory, MiB", "threads": "threads", "files": "open files", "lag": "lag",
-    }  # fmt: skip
-    for name, shown in names.items():
+    names = ("memory_mib", "memory, MiB"), ("threads",) * 2, ("files", "open files"), ("lag",) * 2
+    for name, shown in names:
         figures = cast("dict[str, float]", report[name])
         rows.append(
             f"| {shown} | {figures['first']:,.0f} | {figures['last']:,.0f} |"
@@ -117,10 +104,12 @@ TICK_S = 0.01
 def main(*, minutes: float, rate: float | None, output: Path) -> None:
     """Let a worker run for long and see whether anything of it grows; exit code 1 if so."""
     logs.configure()
-    texts = events.write()["40-word texts"]
+    texts = events.write()[SHORT]
     with bench.opened() as place:
         # Measured in any case: the first start compiles the model, which takes memory for good.
-        full = _full_rate(place, texts)
+        say("measuring the full rate")
+        backlog = events.backlog(place, "soak", texts, BACKLOG)
+        full = place.worker_pace(backlog, FULL_RATE_S).events_per_second
         chosen = rate or full / 2
         say(f"{minutes:g} minutes at {chosen:,.0f} events per second")
         samples = _soak(place, texts, chosen, minutes * 60)
@@ -129,31 +118,19 @@ def main(*, minutes: float, rate: float | None, output: Path) -> None:
         "events_per_second": chosen,
         "full_rate": full,
         **verdict(samples),
-        "machine": measure.describe(),
-        "samples": [asdict(sample) for sample in samples],
+        "machine": bench.describe(),
+        "samples": [sample._asdict() for sample in samples],
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n")
+    bench.save(report, output)
     print(table(report))
     say(f"figures written to {output}")
     if report["grows"]:
         raise SystemExit(1)
 
 
-def _full_rate(place: Bench, texts: Sequence[str]) -> float:
-    say("measuring the full rate")
-    backlog = events.backlog(place, "soak", texts, BACKLOG)
-    group = place.name("full")
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, place.topic("results")) as process,
-    ):
-        return place.pace(process, done, backlog, FULL_RATE_S).events_per_second
-
-
 def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> list[Sample]:
     topic, group = place.topic("events", BOUNDED), place.name("soak")
-    sender = Sender(place, Backlog("soak", topic, 0), texts, rate)
+    sender = Sender(place, topic, texts, rate)
     samples: list[Sample] = []
     with (
         place.progress(topic, group) as done,
@@ -173,7 +150,7 @@ def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> li
     return samples
 
 
-def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Progress) -> Sample:
+def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Done) -> Sample:
     # In this order: what is sent in between would count as lag otherwise.
     committed = done()
     with process.oneshot():
@@ -187,16 +164,12 @@ def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Progre
 
 
 class Sender(threading.Thread):
-    """Sends events at a rate until it is closed.
+    """Sends events at a rate until it is closed; counts them in `sent`."""
 
-    Attributes:
-        sent: Events so far.
-    """
-
-    def __init__(self, place: Bench, backlog: Backlog, texts: Sequence[str], rate: float) -> None:
+    def __init__(self, place: Bench, topic: str, texts: Sequence[str], rate: float) -> None:
         super().__init__(name="sender", daemon=True)
         self._producer = clients.new_producer(place.settings.kafka, linger_ms=5)
-        self._topic = backlog.topic
+        self._topic = topic
         self._partitions = place.settings.topics.partitions
         self._values = [json.dumps({"text": text, "source": "soak"}) for text in texts]
         self._rate = rate
