@@ -7,21 +7,21 @@ read side by side: neither is ever held.
 import heapq
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import groupby, repeat
 from typing import Any, NamedTuple
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, KafkaException
+from confluent_kafka import OFFSET_BEGINNING
 
 from sentiment import wire
 from sentiment.cli import Progress
 from sentiment.errors import InputError, TopicError
-from sentiment.kafka import clients, topics
+from sentiment.kafka import topics
 from sentiment.kafka.reader import Start, TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import EventError, Input, SentimentResult
-from stream_worker.replay.begin import topic_id
-from stream_worker.replay.plan import Mark, Offsets, plan_of
+from stream_worker.replay.plan import Mark, Offsets, plan_of, topic_id
 
 # How the answers of two models to the same events differ. Knows nothing of brokers.
 
@@ -55,23 +55,15 @@ class Source:
 
 
 def paired(live: Iterator[SentimentResult], replayed: Iterator[SentimentResult]) -> Iterator[Pair]:
-    """Results of one input partition side by side, by input offset.
+    """Results of one input partition side by side; input offsets rise strictly on either side."""
 
-    Args:
-        live: In strictly rising order of input offsets.
-        replayed: The same.
-    """
-    left, right = next(live, None), next(replayed, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and left.input.offset < right.input.offset):
-            yield left, None
-            left = next(live, None)
-        elif left is None or right.input.offset < left.input.offset:
-            yield None, right
-            right = next(replayed, None)
-        else:
-            yield left, right
-            left, right = next(live, None), next(replayed, None)
+    def offset(one: tuple[SentimentResult, int]) -> int:
+        return one[0].input.offset
+
+    both = heapq.merge(zip(live, repeat(0)), zip(replayed, repeat(1)), key=offset)
+    for _, found in groupby(both, offset):
+        pair = {side: result for result, side in found}
+        yield pair.get(0), pair.get(1)
 
 
 @dataclass
@@ -153,7 +145,7 @@ class Comparison:
             "repeated": self.repeated,
             "live_models": dict(self.live_models),
             "by_source": {
-                name: {"compared": source.compared, "changed": source.changed}
+                name: asdict(source)
                 for name, source in sorted(self.sources.items(), key=lambda item: -item[1].changed)
             },
             "examples": [
@@ -161,11 +153,7 @@ class Comparison:
                     "id": example.id,
                     "live": example.live,
                     "replay": example.replay,
-                    "input": {
-                        "topic": example.input.topic,
-                        "partition": example.input.partition,
-                        "offset": example.input.offset,
-                    },
+                    "input": msgspec.structs.asdict(example.input),
                 }
                 for example in self.examples
             ],
@@ -186,10 +174,7 @@ def known(settings: Settings, output: str, offsets: Offsets) -> dict[int, Mark]:
         TopicError: A live topic is missing.
     """
     topics.require(settings, settings.topics.events, settings.topics.results)
-    try:
-        marks = offsets.load()
-    except KafkaException as error:
-        raise clients.unreachable(settings.kafka, error) from None
+    marks = offsets.told()
     ids = {mark.plan.topic_id for mark in marks.values()}
     if ids != {topic_id(settings, output)}:
         raise InputError(

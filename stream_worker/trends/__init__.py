@@ -2,8 +2,7 @@
 
 - `book`: windows, how tallies come into them exactly once, and which names have rows of their own
 - `reading`: the tallies topic, record by record
-- `app`: the Faust app: the table and its changelog, publishing, the web views
-- `process`: the process around it
+- `app`: the Faust app: the table and its changelog, publishing, the web views; and its process
 - `command`: `sentiment trends`
 """
 

@@ -51,13 +51,10 @@ class Names:
     def choose(
         self, source: str, version: str, rows: int, *, is_full: bool = False
     ) -> tuple[str, str]:
-        """The names to count under.
+        """The names to count under, for an event's source and the version that answered.
 
-        Args:
-            source: What an event said.
-            version: Of the model that answered.
-            rows: That windows of this length have already.
-            is_full: Whether this window has no place for another source.
+        `rows` are those that windows of this length have already; `is_full` says that this window
+        has no place for another source.
         """
         if rows >= MAX_NAME_ROWS + SPARE_ROWS:
             return OTHER_SOURCE, OTHER_VERSION
@@ -187,12 +184,10 @@ class Window(Struct, array_like=True):
         names: Names,
         others: int,
     ) -> None:
-        """Add counts, each to the row that its source and version have here.
+        """Add counts by source and version, each to the row that these have here.
 
-        Args:
-            counts: Source, version and count.
-            names: Those that may have rows of their own.
-            others: Rows of all other windows of this length.
+        `names` are those that may have rows of their own, `others` the number of rows of all other
+        windows of this length.
         """
         rows = {(row.source, row.version): row for row in self.rows}
         taken: int | None = None
@@ -272,9 +267,8 @@ class Table(Protocol):
 class Book:
     """Keeps the windows, each decoded here and encoded in the table.
 
-    Args:
-        table: Where they are kept; may be changed while records are being processed alone.
-        cluster: Kafka's id of the cluster that the tallies come from.
+    The table may be changed while records are being processed alone. The cluster, by Kafka's id, is
+    the one that the tallies come from.
     """
 
     def __init__(self, table: Table, cluster: str) -> None:
@@ -357,8 +351,7 @@ class Book:
         self._drop_all(surplus)
 
     def _drop(self, key: Key) -> None:
-        window = self._windows.pop(key, None)
-        if window is not None:
+        if window := self._windows.pop(key, None):
             self._rows[key.size_s] -= len(window.rows)
 
     def _drop_all(self, keys: Iterable[Key]) -> None:
@@ -395,12 +388,9 @@ class Book:
     def trends(
         self, spans: Iterable[Span], source: str | None = ALL, *, each: bool = False
     ) -> Iterator[Trend]:
-        """The trends of windows, in their order.
+        """The trends of windows, in their order: of one source, or of all together.
 
-        Args:
-            spans: Length and start of each.
-            source: Of this source alone.
-            each: Of every source, after that of all together.
+        With `each`, those of every source follow that of all together.
         """
         wanted = set(spans)
         rows: dict[Span, list[Row]] = {}

@@ -124,8 +124,8 @@ def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: S
 INTERRUPTED = """
 import asyncio
 from sentiment.cli import main
-from stream_worker.trends import process
-class Interrupted(process.Trends):
+from stream_worker.trends import app
+class Interrupted(app.Trends):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.app.timer(0.05)(self.interrupt)
@@ -133,7 +133,7 @@ class Interrupted(process.Trends):
     async def interrupt(self):
         self.app.consumer.stop_flow()
         self.app.consumer.resume_flow()
-process.Trends = Interrupted
+app.Trends = Interrupted
 main()
 """
 
@@ -151,11 +151,11 @@ def test_no_tally_is_skipped_where_the_flow_was_interrupted(
 SLOWLY_RECOVERED = """
 import time
 from sentiment.cli import main
-from stream_worker.trends import process
-class Slow(process.Trends):
+from stream_worker.trends import app
+class Slow(app.Trends):
     def __init__(self, settings, cluster, is_same):
         super().__init__(settings, cluster, lambda: time.sleep(2) or is_same())
-process.Trends = Slow
+app.Trends = Slow
 main()
 """
 
