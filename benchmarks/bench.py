@@ -122,6 +122,20 @@ class Bench(NamedTuple):
         }
         return self.own("sentiment", "worker", environment=environment)
 
+    @contextmanager
+    def load(
+        self, topic: str, texts: Sequence[str], rate: float, seconds: float
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A steady load, in a process of its own; see `benchmarks.events`."""
+        file = self.work / "texts.json"
+        file.write_text(json.dumps(texts))
+        arguments = (str(rate), str(seconds), topic, str(file))
+        with subprocess.Popen([sys.executable, "-m", "benchmarks.events", *arguments]) as load:
+            try:
+                yield load
+            finally:
+                load.terminate()
+
     def worker_pace(self, backlog: Backlog, longest_s: float) -> Pace:
         """How fast a worker works a backlog off."""
         group, results = self.name("worker"), self.topic("results")

@@ -113,8 +113,12 @@ def main(rate: float, seconds: float, topic: str, texts: Path) -> None:
     while (gone_s := time.monotonic() - began) < seconds:
         for number in range(sent, int(gone_s * rate)):
             key = None if number % PROBE_EVERY else str(time.time_ns())
-            # In turns of seven, so that probes, every twentieth event, come to each partition.
-            producer.produce(topic, values[number % len(values)], key, number // 7 % partitions)
+            value = values[number % len(values)]
+            try:
+                # In turns of seven, so that probes, every twentieth event, come to each partition.
+                producer.produce(topic, value, key, number // 7 % partitions)
+            except BufferError:
+                break
             sent += 1
         producer.poll(0)
         time.sleep(TICK_S)

@@ -3,7 +3,6 @@
 import json
 import statistics
 import subprocess
-import sys
 import time
 import urllib.error
 from collections.abc import Sequence
@@ -261,10 +260,8 @@ def latency(
         # Until the worker has its model and its partitions.
         _single(producer, reader, topic, texts[0], START_S)
         say(f"latency at {rate:,.0f} events a second")
-        file = place.work / "texts.json"
-        file.write_text(json.dumps(texts[:TEXTS]))
-        command = ("-m", "benchmarks.events", str(rate), str(seconds), topic, str(file))
-        loaded, count = _loaded([sys.executable, *command], reader)
+        with place.load(topic, texts[:TEXTS], rate, seconds) as load:
+            loaded, count = _loaded(load, reader)
         say(f"latency of {singles} single events")
         alone: list[float] = []
         for text in texts[:singles]:
@@ -293,20 +290,19 @@ def _single(
     return (time.monotonic() - sent) * 1000
 
 
-def _loaded(command: Sequence[str], reader: TopicReader) -> tuple[list[float], int]:
+def _loaded(load: subprocess.Popen[bytes], reader: TopicReader) -> tuple[list[float], int]:
     """Milliseconds of a load's probes, and how many results there were in all."""
     milliseconds: list[float] = []
     seen, began_ns, last = 0, time.time_ns(), time.monotonic()
-    with subprocess.Popen(command) as load:
-        while load.poll() is None or time.monotonic() - last < IDLE_S:
-            records = reader.poll(IDLE_S / 10, MOST)
-            now_ns = time.time_ns()
-            if records:
-                seen, last = seen + len(records), time.monotonic()
-            for record in records:
-                key = record.key()
-                if key is not None and int(key) - began_ns > WARM_S * 1e9:
-                    milliseconds.append((now_ns - int(key)) / 1e6)
+    while load.poll() is None or time.monotonic() - last < IDLE_S:
+        records = reader.poll(IDLE_S / 10, MOST)
+        now_ns = time.time_ns()
+        if records:
+            seen, last = seen + len(records), time.monotonic()
+        for record in records:
+            key = record.key()
+            if key is not None and int(key) - began_ns > WARM_S * 1e9:
+                milliseconds.append((now_ns - int(key)) / 1e6)
     return milliseconds, seen
 
 

@@ -38,13 +38,7 @@ Report = Mapping[str, Any]
 class Row(NamedTuple):
     """What was measured, beside what must be reached: at least so much, or at most.
 
-    Attributes:
-        what: What was measured.
-        unit: Of the figures; `times` for ratios.
-        measured: None when this run didn't, or couldn't; `why_not` tells.
-        least: It must be at least this.
-        most: It must be at most this.
-        why_not: Why it wasn't measured.
+    Nothing is measured where this run didn't, or couldn't: `why_not` tells. Ratios are `times`.
     """
 
     what: str

@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 
 import click
 import msgspec
-import pandas as pd
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
@@ -105,15 +104,11 @@ print(time.perf_counter() - began, scorer.kind, "sklearn" in sys.modules)
 
 
 @click.command()
-@click.option("--model", type=Path, help="Model directory.  [default: the bundled model]")
-@click.option(
-    "--texts", "source", type=Path, help="Parquet with a column `text`, instead of made texts."
-)
 @click.option("--output", type=Path, default=Path("build/scoring.json"), show_default=True)
-def main(*, model: Path | None, source: Path | None, output: Path) -> None:
+def main(*, output: Path) -> None:
     """Measure the compiled model, scikit-learn and VADER on one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    directory = model or bundled_model()
+    directory = bundled_model()
     pipeline = load_pipeline(directory)
     with tempfile.TemporaryDirectory() as kept:
         compiled = open_model(directory, Path(kept))
@@ -122,7 +117,7 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
     report: dict[str, object] = {"first_score_s": first_s, "machine": bench.describe()}
     print(f"{'':<16}{'':<10}{'compiled':>12}{'scikit-learn':>14}{'VADER':>10}{'ratios':>16}")
     for name, length in LENGTHS.items():
-        batches = _batches(pipeline, source, length)
+        batches = _batches(pipeline, length)
         texts = [text for batch in batches for text in batch]
         few = [[text] for text in texts[:SINGLES]]
         lexicon = _rate(few, lambda some: [vader.polarity_scores(text) for text in some])
@@ -142,7 +137,7 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
                 "megabytes_per_second": ours * megabytes,
             }  # fmt: skip
         print(f"{'':<26}{rows['batches'][0] * megabytes:>9,.0f} MB/s")
-    report["explanations"] = explained = _explanations(pipeline, compiled, source)
+    report["explanations"] = explained = _explanations(pipeline, compiled)
     print(f"{'':<16}{'':<22}{'plain µs':>12}{'explained µs':>14}{'ratio':>8}{'parts':>8}")
     for name, costs in explained.items():
         for what, cost in costs.items():
@@ -154,15 +149,13 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
     bench.save(report, output)
 
 
-def _explanations(
-    pipeline: object, scorer: Scorer, source: Path | None
-) -> dict[str, dict[str, Cost]]:
+def _explanations(pipeline: object, scorer: Scorer) -> dict[str, dict[str, Cost]]:
     """What explanations cost, by the texts' length."""
     if not isinstance(scorer, CompiledScorer):
         return {}
     found = {}
     for name, length in events.LENGTHS.items():
-        found[name] = costs(scorer, _batches(pipeline, source, length))
+        found[name] = costs(scorer, _batches(pipeline, length))
     return found
 
 
@@ -180,16 +173,9 @@ def _rate(batches: Batches, work: Work) -> float:
     return sum(map(len, batches)) / (time.thread_time() - began)
 
 
-def _batches(pipeline: object, source: Path | None, length: int) -> list[list[str]]:
-    """Texts of about that length, made or given."""
-    if source is None:
-        writer = events.Writer(pipeline, SEED)
-        texts = [writer.text(length) for _ in range(BATCH * BATCHES)]
-    else:
-        given = pd.read_parquet(source, columns=["text"])["text"]
-        words = given.str.count(" ") + 1
-        texts = given[words.between(0.7 * length, 1.3 * length)].head(BATCH * BATCHES).tolist()
-    return [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
+def _batches(pipeline: object, length: int) -> list[list[str]]:
+    writer = events.Writer(pipeline, SEED)
+    return [[writer.text(length) for _ in range(BATCH)] for _ in range(BATCHES)]
 
 
 def _first_score(directory: Path, kept: Path) -> float:

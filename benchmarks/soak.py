@@ -4,12 +4,9 @@ First the full rate is measured on a backlog, then events come at a share of it.
 open files are sampled from outside; the first quarter is left out, since caches fill in it.
 """
 
-import json
 import statistics
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,7 +16,6 @@ import psutil
 from benchmarks import bench, events
 from benchmarks.bench import SHORT, Bench, Done, say
 from sentiment import logs
-from sentiment.kafka import clients
 
 # Whether anything of a process grows, from samples of it.
 
@@ -93,8 +89,8 @@ FULL_RATE_S = 30.0
 SAMPLE_S = 5.0
 # An hour at a high rate is more than a disk may have: what was read is not kept.
 BOUNDED = {"retention.bytes": str(256 << 20), "segment.bytes": str(128 << 20)}
-# How often events are sent: a hundredth of a second of them at a time is an even stream.
-TICK_S = 0.01
+# The load ends with the samples, not by itself.
+FOR_EVER_S = 1e9
 
 
 @click.command()
@@ -130,19 +126,18 @@ def main(*, minutes: float, rate: float | None, output: Path) -> None:
 
 def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> list[Sample]:
     topic, group = place.topic("events", BOUNDED), place.name("soak")
-    sender = Sender(place, topic, texts, rate)
     samples: list[Sample] = []
     with (
         place.progress(topic, group) as done,
+        place.progress(topic, None) as sent,
         place.worker(topic, group, place.topic("results", BOUNDED)) as process,
-        closing(sender),
+        place.load(topic, texts, rate, FOR_EVER_S),
     ):
-        sender.start()
         while not done():
             time.sleep(SAMPLE_S)
         began = time.monotonic()
         while (at_s := time.monotonic() - began) < seconds:
-            samples.append(_sample(process, at_s, sender, done))
+            samples.append(_sample(process, at_s, sent, done))
             if len(samples) % 12 == 0:
                 last = samples[-1]
                 say(f"minute {at_s / 60:.0f}: {last.memory_mib:.0f} MiB, lag {last.lag:,}")
@@ -150,7 +145,7 @@ def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> li
     return samples
 
 
-def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Done) -> Sample:
+def _sample(process: psutil.Process, at_s: float, sent: Done, done: Done) -> Sample:
     # In this order: what is sent in between would count as lag otherwise.
     committed = done()
     with process.oneshot():
@@ -159,42 +154,8 @@ def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Done) 
             process.memory_info().rss / 2**20,
             process.num_threads(),
             process.num_fds(),
-            max(sender.sent - committed, 0),
+            max(sent() - committed, 0),
         )
-
-
-class Sender(threading.Thread):
-    """Sends events at a rate until it is closed; counts them in `sent`."""
-
-    def __init__(self, place: Bench, topic: str, texts: Sequence[str], rate: float) -> None:
-        super().__init__(name="sender", daemon=True)
-        self._producer = clients.new_producer(place.settings.kafka, linger_ms=5)
-        self._topic = topic
-        self._partitions = place.settings.topics.partitions
-        self._values = [json.dumps({"text": text, "source": "soak"}) for text in texts]
-        self._rate = rate
-        self._stopping = threading.Event()
-        self.sent = 0
-
-    def run(self) -> None:
-        """Send."""
-        began = time.monotonic()
-        while not self._stopping.wait(TICK_S):
-            due = int((time.monotonic() - began) * self._rate)
-            for number in range(self.sent, due):
-                value = self._values[number % len(self._values)]
-                try:
-                    self._producer.produce(self._topic, value, partition=number % self._partitions)
-                except BufferError:
-                    break
-                self.sent = number + 1
-            self._producer.poll(0)
-
-    def close(self) -> None:
-        """Stop sending."""
-        self._stopping.set()
-        self.join()
-        self._producer.flush(events.FLUSH_S)
 
 
 if __name__ == "__main__":

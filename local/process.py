@@ -142,7 +142,7 @@ def free_port() -> int:
 
 
 def require_free_port(port: int, option: str = "--port") -> None:
-    """Raise a `SetupError` when a port can't be had; `option` is what chooses another one."""
+    """Raise a `SetupError` when a port can't be had; the option chooses another one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

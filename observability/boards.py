@@ -10,6 +10,7 @@ from observability.panels import (
     Board,
     Panel,
     age,
+    by,
     increase,
     per_second,
     quantile,
@@ -19,7 +20,6 @@ from observability.panels import (
     total,
 )
 
-REASONS = "{{instance}} {{reason}}"
 VERSION = "version {{model_version}}"
 MODELS = "max by (instance, model_name, model_version, scorer, role) (sentiment_model_info)"
 TEXT_TIME = (
@@ -84,17 +84,15 @@ IN_AND_OUT = (
         "Lag by partition",
         "One partition alone: its worker hangs, or a key has most of the events. All of them:"
         " more events than the workers classify.",
-        {"{{topic}} {{partition}}": total("sentiment_consumer_lag", "topic", "partition")}, "short",
-        12,
+        by(total, "sentiment_consumer_lag", "topic", "partition"), "short", 12,
     ),
     Panel(
-        "Events by worker", "Even, as long as partitions are.",
-        {"{{instance}}": per_second(EVENTS, "instance")}, "eps", 12, stack=True,
+        "Events by worker", "Even, as long as partitions are.", by(per_second, EVENTS, "instance"),
+        "eps", 12, stack=True,
     ),
     Panel(
         "Events by partition", "Uneven where a few keys have most of the events.",
-        {"{{topic}} {{partition}}": per_second(EVENTS, "topic", "partition")}, "eps", 12,
-        stack=True,
+        by(per_second, EVENTS, "topic", "partition"), "eps", 12, stack=True,
     ),
 )  # fmt: skip
 
@@ -113,7 +111,7 @@ LATENCIES = (
         "Timestamps that are off",
         "Ahead of the worker's clock by more than a second, or more than a week old: the"
         " latencies of these events say nothing.",
-        {"{{kind}}": per_second("sentiment_clock_skew_events_total", "kind")}, "eps", 6,
+        by(per_second, "sentiment_clock_skew_events_total", "kind"), "eps", 6,
     ),
 )  # fmt: skip
 
@@ -137,7 +135,7 @@ DEAD_LETTERS = (
     Panel(
         "By error code",
         "`sentiment dlq list` tells more, and `sentiment dlq redrive` sends mended ones back.",
-        {"{{code}}": per_second(LETTERS, "code")}, "eps", 12, stack=True,
+        by(per_second, LETTERS, "code"), "eps", 12, stack=True,
     ),
     Panel(
         "Share in the latest window", "Above WORKER_DEAD_LETTER_MAX_SHARE a worker stops.",
@@ -154,7 +152,7 @@ TRANSACTIONS = (
     Panel(
         "By outcome",
         "What was aborted is done again; nothing is lost. A restart of brokers aborts a few.",
-        {"{{outcome}}": per_second("sentiment_transactions_total", "outcome")}, "ops",
+        by(per_second, "sentiment_transactions_total", "outcome"), "ops",
         colors={"committed": "green", "aborted": "red"},
     ),
     Panel(
@@ -166,7 +164,7 @@ TRANSACTIONS = (
         "Producers replaced",
         "Since a connection broke, and what it carried may arrive late; the outcome of a commit"
         " was unknown; or the producer was unusable.",
-        {REASONS: increase("sentiment_transaction_resets_total", "instance", "reason")},
+        by(increase, "sentiment_transaction_resets_total", "instance", "reason"),
     ),
 )  # fmt: skip
 
@@ -184,8 +182,8 @@ SECOND = (
     ),
     Panel(
         "Time of the model for a text",
-        "By version. Above some tens of microseconds, scikit-learn serves.",
-        {VERSION: TEXT_TIME}, "s",
+        "By version. Above some tens of microseconds, scikit-learn serves.", {VERSION: TEXT_TIME},
+        "s",
     ),
 )  # fmt: skip
 
@@ -193,12 +191,12 @@ WORKERS = (
     Panel(
         "Partitions by worker",
         "A worker without any is a spare: there are more workers than partitions.",
-        {"{{instance}}": total("sentiment_assigned_partitions", "instance")}, width=6, stack=True,
+        by(total, "sentiment_assigned_partitions", "instance"), width=6, stack=True,
     ),
     Panel(
         "Changes of the assignment",
         "Workers came or went. `lost`: the group took a worker for dead.",
-        {"{{kind}}": increase("sentiment_rebalances_total", "kind")}, width=6,
+        by(increase, "sentiment_rebalances_total", "kind"), width=6,
     ),
     Panel(
         "Since the loop last turned", "Above WORKER_STUCK_TIMEOUT_S the worker's liveness fails.",
@@ -208,8 +206,7 @@ WORKERS = (
     Panel(
         "Connections that brokers refused",
         "For their credentials or certificates; the log has the brokers' reason.",
-        {REASONS: increase("sentiment_broker_refusals_total", "instance", "reason")},
-        width=6,
+        by(increase, "sentiment_broker_refusals_total", "instance", "reason"), width=6,
     ),
 )  # fmt: skip
 
@@ -298,14 +295,14 @@ SERVED = (
     ),
     Panel(
         "Swaps", "Models taken over, and models refused by a check; then the one before goes on.",
-        {"{{outcome}}": increase("sentiment_model_swaps_total", "outcome")},
+        by(increase, "sentiment_model_swaps_total", "outcome"),
         colors={"swapped": "green", "refused": "red"},
     ),
     Panel(
         "Looks at the registry that failed",
         "By reason: it doesn't answer, or what it should have is missing. Workers go on with"
         " the model that they have, and no new champion reaches them.",
-        {REASONS: increase("sentiment_registry_errors_total", "instance", "reason")},
+        by(increase, "sentiment_registry_errors_total", "instance", "reason"),
     ),
     Panel(
         "Since the model was loaded",
@@ -347,8 +344,8 @@ LIVE = (
 TRIAL = (
     Panel(
         "Agreement", "Share of texts that champion and challenger give the same sentiment.",
-        {PAIR_LEGEND: ratio(per_second(SHADOW + '{agree="true"}', *PAIR), BOTH)},
-        "percentunit", most=1,
+        {PAIR_LEGEND: ratio(per_second(SHADOW + '{agree="true"}', *PAIR), BOTH)}, "percentunit",
+        most=1,
     ),
     Panel(
         "Difference of the scores", "How far apart the two probabilities of positive are.",
@@ -359,8 +356,7 @@ TRIAL = (
         "percentunit", most=1,
     ),
     Panel(
-        "Texts scored by both", "MODEL_SHADOW_SHARE of the stream.",
-        {PAIR_LEGEND: BOTH}, "eps",
+        "Texts scored by both", "MODEL_SHADOW_SHARE of the stream.", {PAIR_LEGEND: BOTH}, "eps",
     ),
 )  # fmt: skip
 
@@ -456,14 +452,13 @@ PAGE_NOW = (
 ASKED = (
     Panel(
         "By endpoint", "`other` is what no route answers.",
-        {"{{method}} {{endpoint}}": per_second(REQUESTS, "method", "endpoint")}, "reqps", 12,
-        stack=True,
+        by(per_second, REQUESTS, "method", "endpoint"), "reqps", 12, stack=True,
     ),
     Panel(
         "By status",
         "400 to 499: the caller's own doing; 422 is an event that could not be classified."
         " From 500 on: ours, or Kafka's.",
-        {"{{status}}": per_second(REQUESTS, "status")}, "reqps", 12, stack=True,
+        by(per_second, REQUESTS, "status"), "reqps", 12, stack=True,
     ),
     Panel(
         "Latency",
@@ -480,17 +475,16 @@ ASKED = (
 FLOW = (
     Panel(
         "Events sent", "By outcome: acknowledged by the brokers, or not in time.",
-        {"{{outcome}}": per_second(SENT, "outcome")}, "eps",
-        colors={"delivered": "green", "failed": "red"},
+        by(per_second, SENT, "outcome"), "eps", colors={"delivered": "green", "failed": "red"},
     ),
     Panel(
         "Results seen", "Every result on the topic passes each replica of the page.",
-        {"{{prediction}}": per_second("model_prediction_count_total", "prediction")}, "eps",
-        stack=True, colors={"positive": "green", "negative": "red"},
+        by(per_second, "model_prediction_count_total", "prediction"), "eps", stack=True,
+        colors={"positive": "green", "negative": "red"},
     ),
     Panel(
         "Open feeds", "Each holds a thread of the server: WEB_THREADS bounds them.",
-        {"{{instance}}": total("sentiment_web_feeds", "instance")}, stack=True,
+        by(total, "sentiment_web_feeds", "instance"), stack=True,
     ),
 )  # fmt: skip
 

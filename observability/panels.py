@@ -1,7 +1,7 @@
 """A dashboard as Grafana's JSON: rows of panels, held against the table of metrics."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -366,6 +366,11 @@ def increase(counter: str, *by: str) -> str:
 def age(timestamp: str) -> str:
     """Seconds since a moment that each process tells."""
     return f"time() - max by (instance) ({timestamp})"
+
+
+def by(shape: Callable[..., str], metric: str, *labels: str) -> dict[str, str]:
+    """One of these shapes of a metric by labels, which are its legend."""
+    return {" ".join(f"{{{{{label}}}}}" for label in labels): shape(metric, *labels)}
 
 
 def quantile(share: float, histogram: str, *by: str) -> str:

@@ -73,8 +73,6 @@ class Comparison:
     Attributes:
         compared: Events with a result on either side.
         changed: Those with another decision, by direction.
-        only_live: Events that the live workers alone have answered.
-        only_replay: Events that the replay alone has answered.
         repeated: Live results passed over, since an earlier one answers the same event or a later.
         live_models: Compared live results by model version.
     """
@@ -169,9 +167,7 @@ def known(settings: Settings, output: str, offsets: Offsets) -> dict[int, Mark]:
     """The marks of the replay into a topic, by input partition.
 
     Raises:
-        BrokerError: Kafka doesn't answer.
-        InputError: There is no such replay.
-        TopicError: A live topic is missing.
+        SentimentError: There is no such replay, a live topic is missing, or Kafka doesn't answer.
     """
     topics.require(settings, settings.topics.events, settings.topics.results)
     marks = offsets.told()
@@ -190,9 +186,6 @@ def compare(settings: Settings, output: str, marks: dict[int, Mark]) -> Comparis
 
     The live topic may have another number of partitions than the events topic, as long as it has
     had it all the time.
-
-    Raises:
-        SentimentError: Kafka doesn't give them.
     """
     comparison = Comparison()
     progress = Progress(sum(mark.next - mark.start for mark in marks.values()))

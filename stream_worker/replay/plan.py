@@ -41,12 +41,11 @@ class Order:
 
 
 class Plan(Struct, frozen=True):
-    """What was settled at a replay's first start, and stays.
+    """What was settled at a replay's first start, and stays, beside the words of the order.
+
+    `2h` means the two hours before the first start, not the next one.
 
     Attributes:
-        since: As in the order: `2h` means the two hours before the first start, not the next one.
-        until: As in the order.
-        uri: As in the order.
         model: The version that the address named then.
         from_s: Begin of the range in seconds since 1970; None: the oldest event.
         to_s: Its end, exclusive.
@@ -78,12 +77,9 @@ class Mark(Struct, frozen=True):
     Kept as the metadata of the committed offset, and so always true to what is in the topic.
 
     Attributes:
-        plan: The replay that it belongs to.
         start: First offset of the range.
         next: The offset to read next, which is also the committed one.
         end: One after the last offset of the range.
-        results: Number of results.
-        tombstones: Records without a value.
         dead_letters: Events without a result, by error code.
     """
 
@@ -134,11 +130,7 @@ def plan_of(marks: Mapping[int, Mark]) -> Plan:
 
 
 def require_same(order: Order, marks: Mapping[int, Mark]) -> None:
-    """Make sure that an order asks to go on with the replay that was begun.
-
-    Raises:
-        InputError: It asks for another one, or that one is finished.
-    """
+    """Raise an `InputError` unless an order asks to go on with the replay that was begun."""
     plan = plan_of(marks)
     other_model = order.uri not in {plan.uri, plan.model_uri}
     if other_model or (order.since, order.until) != (plan.since, plan.until):
@@ -208,11 +200,8 @@ class Offsets:
     def load(self) -> dict[int, Mark]:
         """The marks by input partition; empty where no replay has begun.
 
-        A coordinator that is being found or loaded is waited for.
-
-        Raises:
-            KafkaException: They don't tell them now.
-            InputError: The group has other offsets.
+        A coordinator that is being found or loaded is waited for; a `KafkaException` where it takes
+        too long. Other offsets than a replay's are an `InputError`.
         """
         deadline = time.monotonic() + self._settings.kafka.connect_timeout_s
         while True:

@@ -112,11 +112,7 @@ class Key(NamedTuple):
 
     @classmethod
     def decode(cls, key: bytes) -> "Key":
-        """What `encode` made.
-
-        Raises:
-            ValueError: It made no such key.
-        """
+        """What `encode` made; a `ValueError` if it made no such key."""
         if len(key) > MAX_KEY_BYTES:
             raise ValueError("the key is too long")
         size, start, partition, topic = key.decode().split(":", 3)
@@ -135,16 +131,10 @@ _Total = Annotated[int, Meta(ge=0, le=MAX_TOTAL)]
 
 
 class Row(Struct, array_like=True):
-    """What one source had of one model's answers.
+    """What one source (empty: none) had of one model version's answers.
 
-    Attributes:
-        source: The events' source; empty where they have none.
-        version: Of the model that answered.
-        positive: Results.
-        negative: Results.
-        dead_letters: Events without a result; of the model that served then.
-        score_sum: Sum of the results' scores.
-        latency_ms_sum: Sum of the times from event to classification, in ms.
+    Events without a result count for the model that served then; latency is from event to
+    classification.
     """
 
     source: str
@@ -166,12 +156,9 @@ class Row(Struct, array_like=True):
 
 
 class Window(Struct, array_like=True):
-    """What a window holds.
+    """What a window holds, up to an offset of its input partition, by source and model version.
 
-    Attributes:
-        next_offset: One after the last offset of the input partition that is in it.
-        rows: By source and model version.
-        cluster: Kafka's id of the cluster with that partition; empty from older versions.
+    The cluster is Kafka's id of the one with that partition; empty from older versions.
     """
 
     next_offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
@@ -215,18 +202,14 @@ _decode = msgspec.json.Decoder(Window).decode
 
 
 def decode(value: bytes) -> Window:
-    """What `encode` made.
-
-    Raises:
-        ValueError: It made no such value.
-    """
+    """What `encode` made; a `ValueError` if it made no such value."""
     try:
         return _decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
-def parts(tally: Tally) -> Iterator[tuple[Key, list[TallyCount]]]:
+def parts(tally: Tally) -> dict[Key, list[TallyCount]]:
     """The windows that a tally's counts belong to, each with its counts."""
     found: dict[Key, list[TallyCount]] = {}
     for count in tally.counts:
@@ -234,7 +217,7 @@ def parts(tally: Tally) -> Iterator[tuple[Key, list[TallyCount]]]:
             start = count.interval // size * size
             key = Key(size, start, tally.topic, tally.partition)
             found.setdefault(key, []).append(count)
-    return iter(found.items())
+    return found
 
 
 def is_kept(size_s: int, start: int, now: float) -> bool:
@@ -318,7 +301,7 @@ class Book:
         """
         left_out = 0
         for tally in tallies:
-            for key, counts in parts(tally):
+            for key, counts in parts(tally).items():
                 if not is_kept(key.size_s, key.start, now):
                     left_out += sum(c.positive + c.negative + c.dead_letters for c in counts)
                     continue
