@@ -4,8 +4,6 @@ import json
 import re
 import signal
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from confluent_kafka import Message
@@ -205,12 +203,9 @@ def test_wrong_questions_get_a_sentence(settings: Settings, start_trends: StartT
     trends = start_trends()
     trends.wait_for(5)
     for query in ("window=7", "window=x", "seconds=-1"):
-        address = f"http://127.0.0.1:{trends.port}/trends?{query}"
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(address, timeout=PATIENCE_S)
-        with caught.value as answer:
-            assert answer.code == 400
-            assert query.partition("=")[0] in json.loads(answer.read())["error"]
+        status, _, text = trends.answer(f"/trends?{query}").partition(" ")
+        assert status == "400"
+        assert query.partition("=")[0] in json.loads(text)["error"]
     assert "no tally" in trends.log
 
 
@@ -231,9 +226,7 @@ def test_labels_become_live_accuracy(settings: Settings, start_trends: StartTren
     label("a", "positive", "1")
     label("e", "positive", "2")
     trends.wait_for_accuracy({"1": (4, 0.25), "2": (1, 1.0)})
-    address = f"http://127.0.0.1:{trends.port}/metrics"
-    with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
-        scraped = answer.read().decode()
+    scraped = trends.answer("/metrics")
     of = 'label="negative",model_version="1",sentiment="positive"'
     assert f"sentiment_feedback_labels{{{of}}} 3.0" in scraped
     trends.end()
