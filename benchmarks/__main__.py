@@ -20,26 +20,21 @@ from sentiment import logs
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured; a quick run says the same less sharply.
+    """How much is measured; a quick run says the same less sharply."""
 
-    Attributes:
-        events: Backlog by the name of its texts.
-        rounds: How often the worker runs, between two copy loops each time.
-        longest_s: A candidate is measured for this long, not until it is through.
-        peers: The backlogs that peers work on.
-        load_s: How long the steady load lasts, in seconds.
-        singles: How many single events.
-        starts: How many starts.
-        memory: Whether memory is looked at, over the first backlog.
-    """
-
+    # By the name of the texts.
     events: dict[str, int]
+    # Of the worker, each between two copy loops.
     rounds: int
+    # A candidate is measured for this long, not until it is through.
     longest_s: float
+    # The backlogs that peers work on.
     peers: tuple[str, ...]
+    # Of the steady load.
     load_s: float
     singles: int
     starts: int
+    # Whether it is looked at, over the first backlog.
     memory: bool
 
 

@@ -136,13 +136,19 @@ class Bench(NamedTuple):
             finally:
                 load.terminate()
 
-    def worker_pace(self, backlog: Backlog, longest_s: float) -> Pace:
-        """How fast a worker works a backlog off."""
+    @contextmanager
+    def working(self, backlog: Backlog, port: int = 0) -> Iterator[tuple[Done, psutil.Process]]:
+        """A worker on a backlog, as a group of its own; what it has done, and its process."""
         group, results = self.name("worker"), self.topic("results")
         with (
             self.progress(backlog.topic, group) as done,
-            self.worker(backlog.topic, group, results) as worker,
+            self.worker(backlog.topic, group, results, port) as process,
         ):
+            yield done, process
+
+    def worker_pace(self, backlog: Backlog, longest_s: float) -> Pace:
+        """How fast a worker works a backlog off."""
+        with self.working(backlog) as (done, worker):
             return self.pace(worker, done, backlog, longest_s)
 
     def pace(self, process: psutil.Process, done: Done, backlog: Backlog, longest_s: float) -> Pace:

@@ -81,12 +81,9 @@ def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Count
     Returns:
         How fast, and what was counted meanwhile.
     """
-    group, results, port = place.name("worker"), place.topic("results"), free_port()
+    port = free_port()
     broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, results, port) as process,
-    ):
+    with place.working(backlog, port) as (done, process):
         breaker = Breaker(process, broker, every_s)
         if every_s:
             breaker.start()

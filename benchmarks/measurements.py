@@ -8,7 +8,7 @@ import urllib.error
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from itertools import cycle, islice
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -23,6 +23,9 @@ from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import Tally, decode_tally, encode
+
+# In the shape of the report.
+Figures = dict[str, Any]
 
 
 class Speed(TypedDict):
@@ -115,12 +118,9 @@ def phases(place: Bench, backlog: Backlog) -> dict[str, float]:
     Phases that run on threads of their own go on at the same time as the others.
     """
     say(f"where a worker's time goes on {backlog.name}")
-    group, results, port = place.name("phases"), place.topic("results"), free_port()
+    port = free_port()
     seen: list[tuple[float, int, dict[str, float]]] = []
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, results, port),
-    ):
+    with place.working(backlog, port) as (done, _):
         for share in (FIRST, LAST):
             _reach(done, share * backlog.events, bench.SAMPLE_S)
             seen.append((time.monotonic(), done(), _phases(port)))
@@ -154,12 +154,8 @@ LOOK_S = 0.03
 def memory(place: Bench, backlog: Backlog) -> dict[str, float]:
     """Resident memory of a worker at full rate, in MB, by the number of events done."""
     say(f"a worker's memory over {backlog.events:,} events")
-    group, results = place.name("memory"), place.topic("results")
     seen: dict[str, float] = {}
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, results) as process,
-    ):
+    with place.working(backlog) as (done, process):
         for count in (round(share * backlog.events) for share in SHARES):
             _reach(done, count, LOOK_S)
             seen[str(count)] = process.memory_info().rss / 1e6
@@ -196,15 +192,8 @@ def _members(admin: AdminClient, group: str) -> int:
     )
 
 
-class Start(TypedDict):
-    """Seconds from a worker's start to its first result: the median, and all runs."""
-
-    seconds: float
-    runs: list[float]
-
-
-def start(place: Bench, texts: Sequence[str], times: int) -> Start:
-    """From the start of the process to the first result that a reader has in hand.
+def start(place: Bench, texts: Sequence[str], times: int) -> Figures:
+    """Seconds from a process's start to the first result in a reader's hand: median and all runs.
 
     The model is in the cache, where earlier workers left it, and an event waits.
     """
@@ -218,7 +207,7 @@ def start(place: Bench, texts: Sequence[str], times: int) -> Start:
             with place.worker(waiting.topic, place.name("start"), results):
                 first_record(reader, START_S)
                 runs.append(time.monotonic() - began)
-    return Start(seconds=statistics.median(runs), runs=runs)
+    return {"seconds": statistics.median(runs), "runs": runs}
 
 
 # Texts that the load of a latency goes through over and over.
@@ -235,18 +224,9 @@ LOST_S = 5.0
 PAUSE_S = 0.05
 
 
-class Latency(TypedDict):
-    """Milliseconds from event to result, and what they were taken from."""
-
-    events_per_second: float
-    probes: int
-    p50_ms: float
-    p99_ms: float
-
-
 def latency(
     place: Bench, texts: Sequence[str], rate: float, seconds: float, singles: int
-) -> tuple[Latency, Latency]:
+) -> tuple[Figures, Figures]:
     """From an event handed to a producer to its result in a reader's hand, by one warm worker.
 
     Under a steady load, and of single events on an idle topic.
@@ -270,12 +250,11 @@ def latency(
         return of_probes(loaded, count / seconds), of_probes(alone, 0.0)
 
 
-def of_probes(milliseconds: Sequence[float], events_per_second: float) -> Latency:
-    """The percentiles; a `TimeoutError` without probes."""
+def of_probes(milliseconds: Sequence[float], events_per_second: float) -> Figures:
+    """The percentiles of probes, and what they were taken from; a `TimeoutError` without any."""
     p50, p99 = bench.percentiles(milliseconds)
-    return Latency(
-        events_per_second=events_per_second, probes=len(milliseconds), p50_ms=p50, p99_ms=p99
-    )
+    of = {"events_per_second": events_per_second, "probes": len(milliseconds)}
+    return {**of, "p50_ms": p50, "p99_ms": p99}
 
 
 def _single(
@@ -313,20 +292,11 @@ TRENDS_LOOK_S = 0.1
 FLUSH_S = 60.0
 
 
-class TrendsPace(TypedDict):
-    """Tallies that one process summed up, and the events that they stand for, with their rate.
+def trends(place: Bench) -> Figures:
+    """Have one process sum up this run's tallies, as often as it takes to see its rate.
 
-    `processor_s` is for a million events.
+    The events are those that the tallies stand for; `processor_s` is for a million of them.
     """
-
-    tallies: int
-    events: int
-    events_per_second: float
-    processor_s: float
-
-
-def trends(place: Bench) -> TrendsPace:
-    """Have one process sum up this run's tallies, as often as it takes to see its rate."""
     say("the trends over this run's tallies")
     name, port = place.name("trends"), free_port()
     own = Settings()
@@ -353,12 +323,12 @@ def trends(place: Bench) -> TrendsPace:
         bench.wait_until(done, "the trends are too slow", TRENDS_LOOK_S)
     (began, first, before), (ended, last, after) = seen[0], seen[-1]
     summed = (last - first) / TALLIES * count
-    return TrendsPace(
-        tallies=TALLIES,
-        events=count,
-        events_per_second=summed / (ended - began),
-        processor_s=(after - before) * 1e6 / summed,
-    )
+    return {
+        "tallies": TALLIES,
+        "events": count,
+        "events_per_second": summed / (ended - began),
+        "processor_s": (after - before) * 1e6 / summed,
+    }
 
 
 def _fill(own: Settings, made: list[Tally]) -> int:

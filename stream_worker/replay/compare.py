@@ -7,9 +7,9 @@ read side by side: neither is ever held.
 import heapq
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby, repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING
@@ -33,25 +33,6 @@ MAX_SOURCES = 1000
 OTHER_SOURCE = "(other)"
 
 Pair = tuple[SentimentResult | None, SentimentResult | None]
-
-
-class Example(NamedTuple):
-    """A decision that changed; the first two fields order them."""
-
-    difference: float
-    number: int
-    id: str
-    live: float
-    replay: float
-    input: Input
-
-
-@dataclass
-class Source:
-    """What one source had."""
-
-    compared: int = 0
-    changed: int = 0
 
 
 def paired(live: Iterator[SentimentResult], replayed: Iterator[SentimentResult]) -> Iterator[Pair]:
@@ -83,10 +64,11 @@ class Comparison:
     only_replay: int = 0
     repeated: int = 0
     live_models: Counter[str] = field(default_factory=Counter)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
     difference_sum: float = 0.0
     difference_max: float = 0.0
-    _examples: list[Example] = field(default_factory=list)
+    # Those with the largest differences, by these, and by numbers that order equal ones.
+    _examples: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, pair: Pair) -> None:
         """Take in one event."""
@@ -105,56 +87,38 @@ class Comparison:
         self.difference_sum += difference
         self.difference_max = max(self.difference_max, difference)
         source = self._source(live.source or "")
-        source.compared += 1
+        source["compared"] += 1
         if live.sentiment != replayed.sentiment:
             self.changed[f"{live.sentiment} to {replayed.sentiment}"] += 1
-            source.changed += 1
-            example = Example(
-                difference, self.compared, live.id, live.score, replayed.score, live.input
-            )
+            source["changed"] += 1
+            example = {
+                "id": live.id, "live": live.score, "replay": replayed.score,
+                "input": msgspec.structs.asdict(live.input),
+            }  # fmt: skip
             keep = heapq.heappush if len(self._examples) < EXAMPLES else heapq.heappushpop
-            keep(self._examples, example)
+            keep(self._examples, (difference, self.compared, example))
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> dict[str, int]:
         if name not in self.sources and len(self.sources) >= MAX_SOURCES:
             name = OTHER_SOURCE
-        return self.sources.setdefault(name, Source())
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of equal decisions; None where nothing was compared."""
-        return 1 - self.changed.total() / self.compared if self.compared else None
-
-    @property
-    def examples(self) -> list[Example]:
-        """Changed decisions with the largest differences, those first."""
-        return sorted(self._examples, reverse=True)
+        return self.sources.setdefault(name, {"compared": 0, "changed": 0})
 
     def as_dict(self) -> dict[str, Any]:
         """The figures for a program."""
-        mean = self.difference_sum / self.compared if self.compared else None
+        count = self.compared
+        mean = self.difference_sum / count if count else None
         return {
-            "compared": self.compared,
-            "agreement": self.agreement,
+            "compared": count,
+            # None where nothing was compared.
+            "agreement": 1 - self.changed.total() / count if count else None,
             "changed": dict(self.changed),
             "score_difference": {"mean": mean, "largest": self.difference_max},
             "only_live": self.only_live,
             "only_replay": self.only_replay,
             "repeated": self.repeated,
             "live_models": dict(self.live_models),
-            "by_source": {
-                name: asdict(source)
-                for name, source in sorted(self.sources.items(), key=lambda item: -item[1].changed)
-            },
-            "examples": [
-                {
-                    "id": example.id,
-                    "live": example.live,
-                    "replay": example.replay,
-                    "input": msgspec.structs.asdict(example.input),
-                }
-                for example in self.examples
-            ],
+            "by_source": dict(sorted(self.sources.items(), key=lambda item: -item[1]["changed"])),
+            "examples": [example for *_, example in sorted(self._examples, reverse=True)],
         }
 
 

@@ -141,9 +141,8 @@ class Trends:
                 # Whoever may write there may write anything.
                 _tell("no window", event, error)
 
-    async def _begin_again(self, *arguments: object, **named: object) -> None:
+    async def _begin_again(self, *_: object, **__: object) -> None:
         """After a start and after each rebalance, with all of the changelog read."""
-        del arguments, named
         # Nothing is read before: what we have counted would hide what a rebuilt cluster has.
         await self.app.consumer.confirm(self._is_same)  # type: ignore[attr-defined]  # it is ours
         self.book.write_again()
@@ -226,18 +225,15 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
         return _json(view, {"window_s": size, "source": source, "trends": list(found)})
 
     @app.page("/sources")
-    async def sources(view: View, request: Request) -> Response:
-        del request
+    async def sources(view: View, _: Request) -> Response:
         return _json(view, {"sources": book.sources()})
 
     @app.page("/accuracy")
-    async def accuracy(view: View, request: Request) -> Response:
-        del request
+    async def accuracy(view: View, _: Request) -> Response:
         return _json(view, {"models": labels.accuracy()})
 
     @app.page("/metrics")
-    async def scrape(view: View, request: Request) -> Response:
-        del request
+    async def scrape(view: View, _: Request) -> Response:
         # Those of the versions before would stay.
         metrics.FEEDBACK_LABELS.clear()
         for (version, sentiment, label), count in labels.counts(LABELLED).items():
@@ -246,13 +242,11 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
 
     @app.page("/livez")
-    async def alive(view: View, request: Request) -> Response:
-        del request
+    async def alive(view: View, _: Request) -> Response:
         return view.text("ok")
 
     @app.page("/readyz")
-    async def ready(view: View, request: Request) -> Response:
-        del request
+    async def ready(view: View, _: Request) -> Response:
         reason = trouble()
         return view.text(reason or "ok", status=503 if reason else 200)
 
