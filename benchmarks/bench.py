@@ -277,10 +277,9 @@ def pace(first: Sample, last: Sample) -> Pace:
 
 
 def watch(done: Done, total: int, longest_s: float, look: Callable[[int], Sample]) -> Pace:
-    """Wait until all is done or the time is over, and say how fast it went.
+    """How fast all was done, or as much as was until the time was over.
 
-    Raises:
-        TimeoutError: Nothing was done in `START_S`, or nothing more after that.
+    A `TimeoutError` if nothing was done in `START_S`, or nothing more after that.
     """
     began = time.monotonic()
     while not (count := done()):

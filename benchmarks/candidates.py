@@ -97,11 +97,7 @@ STAMP = "installed"
 
 
 def ensure(name: str) -> Path:
-    """The Python of a peer's environment, which is made where it isn't what it should be.
-
-    Raises:
-        SetupError: It can't be made: the network, the disk, or no wheel for this Python.
-    """
+    """The Python of a peer's environment, which is made where it isn't what it should be."""
     requirements = ROOT / "requirements" / "peers" / f"{name}.txt"
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"

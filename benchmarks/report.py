@@ -150,11 +150,7 @@ def main(run: Path, document: Path, picture: Path) -> None:
 
 
 def fill(text: str, made: dict[str, str]) -> str:
-    """A document with what stands between the marks `<!-- bench: NAME -->` and `END` replaced.
-
-    Raises:
-        InputError: A table has no place in the document.
-    """
+    """A document with what stands between `<!-- bench: NAME -->` and `END` replaced."""
     for name, table in made.items():
         before, mark, rest = text.partition(f"<!-- bench: {name} -->\n")
         _, end, after = rest.partition(END)

@@ -161,11 +161,7 @@ class LocalKafka:
             self._lock.close()
 
     def wait_until_ready(self) -> None:
-        """Wait until each broker that runs answers, and sees the others that run.
-
-        Raises:
-            SetupError: A broker died, or they did not come up in time; says why.
-        """
+        """Wait until each broker that runs sees all that run; a `SetupError` says why not."""
         # Each is asked at its own address: the others still list one that was just killed.
         waiting = {
             number: self._admin(self.ports[number])
@@ -191,11 +187,7 @@ class LocalKafka:
             time.sleep(0.05)
 
     def wait_while_alive(self, stopping: threading.Event) -> None:
-        """Wait until told to stop.
-
-        Raises:
-            SetupError: A broker died meanwhile; says why.
-        """
+        """Wait until told to stop; a `SetupError` says why a broker died meanwhile."""
         while not stopping.wait(0.5):
             self.raise_if_dead()
 

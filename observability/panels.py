@@ -26,12 +26,10 @@ class Panel:
     """What a panel shows.
 
     Attributes:
-        title: A few words.
         description: What it means and what to make of it; shown at the panel's corner.
         queries: PromQL by legend; a legend may name labels, as in `{{instance}}`.
-        unit: Grafana's name of the unit.
+        unit: Grafana's name of it.
         width: Of 24.
-        kind: How it looks.
         limits: From which value on it is yellow, and red; fewer or none is fine.
         most: The axis' end, where the unit has one.
         stack: Whether the series add up to something.
@@ -155,8 +153,6 @@ class Board:
 
     Attributes:
         name: Of its file; with `sentiment-` before it, its address in Grafana, which stays.
-        title: Its heading.
-        description: What it is for.
         known_by: Metrics that each of the apps it shows has, for the choice of jobs and instances.
         rows: Panels by heading, from top to bottom; they are set from left to right as they fit.
         marks: PromQL by name; where it has a value, a line is drawn through all panels.
@@ -171,11 +167,7 @@ class Board:
 
 
 def render(board: Board) -> dict[str, Any]:
-    """A dashboard as JSON.
-
-    Raises:
-        ValueError: A panel names a metric or a label that doesn't exist.
-    """
+    """A dashboard as JSON; a `ValueError` where it names a metric or a label that doesn't exist."""
     return {
         "uid": f"sentiment-{board.name}",
         "title": board.title,

@@ -76,11 +76,8 @@ class Source:
 class Columns:
     """Which columns of a file, or fields of its JSON objects, hold what.
 
-    Attributes:
-        text: The text.
-        id: The event's id; empty: `id` where there is one.
-        key: The record's key; empty: the event's id.
-        source: Where the texts come from, for rows that don't say it themselves.
+    Without one for the id it is `id`, where there is one; without one for the record's key, the
+    event's id. The source is that of rows that don't say it themselves.
     """
 
     text: str = "text"

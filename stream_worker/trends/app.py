@@ -294,11 +294,7 @@ class _Worker(faust.Worker):
 
 
 def run(settings: Settings) -> None:
-    """Run the app until SIGTERM or SIGINT.
-
-    Raises:
-        SentimentError: It can't begin, or go on.
-    """
+    """Run the app until SIGTERM or SIGINT; a `SentimentError` where it can't begin, or go on."""
     end_at_once()
     names, own = settings.topics, settings.trends
     needed = (names.tallies, names.trends, names.feedback, own.windows)
