@@ -3,20 +3,14 @@
 Speed is told in ratios between candidates that read the same topic on the same machine one after
 the other: events a second by themselves say more about the machine than about the code.
 
-- `bench`: what a run measures
-- `run`: one part of it after the other
+- `bench`: the place of a run, and how candidates are measured from outside
 - `candidates`: ours and the peers, each in an environment of its own
 - `peers`: the same job in other stream processors
-- `events`: what they read
 - `copy_loop`: the limit: bytes from topic to topic
-- `measure`: processes, and how fast they are
-- `targets`: what must not get slower
-- `speed`: events a second
-- `latency`: from topic to topic at a quarter of the rate
+- `events`: what they read
+- `measurements`: rates, latency, memory and the rest, one after the other
+- `report`: what must be reached, and figures for people and documents
 - `scoring`: the model alone, and explanations
-- `trends`: tallies against events
-- `lifecycle`: training and judging
-- `report`: figures for people and documents
 - `drift`: what the drift figures find
 - `feeds`: hundreds of open feeds
 - `broken`: a connection broken each second

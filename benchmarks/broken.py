@@ -12,7 +12,6 @@ import re
 import socket
 import statistics
 import threading
-import urllib.request
 from collections import Counter
 from contextlib import suppress
 
@@ -20,10 +19,8 @@ import click
 import psutil
 
 from benchmarks import bench, events
-from benchmarks.bench import Backlog, Bench
-from benchmarks.measure import Pace, say
-from benchmarks.targets import SHORT
-from local.process import free_ports
+from benchmarks.bench import SHORT, Backlog, Bench, Pace, say
+from local.process import free_port
 
 # Linux's number of pidfd_getfd, the same on every processor since 5.6.
 PIDFD_GETFD = 438
@@ -32,16 +29,7 @@ SEED = 1
 
 
 class Breaker(threading.Thread):
-    """Breaks one connection of a process again and again until `stop`.
-
-    Args:
-        process: Whose.
-        port: Of the broker.
-        every_s: Seconds between two.
-
-    Attributes:
-        broken: How many it has broken.
-    """
+    """Breaks one connection of a process to a broker's port again and again until `stop`."""
 
     def __init__(self, process: psutil.Process, port: int, every_s: float) -> None:
         super().__init__(name="breaker", daemon=True)
@@ -74,11 +62,7 @@ class Breaker(threading.Thread):
 
 
 def shut_down(pid: int, descriptor: int) -> None:
-    """Shut a socket of another process down, as if the network had.
-
-    Raises:
-        OSError: It isn't there, or not for us.
-    """
+    """Shut a socket of another process down, as if the network had."""
     library = ctypes.CDLL(None, use_errno=True)
     process = os.pidfd_open(pid)
     try:
@@ -92,31 +76,21 @@ def shut_down(pid: int, descriptor: int) -> None:
 
 
 def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Counter[str]]:
-    """Work the backlog off once.
-
-    Args:
-        place: Where.
-        backlog: What.
-        every_s: Seconds between two broken connections; 0: none is broken.
+    """Work the backlog off once, with a broken connection every so many seconds; 0: with none.
 
     Returns:
         How fast, and what was counted meanwhile.
     """
-    group, results = place.name("worker"), place.topic("results")
-    (port,) = free_ports(1)
+    port = free_port()
     broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, results, port) as process,
-    ):
+    with place.working(backlog, port) as (done, process):
         breaker = Breaker(process, broker, every_s)
         if every_s:
             breaker.start()
         pace = place.pace(process, done, backlog, LONGEST_S)
         if every_s:
             breaker.stop()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            shown = answer.read().decode()
+        shown = bench.scraped(port)
     counted = Counter(broken=breaker.broken)
     pattern = r'^sentiment_(transactions|transaction_resets)_total\{\w+="(\w+)"\} (\S+)$'
     for name, label, value in re.findall(pattern, shown, re.MULTILINE):

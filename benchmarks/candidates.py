@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import say
+from benchmarks.bench import say
 from local import jars
 from sentiment.errors import SetupError
 
@@ -21,13 +21,9 @@ SPARK = ("--master", "local[2]", "--conf", "spark.ui.enabled=false")
 class Peer:
     """One way of doing the job in another stream processor.
 
-    Attributes:
-        name: In the table.
-        environment: Whose requirements it needs: `requirements/peers/NAME.txt`.
-        how: How it asks the model, in the words of its command line.
-        by_group: Whether offsets committed to Kafka count as its progress; else what it has
-            written does, since it commits rarely or keeps its offsets elsewhere.
-        guarantee: What its results are worth after a kill.
+    Its environment is that of `requirements/peers/NAME.txt`; `how` is how it asks the model, in the
+    words of its command line; `by_group`, whether offsets committed to Kafka count as its progress:
+    else what it has written does, since it commits rarely or keeps its offsets elsewhere.
     """
 
     name: str
@@ -64,14 +60,7 @@ class Ready:
     jars: tuple[Path, ...] = ()
 
     def command(self, servers: str, events: str, output: str, name: str) -> list[str]:
-        """How it is started.
-
-        Args:
-            servers: Kafka's addresses.
-            events: The topic to read.
-            output: The topic to write.
-            name: Its consumer group, or what it has in the place of one.
-        """
+        """How it is started; the name is its consumer group, or what it has in the place of one."""
         arguments = [servers, events, output, name, self.peer.how]
         module = f"benchmarks.peers.{self.peer.environment}"
         if self.peer.environment != "spark":
@@ -82,12 +71,7 @@ class Ready:
 
 
 def prepare(names: Iterable[str], left_out: dict[str, str]) -> list[Ready]:
-    """Make the environments of peers.
-
-    Args:
-        names: Those wanted, of `NAMES`.
-        left_out: Told why a peer can't be had, by its name in the table.
-    """
+    """Make the environments of peers; `left_out` is told why a peer can't be had."""
     ready: list[Ready] = []
     for name in names:
         peers = [peer for peer in PEERS if peer.environment == name]
@@ -113,17 +97,7 @@ STAMP = "installed"
 
 
 def ensure(name: str) -> Path:
-    """Make sure that a peer's environment is there, and is what its requirements say.
-
-    Args:
-        name: As in `requirements/peers/NAME.txt`.
-
-    Returns:
-        Its Python.
-
-    Raises:
-        SetupError: It can't be made: the network, the disk, or no wheel for this Python.
-    """
+    """The Python of a peer's environment, which is made where it isn't what it should be."""
     requirements = ROOT / "requirements" / "peers" / f"{name}.txt"
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
@@ -144,11 +118,7 @@ def ensure(name: str) -> Path:
 
 
 def spark_jars() -> list[Path]:
-    """The jars of Spark's Kafka connector, fetched at first use and checked by hash.
-
-    Raises:
-        SetupError: No network, a full disk, or a sum that differs.
-    """
+    """The jars of Spark's Kafka connector, fetched at first use and checked by hash."""
     needed = jars.locked(SPARK_LOCK)
     folder = ENVIRONMENTS / "spark-jars"
     jars.ensure_all(needed, folder, "Spark's Kafka connector", say)

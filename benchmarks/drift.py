@@ -7,7 +7,6 @@ not seen them; those that a worker would give stand beside them. For the same re
 as known if the twin knew it.
 """
 
-import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks import bench
 from sentiment.classify.score import Sample
 from sentiment.model import drift
 from sentiment.model.drift import LEAST_TEXTS
@@ -70,12 +70,9 @@ def main(*, data: Path, output: Path) -> None:
         as_served = _figures(model, served, chosen).score_psi
         found[name] = {"texts": len(chosen), "served": as_served, **figures._asdict()}
         shown = (
-            figures.score_psi,
-            as_served,
-            figures.length_psi,
-            figures.unknown_token_share or 0.0,
-            figures.positive_share,
-        )
+            figures.score_psi, as_served, figures.length_psi,
+            figures.unknown_token_share or 0.0, figures.positive_share,
+        )  # fmt: skip
         print(f"{name:<20}{len(chosen):>8,}" + "".join(f"{value:>12.3f}" for value in shown))
     draw = np.random.default_rng(SEED)
     for size in (LEAST_TEXTS, MOST_TEXTS):
@@ -85,8 +82,7 @@ def main(*, data: Path, output: Path) -> None:
         ]
         found[f"windows of {size}"] = {"mean": float(np.mean(drawn)), "largest": max(drawn)}
         print(f"score PSI of {DRAWN:,} windows of {size:,}: {np.mean(drawn):.3f}, {max(drawn):.3f}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(found, indent=2) + "\n")
+    bench.save(found, output)
 
 
 def _texts(data: Path) -> tuple[pd.DataFrame, pd.DataFrame, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 from sklearn.pipeline import Pipeline
 
-from benchmarks.bench import Backlog, Bench
+from benchmarks.bench import LONG, SHORT, Backlog, Bench
 from sentiment.kafka import clients
 from sentiment.model.text import NEGATED
 from sentiment.registry.artifact import load_pipeline
@@ -19,7 +19,7 @@ from sentiment.registry.publish import bundled_model
 from sentiment.settings import Settings
 
 # Words of a comment and of a film review.
-LENGTHS = {"40-word texts": 40, "full reviews": 230}
+LENGTHS = {SHORT: 40, LONG: 230}
 # So many words are written, and their texts used over and over: far more than the processor's
 # caches hold, and made in seconds.
 WORDS = 1_000_000
@@ -79,9 +79,12 @@ def _fill(producer: Producer, settings: Settings, made: Backlog, texts: Sequence
                     ) from None
             else:
                 break
-    left = producer.flush(FLUSH_S)
-    if left:
-        raise RuntimeError(f"{left} of {made.events} events could not be delivered")
+    _flush(producer, made.events)
+
+
+def _flush(producer: Producer, count: int) -> None:
+    if left := producer.flush(FLUSH_S):
+        raise RuntimeError(f"{left} of {count} events could not be delivered")
 
 
 # A steady load: `python -m benchmarks.events RATE SECONDS TOPIC TEXTS`, a process of its own. The
@@ -94,7 +97,6 @@ PROBE_EVERY = 20
 # Events due within this time are sent together: far below what is measured, and a sleep that the
 # system keeps to.
 TICK_S = 0.001
-LOAD_FLUSH_S = 30.0
 
 
 def main(rate: float, seconds: float, topic: str, texts: Path) -> None:
@@ -111,14 +113,16 @@ def main(rate: float, seconds: float, topic: str, texts: Path) -> None:
     while (gone_s := time.monotonic() - began) < seconds:
         for number in range(sent, int(gone_s * rate)):
             key = None if number % PROBE_EVERY else str(time.time_ns())
-            # In turns of seven, so that probes, every twentieth event, come to each partition.
-            producer.produce(topic, values[number % len(values)], key, number // 7 % partitions)
+            value = values[number % len(values)]
+            try:
+                # In turns of seven, so that probes, every twentieth event, come to each partition.
+                producer.produce(topic, value, key, number // 7 % partitions)
+            except BufferError:
+                break
             sent += 1
         producer.poll(0)
         time.sleep(TICK_S)
-    left = producer.flush(LOAD_FLUSH_S)
-    if left:
-        raise RuntimeError(f"{left} of {sent} events could not be delivered")
+    _flush(producer, sent)
     print(sent)
 
 
@@ -137,12 +141,7 @@ FOLLOWERS = 200
 
 
 class Writer:
-    """Makes texts; the same model and seed make the same texts.
-
-    Args:
-        pipeline: A model of ours, see `sentiment.model.estimators.build`.
-        seed: Of the random walk.
-    """
+    """Makes texts; the same model and seed make the same texts."""
 
     def __init__(self, pipeline: Pipeline, seed: int) -> None:
         vectorizer = pipeline[0]

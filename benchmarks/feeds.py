@@ -7,21 +7,18 @@ results a second; each one that it shows is timed from the moment when its post 
 import asyncio
 import json
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 import click
-import numpy as np
 
-from benchmarks import bench, events, measure as benchmarks_measure
-from benchmarks.bench import Bench
-from benchmarks.measure import say
-from local.process import free_port
+from benchmarks import bench, events
+from benchmarks.bench import SHORT, START_S, Bench, say
+from local.process import HOST, free_port
 from sentiment import logs
 
-# The worker's model, the page's readers and 200 connections: seconds, and more on a busy machine.
-START_S = 120.0
 # Until code is warm and each feed has used up the burst that it begins with.
 WARM_S = 5.0
 # After the last post: a result that takes longer is lost.
@@ -36,12 +33,7 @@ TARGET_MS = 250.0
 
 
 class Visitors:
-    """Feeds that read and a hand that posts, on one event loop.
-
-    Args:
-        url: The page.
-        texts: What is posted, over and over.
-    """
+    """Feeds that read a page, and one who posts texts over and over, on one event loop."""
 
     def __init__(self, url: str, texts: Sequence[str]) -> None:
         self._url = url
@@ -55,13 +47,11 @@ class Visitors:
     async def run(self, feeds: int, rate: float, seconds: float) -> None:
         """Open the feeds, wait for the first result, and post at a rate for a time."""
         no_limit = aiohttp.ClientTimeout(total=None, sock_read=START_S)
+        any_number = aiohttp.TCPConnector(limit=0)
+        few = aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S)
         async with (
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), timeout=no_limit
-            ) as watching,
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S)
-            ) as posting,
+            aiohttp.ClientSession(connector=any_number, timeout=no_limit) as watching,
+            aiohttp.ClientSession(connector=few) as posting,
         ):
             readers = [asyncio.create_task(self._read(watching)) for _ in range(feeds)]
             await self._first_result(posting)
@@ -122,59 +112,48 @@ class Visitors:
 
 def measure(place: Bench, feeds: int, rate: float, seconds: float) -> dict[str, object]:
     """Percentiles in milliseconds, and what they were taken from."""
-    texts = events.write()["40-word texts"]
-    topics = {"TOPICS_EVENTS": place.topic("events"), "TOPICS_RESULTS": place.topic("results")}
-    port = free_port()
-    # One address posts for all of them here, which the limit is there to forbid.
+    topic, results, port = place.topic("events"), place.topic("results"), free_port()
+    visitors = Visitors(f"http://{HOST}:{port}", events.write()[SHORT])
     environment = {
-        **topics,
+        "TOPICS_EVENTS": topic,
+        "TOPICS_RESULTS": results,
+        # One address posts for all of them here, which the limit is there to forbid.
         "WEB_RATE_LIMIT": "",
         "WEB_MAX_OPEN_PER_CALLER": str(feeds + 1),
         "WEB_THREADS": str(max(256, feeds * 8 // 7 + 32)),
     }
-    command = benchmarks_measure.own("sentiment", "web", "--port", str(port))
+    web = ("sentiment", "web", "--port", str(port))
     with (
-        place.worker(topics["TOPICS_EVENTS"], place.name("feeds"), topics["TOPICS_RESULTS"]),
-        benchmarks_measure.running(command, place.work / "web", environment) as page,
+        place.worker(topic, place.name("feeds"), results),
+        place.own(*web, environment=environment) as page,
     ):
         # So that the feeds find it there.
-        _wait_for_page(f"http://127.0.0.1:{port}")
-        visitors = Visitors(f"http://127.0.0.1:{port}", texts)
+        bench.wait_until(lambda: _is_ready(port), "the page did not start", 0.2)
         asyncio.run(visitors.run(feeds, rate, seconds))
         memory_mib = page.memory_info().rss / 2**20
+    (post_p50, post_p99), (feed_p50, feed_p99) = (
+        bench.percentiles(times) for times in (visitors.posts_ms, visitors.feeds_ms)
+    )
     return {
         "feeds": feeds,
         "posts_per_second": rate,
         "posts": len(visitors.posts_ms),
         "refused": visitors.refused,
         "shown": len(visitors.feeds_ms),
-        **_percentiles("post", visitors.posts_ms),
-        **_percentiles("feed", visitors.feeds_ms),
+        "post_p50_ms": post_p50,
+        "post_p99_ms": post_p99,
+        "feed_p50_ms": feed_p50,
+        "feed_p99_ms": feed_p99,
         "memory_mib": memory_mib,
     }
 
 
-def _wait_for_page(url: str) -> None:
-    async def ask() -> bool:
-        async with aiohttp.ClientSession() as session:
-            try:
-                async with session.get(f"{url}/readyz") as answer:
-                    return answer.ok
-            except aiohttp.ClientConnectionError:
-                return False
-
-    deadline = time.monotonic() + START_S
-    while not asyncio.run(ask()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the page did not start")
-        time.sleep(0.2)
-
-
-def _percentiles(name: str, milliseconds: Sequence[float]) -> dict[str, object]:
-    if not milliseconds:
-        raise TimeoutError("nothing was measured")
-    p50, p99 = np.percentile(milliseconds, [50, 99]).tolist()
-    return {f"{name}_p50_ms": p50, f"{name}_p99_ms": p99}
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=bench.SCRAPE_S):
+            return True
+    except OSError:
+        return False
 
 
 @click.command()
@@ -186,9 +165,8 @@ def main(*, feeds: int, rate: float, seconds: float, output: Path) -> None:
     """See how long a visitor waits for a post, and for its result on the feeds of all others."""
     logs.configure()
     with bench.opened() as place:
-        report = {**measure(place, feeds, rate, seconds), "machine": benchmarks_measure.describe()}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n")
+        report = {**measure(place, feeds, rate, seconds), "machine": bench.describe()}
+    bench.save(report, output)
     for name, value in report.items():
         print(f"{name:20} {value:,.1f}" if isinstance(value, float) else f"{name:20} {value}")
     reached = float(str(report["feed_p99_ms"])) < TARGET_MS

@@ -5,7 +5,6 @@ candidate finds its last batch in the processor's caches; of its times the least
 disturbs a run only makes it slower. Ratios are what to read.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -17,12 +16,11 @@ from typing import Any, TypedDict
 
 import click
 import msgspec
-import pandas as pd
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-from benchmarks import measure
-from benchmarks.events import Writer
+from benchmarks import bench, events
+from benchmarks.bench import LONG
 from sentiment.classify.assemble import classify
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.registry.artifact import Scorer, load_pipeline, open_model
@@ -36,7 +34,9 @@ from sentiment.wire import TextEvent, decode_explanation
 # Kafka takes for the longer results comes on top.
 
 
-MODEL_ALONE, WORKERS_STEPS = "the model alone", "the worker's steps"
+# Of texts, or of records.
+Batches = Sequence[Any]
+Work = Callable[[Any], object]
 # Above the longest made text.
 MAX_BYTES = 1 << 20
 
@@ -50,51 +50,27 @@ class Cost(TypedDict):
     parts: float
 
 
-def costs(scorer: CompiledScorer, batches: Sequence[list[str]], rounds: int) -> dict[str, Cost]:
-    """Measure both ways in turn; of the rounds, the least counts.
-
-    Args:
-        scorer: The model.
-        batches: Texts; no two batches alike.
-        rounds: How often.
-    """
+def costs(scorer: CompiledScorer, batches: Sequence[list[str]]) -> dict[str, Cost]:
+    """Measure both ways in turn, on batches that differ; of the rounds, the least counts."""
     found = scorer.explain(batches[0]).explanations
     parts = sum(len(decode_explanation(one).parts) for one in found if one) / len(batches[0])
     model = LoadedModel("sentiment", "1", scorer, 0.0)
     topics = TopicSettings.model_construct()
     records = [[_record(n, text) for n, text in enumerate(batch)] for batch in batches]
     return {
-        MODEL_ALONE: _cost(batches, scorer.score, scorer.explain, rounds, parts),
-        WORKERS_STEPS: _cost(
+        "the model alone": _cost(batches, scorer.score, scorer.explain, parts),
+        "the worker's steps": _cost(
             records,
             lambda batch: classify(batch, model, topics, MAX_BYTES, "never"),
             lambda batch: classify(batch, model, topics, MAX_BYTES, "always"),
-            rounds,
             parts,
         ),
     }
 
 
-def _cost(
-    batches: Sequence[Any],
-    plain: Callable[[Any], object],
-    explained: Callable[[Any], object],
-    rounds: int,
-    parts: float,
-) -> Cost:
-    times = [
-        (_microseconds(batches, plain), _microseconds(batches, explained)) for _ in range(rounds)
-    ]
-    without, with_one = (min(of_one) for of_one in zip(*times, strict=True))
+def _cost(batches: Batches, plain: Work, explained: Work, parts: float) -> Cost:
+    without, with_one = (1e6 / rate for rate in _rates(batches, plain, explained))
     return Cost(plain_us=without, explained_us=with_one, over_plain=with_one / without, parts=parts)
-
-
-def _microseconds(batches: Sequence[Any], work: Callable[[Any], object]) -> float:
-    """Of the time that the core spent, for each text."""
-    began = time.thread_time()
-    for batch in batches:
-        work(batch)
-    return (time.thread_time() - began) / sum(map(len, batches)) * 1e6
 
 
 def _record(number: int, text: str) -> Message:
@@ -109,9 +85,7 @@ def _record(number: int, text: str) -> Message:
 
 BATCH, BATCHES = 1000, 10
 # Words of a film review and of a tweet.
-LENGTHS = {"full reviews": 230, "20-word texts": 20}
-# The texts of `make bench`, for what explanations cost.
-EXPLAINED = {"40-word texts": 40, "full reviews": 230}
+LENGTHS = {LONG: events.LENGTHS[LONG], "20-word texts": 20}
 ROUNDS = 3
 # As many single texts as a batch has would take scikit-learn seconds; and VADER takes as long for a
 # batch as for many.
@@ -129,30 +103,22 @@ print(time.perf_counter() - began, scorer.kind, "sklearn" in sys.modules)
 """
 
 
-Batches = Sequence[Sequence[str]]
-Score = Callable[[Sequence[str]], object]
-
-
 @click.command()
-@click.option("--model", type=Path, help="Model directory.  [default: the bundled model]")
-@click.option(
-    "--texts", "source", type=Path, help="Parquet with a column `text`, instead of made texts."
-)
 @click.option("--output", type=Path, default=Path("build/scoring.json"), show_default=True)
-def main(*, model: Path | None, source: Path | None, output: Path) -> None:
+def main(*, output: Path) -> None:
     """Measure the compiled model, scikit-learn and VADER on one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    directory = model or bundled_model()
+    directory = bundled_model()
     pipeline = load_pipeline(directory)
     with tempfile.TemporaryDirectory() as kept:
         compiled = open_model(directory, Path(kept))
         first_s = _first_score(directory, Path(kept))
     vader = SentimentIntensityAnalyzer()
-    report: dict[str, object] = {"first_score_s": first_s, "machine": measure.describe()}
+    report: dict[str, object] = {"first_score_s": first_s, "machine": bench.describe()}
     print(f"{'':<16}{'':<10}{'compiled':>12}{'scikit-learn':>14}{'VADER':>10}{'ratios':>16}")
     for name, length in LENGTHS.items():
-        texts = _given(source, length) if source else _made(pipeline, length)
-        batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
+        batches = _batches(pipeline, length)
+        texts = [text for batch in batches for text in batch]
         few = [[text] for text in texts[:SINGLES]]
         lexicon = _rate(few, lambda some: [vader.polarity_scores(text) for text in some])
         rows = {
@@ -171,7 +137,7 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
                 "megabytes_per_second": ours * megabytes,
             }  # fmt: skip
         print(f"{'':<26}{rows['batches'][0] * megabytes:>9,.0f} MB/s")
-    report["explanations"] = explained = _explanations(pipeline, compiled, source)
+    report["explanations"] = explained = _explanations(pipeline, compiled)
     print(f"{'':<16}{'':<22}{'plain µs':>12}{'explained µs':>14}{'ratio':>8}{'parts':>8}")
     for name, costs in explained.items():
         for what, cost in costs.items():
@@ -180,48 +146,36 @@ def main(*, model: Path | None, source: Path | None, output: Path) -> None:
                 f"{cost['over_plain']:>8.2f}{cost['parts']:>8.0f}"
             )
     print(f"from artifact to first score, compiled before: {first_s:.2f} s")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n")
+    bench.save(report, output)
 
 
-def _explanations(
-    pipeline: object, scorer: Scorer, source: Path | None
-) -> dict[str, dict[str, Cost]]:
+def _explanations(pipeline: object, scorer: Scorer) -> dict[str, dict[str, Cost]]:
     """What explanations cost, by the texts' length."""
     if not isinstance(scorer, CompiledScorer):
         return {}
     found = {}
-    for name, length in EXPLAINED.items():
-        texts = _given(source, length) if source else _made(pipeline, length)
-        batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
-        found[name] = costs(scorer, batches, ROUNDS)
+    for name, length in events.LENGTHS.items():
+        found[name] = costs(scorer, _batches(pipeline, length))
     return found
 
 
-def _rates(batches: Batches, *candidates: Score) -> list[float]:
+def _rates(batches: Batches, *candidates: Work) -> list[float]:
     """Texts a second of each candidate, in turn."""
-    rates = [[_rate(batches, score) for score in candidates] for _ in range(ROUNDS)]
+    rates = [[_rate(batches, work) for work in candidates] for _ in range(ROUNDS)]
     return [max(of_one) for of_one in zip(*rates, strict=True)]
 
 
-def _rate(batches: Batches, score: Score) -> float:
+def _rate(batches: Batches, work: Work) -> float:
     """Texts a second, of the time that the core spent on it."""
     began = time.thread_time()
     for batch in batches:
-        score(batch)
+        work(batch)
     return sum(map(len, batches)) / (time.thread_time() - began)
 
 
-def _made(pipeline: object, length: int) -> list[str]:
-    writer = Writer(pipeline, SEED)
-    return [writer.text(length) for _ in range(BATCH * BATCHES)]
-
-
-def _given(file: Path, length: int) -> list[str]:
-    """Texts of about that length."""
-    texts = pd.read_parquet(file, columns=["text"])["text"]
-    words = texts.str.count(" ") + 1
-    return texts[words.between(0.7 * length, 1.3 * length)].head(BATCH * BATCHES).tolist()
+def _batches(pipeline: object, length: int) -> list[list[str]]:
+    writer = events.Writer(pipeline, SEED)
+    return [[writer.text(length) for _ in range(BATCH)] for _ in range(BATCHES)]
 
 
 def _first_score(directory: Path, kept: Path) -> float:

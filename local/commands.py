@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,19 +25,13 @@ Examples:
 
 @click.command(epilog=KAFKA_EXAMPLES, short_help="A real Apache Kafka here, from pip alone.")
 @click.option(
-    "--brokers",
-    type=click.IntRange(1, 9),
-    default=1,
-    show_default=True,
+    "--brokers", type=click.IntRange(1, 9), default=1, show_default=True,
     help="How many; 3 survive the loss of one.",
-)
+)  # fmt: skip
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=9092,
-    show_default=True,
+    "--port", type=click.IntRange(0, 65535), default=9092, show_default=True,
     help="The first broker's port; 0: a free one. Further brokers take free ones.",
-)
+)  # fmt: skip
 @data_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Tell the address as JSON.")
 def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None:
@@ -51,8 +46,9 @@ def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None
 
     stopping = Stopping()
     settings = LocalSettings()
+    say = partial(click.echo, err=True)
     folder = data_dir or settings.data_dir / f"kafka-{brokers}"
-    with LocalKafka(folder, settings.cache_dir, _say, brokers, port) as cluster:
+    with LocalKafka(folder, settings.cache_dir, say, brokers, port) as cluster:
         stopping.everything_runs()
         address = cluster.bootstrap_servers
         shown = json.dumps({"bootstrap_servers": address}) if as_json else f"Kafka: {address}"
@@ -72,34 +68,23 @@ Examples:
 
 @click.command(epilog=DEMO_EXAMPLES, short_help="Everything on this machine, with traffic.")
 @click.option(
-    "--rate",
-    type=click.FloatRange(0.1, 50_000),
-    default=20.0,
-    show_default=True,
+    "--rate", type=click.FloatRange(0.1, 50_000), default=20.0, show_default=True,
     help="Sample events a second.",
-)
+)  # fmt: skip
 @click.option(
-    "--duration",
-    type=click.FloatRange(1),
-    metavar="SECONDS",
+    "--duration", type=click.FloatRange(1), metavar="SECONDS",
     help="End after this long with traffic; by default on Ctrl-C.",
-)
+)  # fmt: skip
 @click.option("--headless", is_flag=True, help="No panel.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object; no panel.")
 @click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    default=5000,
-    show_default=True,
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True,
     help="The page's port.",
-)
+)  # fmt: skip
 @click.option(
-    "--kafka-port",
-    type=click.IntRange(0, 65535),
-    default=9092,
-    show_default=True,
+    "--kafka-port", type=click.IntRange(0, 65535), default=9092, show_default=True,
     help="Kafka's port; 0: a free one.",
-)
+)  # fmt: skip
 @click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="Use this Kafka instead.")
 @data_dir_option
 def demo(
@@ -119,14 +104,11 @@ def demo(
 
     Ends with exit code 0 only if every event came back exactly once.
     """
-    from local.demo.parts import Options
-    from local.demo.run import Show, run
+    from local.demo import Options, run
     from local.settings import LocalSettings
 
     folder = data_dir or LocalSettings().data_dir / "demo"
-    options = Options(folder, port, kafka_port, bootstrap_servers)
-    sys.exit(run(options, Show(rate, duration, headless or as_json, as_json)))
-
-
-def _say(what: str) -> None:
-    click.echo(what, err=True)
+    quiet = headless or as_json
+    sys.exit(
+        run(Options(folder, port, kafka_port, bootstrap_servers, rate, duration, quiet, as_json))
+    )

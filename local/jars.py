@@ -57,16 +57,9 @@ def ensure(cache: Path, say: Say) -> Path:
 
 
 def ensure_all(jars: Sequence[Jar], folder: Path, what: str, say: Say) -> Path:
-    """Make sure that every jar is there with the right sum.
+    """Make sure that every jar is in a folder with the right sum, and return the folder.
 
-    Args:
-        jars: The jars.
-        folder: Where they are kept between starts.
-        what: What they are, for progress and errors.
-        say: Told of progress, when there is something to wait for.
-
-    Returns:
-        The folder that holds them.
+    `say` is told of progress, when there is something to wait for.
 
     Raises:
         SetupError: No network on the first start, a full disk, or a sum that differs.

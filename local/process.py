@@ -36,17 +36,11 @@ def start(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child; call it from the main thread, whose end counts as the parent's.
+    """Start a child whose output goes to a log; with an environment beside our own.
 
-    Args:
-        command: Program and arguments.
-        log: Where its output goes; begun anew.
-        when_parent_dies: What the child receives when we are gone, even by `kill -9`.
-        folder: Where it runs; by default where we do.
-        environment: What it has beside our own environment.
-
-    Returns:
-        The child, in a session of its own: Ctrl-C on the terminal reaches us first.
+    Call it from the main thread, whose end counts as the parent's: the child then receives
+    `when_parent_dies`, even after `kill -9`. It has a session of its own: Ctrl-C on the terminal
+    reaches us first.
     """
     parent = os.getpid()
 
@@ -71,12 +65,7 @@ def start(
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]], timeout_s: float) -> None:
-    """End children together: SIGTERM, and SIGKILL for those that are still there at the end.
-
-    Args:
-        processes: The children; those that have ended already are no error.
-        timeout_s: How long all of them together may take, in seconds.
-    """
+    """End children together: SIGTERM, and SIGKILL for those that are still there at the end."""
     deadline = time.monotonic() + timeout_s
     for process in processes:
         if process.poll() is None:
@@ -153,7 +142,7 @@ def free_port() -> int:
 
 
 def require_free_port(port: int, option: str = "--port") -> None:
-    """Raise a `SetupError` when a port can't be had; `option` is what chooses another one."""
+    """Raise a `SetupError` when a port can't be had; the option chooses another one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -176,14 +165,9 @@ FREE_MB = 200
 
 
 def lock(folder: Path, brokers: int) -> IO[str]:
-    """Take a folder for ourselves.
+    """Take the folder of a local Kafka's data for ourselves, until the returned file is closed.
 
-    Args:
-        folder: The data of a local Kafka; made if missing.
-        brokers: How many brokers keep their data in it, each in `broker-N`.
-
-    Returns:
-        The file to close when the folder is free for others again.
+    Each broker keeps its data in `broker-N`.
 
     Raises:
         SetupError: Somebody has it, it can't be written, or it is that of another cluster.

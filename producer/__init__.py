@@ -3,8 +3,7 @@
 `from producer import EventProducer`, where it once stood, works where nothing else has this name.
 
 - `sources`: from files to events
-- `run`: one run of the command: rows in, events out, counted
-- `command`: `sentiment produce`
+- `command`: `sentiment produce`: rows in, events out, counted
 """
 
 from typing import TYPE_CHECKING

@@ -19,11 +19,7 @@ HINT = "Name the right ones with --text-column, --id-column and --key-column."
 
 
 class Source:
-    """One file, or standard input.
-
-    Args:
-        name: A path; `-` is standard input.
-        format: How it is written; `auto` goes by the name's ending.
+    """One file, or standard input (`-`); the format `auto` goes by the name's ending.
 
     Raises:
         InputError: It can't be read, or its format can't be told.
@@ -63,9 +59,7 @@ class Source:
     def rows(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         """Rows with their numbers: lines count from 1, rows of tables from their first.
 
-        Args:
-            required: Columns that a file with columns must have.
-            optional: Columns that are read too where there are any.
+        A file with columns must have the required ones.
 
         Raises:
             InputError: The file is not what its format says.
@@ -82,11 +76,8 @@ class Source:
 class Columns:
     """Which columns of a file, or fields of its JSON objects, hold what.
 
-    Attributes:
-        text: The text.
-        id: The event's id; empty: `id` where there is one.
-        key: The record's key; empty: the event's id.
-        source: Where the texts come from, for rows that don't say it themselves.
+    Without one for the id it is `id`, where there is one; without one for the record's key, the
+    event's id. The source is that of rows that don't say it themselves.
     """
 
     text: str = "text"
@@ -100,14 +91,9 @@ class Columns:
 
 
 def to_event(row: Row, columns: Columns) -> tuple[bytes, str | None]:
-    """Make an event of a row. Fields that the wire doesn't know stay in it.
+    """The JSON and the key of a row's event; None leaves the key to the event's id.
 
-    Args:
-        row: Its fields, or why it has none.
-        columns: What stands where.
-
-    Returns:
-        The event's JSON and its key; None leaves the key to the event's id.
+    Fields that the wire doesn't know stay in it.
 
     Raises:
         InputError: The row can't be an event.

@@ -41,14 +41,10 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class HealthServer:
-    """Answers probes and scrapes from a thread of its own.
+    """Answers probes, and scrapes of an app's metrics, from a thread of its own.
 
-    Args:
-        host: Address to listen on.
-        port: Port; 0 takes a free one, see `port` afterwards.
-        live: Why the process should be restarted, if it should.
-        ready: Why the process is not at work, if it isn't.
-        metrics: Whose are shown.
+    `live` says why the process should be restarted, if it should, and `ready` why it is not at
+    work, if it isn't. Port 0 takes a free one; see `port` afterwards.
 
     Raises:
         SetupError: The port is taken.

@@ -45,11 +45,7 @@ def exported(service: str) -> "Spans":
 
 
 class Spans:
-    """Makes the spans of a process.
-
-    Args:
-        provider: Where they go.
-    """
+    """Makes the spans of a process."""
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._tracer = provider.get_tracer("sentiment")
@@ -58,12 +54,7 @@ class Spans:
     def create(self, topic: str, headers: Headers) -> Headers:
         """An event is handed to the client library, which sends it when it likes.
 
-        Args:
-            topic: Where it goes.
-            headers: Its own; a `traceparent` among them is gone on with.
-
-        Returns:
-            The headers to send, with this span's own `traceparent`.
+        A `traceparent` among its headers is gone on with; those to send have this span's own.
         """
         span = self.start("create", topic, SpanKind.PRODUCER, context_of(headers))
         span.end()
@@ -88,12 +79,8 @@ class Spans:
                 continue
             topic = record.topic() or ""
             span = self.start("process", topic, SpanKind.CONSUMER, context_of(headers))
-            span.set_attributes(
-                {
-                    "messaging.destination.partition.id": str(record.partition()),
-                    "messaging.kafka.offset": record.offset() or 0,
-                }
-            )
+            span.set_attribute("messaging.destination.partition.id", str(record.partition()))
+            span.set_attribute("messaging.kafka.offset", record.offset() or 0)
             span.end()
 
     def start(  # noqa: PLR0913, PLR0917 - what a span is made of
@@ -105,15 +92,10 @@ class Spans:
         links: Sequence[Link] = (),
         began_ns: int | None = None,
     ) -> Span:
-        """Begin a span.
+        """Begin a span of an operation (`create`, `send` or `process`) on a topic.
 
-        Args:
-            operation: `create`, `send` or `process`.
-            topic: Its destination.
-            kind: Who does it.
-            parent: What it goes on with.
-            links: What else it has to do with.
-            began_ns: When it began, in nanoseconds since 1970; None: now.
+        It goes on with its parent, and has to do with its links; `began_ns` is in nanoseconds since
+        1970, or else now.
         """
         return self._tracer.start_span(
             f"{operation} {topic}",

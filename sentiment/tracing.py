@@ -6,7 +6,7 @@ the `traceparent` header. `sentiment.spans` makes the spans; this module says wh
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,8 @@ log = logs.get(__name__)
 def of(service: str) -> "Spans | None":
     """What makes the spans of this process; None where nobody asked for traces.
 
-    Call it after any fork: the thread that exports them does not survive one.
-
-    Args:
-        service: The name of this process in its traces, unless `OTEL_SERVICE_NAME` has another.
+    Call it after any fork: the thread that exports them does not survive one. The service is the
+    name of this process in its traces, unless `OTEL_SERVICE_NAME` has another.
     """
     wanted = any(os.environ.get(name) for name in ENDPOINTS)
     if not wanted or os.environ.get(DISABLED, "").lower() == "true":
@@ -48,18 +46,8 @@ def of(service: str) -> "Spans | None":
 def sending(service: str, topic: str, count: int, headers: Headers) -> Iterator[Headers]:
     """A block that sends events and waits for the brokers, as a span where traces are wanted.
 
-    Args:
-        service: As for `of`.
-        topic: Where the events go.
-        count: How many there are.
-        headers: Those that the events would have; a `traceparent` among them is gone on with.
-
-    Yields:
-        The headers to send, with this span's own `traceparent`.
+    It has the headers to send: with this span's own `traceparent`, which goes on with theirs.
     """
     spans = of(service)
-    if spans is None:
-        yield headers
-        return
-    with spans.sending(topic, count, headers) as own:
+    with spans.sending(topic, count, headers) if spans else nullcontext(headers) as own:
         yield own

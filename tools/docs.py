@@ -7,7 +7,7 @@ Each is made from the code that it describes, so that it can't name what doesn't
 - `docs/operations.md`: the tables of settings, rights and metrics (`reference`)
 - the chart's table of values and the names of settings in its schema (`chart`)
 - `k8s/`: users, policies and ACLs (`rights`)
-- `observability/dashboards/` (`observability.grafana`)
+- `observability/dashboards/` (`observability.boards`)
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from observability import grafana
+from observability import boards
 from tools import asyncapi, chart, reference, rights
 from web.openapi.document import document as openapi
 from web.settings import WebSettings
@@ -56,7 +56,7 @@ def files(root: Path = ROOT) -> dict[str, str]:
         "k8s/strimzi/users.yaml": rights.USERS_HEAD + as_yaml(*rights.users()),
         "k8s/msk/trends-acls.sh": rights.acls(),
         **{f"k8s/msk/policies/{user}.json": text for user, text in rights.policies().items()},
-        **{f"observability/dashboards/{name}": text for name, text in grafana.files().items()},
+        **{f"observability/dashboards/{name}": text for name, text in boards.files().items()},
     }
 
 

@@ -5,8 +5,7 @@ place, together with what it was asked for, as committed offsets of a group that
 they commit in one transaction with the results, so that the same command goes on where it was.
 
 - `plan`: what is asked for, kept as committed offsets
-- `begin`: the plan and its topic, made or found again
-- `run`: one partition after the other
+- `run`: the plan and its topic made or found again, then one partition after the other
 - `compare`: how two models' answers to the same events differ
 - `command`: `sentiment replay`, and what it reports
 """

@@ -91,9 +91,8 @@ def replay(
         return 0
     if since is None or output_topic is None:
         raise click.UsageError("--from and --output-topic are needed.")
-    from stream_worker.replay.begin import begin
     from stream_worker.replay.plan import Offsets, Order, summary
-    from stream_worker.replay.run import Replay
+    from stream_worker.replay.run import begin
 
     settings = _settings(bootstrap_servers, output_topic)
     _use_model(settings, model)
@@ -102,7 +101,7 @@ def replay(
     )
     started = time.monotonic()
     with Offsets(settings, order.group_id) as offsets:
-        running = Replay(settings, order, offsets, *begin(settings, order, offsets))
+        running = begin(settings, order, offsets)
         _run_until_signal(running.run, running.stop.set)
     figures = summary(running.marks)
     if not as_json:
@@ -217,13 +216,7 @@ SOURCES_SHOWN = 10
 
 
 def summary_text(topic: str, summary: dict[str, Any], seconds: float) -> str:
-    """One or two lines about a replay.
-
-    Args:
-        topic: The output topic.
-        summary: As `plan.summary` gives it.
-        seconds: How long this run took.
-    """
+    """One or two lines about a replay, from what `plan.summary` gives."""
     model = summary["model"]
     state = "Replayed" if summary["finished"] else "Stopped; the same command goes on. Replayed"
     text = (

@@ -8,20 +8,20 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import groupby, repeat
+from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, KafkaException
+from confluent_kafka import OFFSET_BEGINNING
 
 from sentiment import wire
 from sentiment.cli import Progress
 from sentiment.errors import InputError, TopicError
-from sentiment.kafka import clients, topics
+from sentiment.kafka import topics
 from sentiment.kafka.reader import Start, TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import EventError, Input, SentimentResult
-from stream_worker.replay.begin import topic_id
-from stream_worker.replay.plan import Mark, Offsets, plan_of
+from stream_worker.replay.plan import Mark, Offsets, plan_of, topic_id
 
 # How the answers of two models to the same events differ. Knows nothing of brokers.
 
@@ -35,43 +35,16 @@ OTHER_SOURCE = "(other)"
 Pair = tuple[SentimentResult | None, SentimentResult | None]
 
 
-class Example(NamedTuple):
-    """A decision that changed; the first two fields order them."""
-
-    difference: float
-    number: int
-    id: str
-    live: float
-    replay: float
-    input: Input
-
-
-@dataclass
-class Source:
-    """What one source had."""
-
-    compared: int = 0
-    changed: int = 0
-
-
 def paired(live: Iterator[SentimentResult], replayed: Iterator[SentimentResult]) -> Iterator[Pair]:
-    """Results of one input partition side by side, by input offset.
+    """Results of one input partition side by side; input offsets rise strictly on either side."""
 
-    Args:
-        live: In strictly rising order of input offsets.
-        replayed: The same.
-    """
-    left, right = next(live, None), next(replayed, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and left.input.offset < right.input.offset):
-            yield left, None
-            left = next(live, None)
-        elif left is None or right.input.offset < left.input.offset:
-            yield None, right
-            right = next(replayed, None)
-        else:
-            yield left, right
-            left, right = next(live, None), next(replayed, None)
+    def offset(one: tuple[SentimentResult, int]) -> int:
+        return one[0].input.offset
+
+    both = heapq.merge(zip(live, repeat(0)), zip(replayed, repeat(1)), key=offset)
+    for _, found in groupby(both, offset):
+        pair = {side: result for result, side in found}
+        yield pair.get(0), pair.get(1)
 
 
 @dataclass
@@ -81,8 +54,6 @@ class Comparison:
     Attributes:
         compared: Events with a result on either side.
         changed: Those with another decision, by direction.
-        only_live: Events that the live workers alone have answered.
-        only_replay: Events that the replay alone has answered.
         repeated: Live results passed over, since an earlier one answers the same event or a later.
         live_models: Compared live results by model version.
     """
@@ -93,10 +64,11 @@ class Comparison:
     only_replay: int = 0
     repeated: int = 0
     live_models: Counter[str] = field(default_factory=Counter)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
     difference_sum: float = 0.0
     difference_max: float = 0.0
-    _examples: list[Example] = field(default_factory=list)
+    # Those with the largest differences, by these, and by numbers that order equal ones.
+    _examples: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, pair: Pair) -> None:
         """Take in one event."""
@@ -115,60 +87,38 @@ class Comparison:
         self.difference_sum += difference
         self.difference_max = max(self.difference_max, difference)
         source = self._source(live.source or "")
-        source.compared += 1
+        source["compared"] += 1
         if live.sentiment != replayed.sentiment:
             self.changed[f"{live.sentiment} to {replayed.sentiment}"] += 1
-            source.changed += 1
-            example = Example(
-                difference, self.compared, live.id, live.score, replayed.score, live.input
-            )
+            source["changed"] += 1
+            example = {
+                "id": live.id, "live": live.score, "replay": replayed.score,
+                "input": msgspec.structs.asdict(live.input),
+            }  # fmt: skip
             keep = heapq.heappush if len(self._examples) < EXAMPLES else heapq.heappushpop
-            keep(self._examples, example)
+            keep(self._examples, (difference, self.compared, example))
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> dict[str, int]:
         if name not in self.sources and len(self.sources) >= MAX_SOURCES:
             name = OTHER_SOURCE
-        return self.sources.setdefault(name, Source())
-
-    @property
-    def agreement(self) -> float | None:
-        """Share of equal decisions; None where nothing was compared."""
-        return 1 - self.changed.total() / self.compared if self.compared else None
-
-    @property
-    def examples(self) -> list[Example]:
-        """Changed decisions with the largest differences, those first."""
-        return sorted(self._examples, reverse=True)
+        return self.sources.setdefault(name, {"compared": 0, "changed": 0})
 
     def as_dict(self) -> dict[str, Any]:
         """The figures for a program."""
-        mean = self.difference_sum / self.compared if self.compared else None
+        count = self.compared
+        mean = self.difference_sum / count if count else None
         return {
-            "compared": self.compared,
-            "agreement": self.agreement,
+            "compared": count,
+            # None where nothing was compared.
+            "agreement": 1 - self.changed.total() / count if count else None,
             "changed": dict(self.changed),
             "score_difference": {"mean": mean, "largest": self.difference_max},
             "only_live": self.only_live,
             "only_replay": self.only_replay,
             "repeated": self.repeated,
             "live_models": dict(self.live_models),
-            "by_source": {
-                name: {"compared": source.compared, "changed": source.changed}
-                for name, source in sorted(self.sources.items(), key=lambda item: -item[1].changed)
-            },
-            "examples": [
-                {
-                    "id": example.id,
-                    "live": example.live,
-                    "replay": example.replay,
-                    "input": {
-                        "topic": example.input.topic,
-                        "partition": example.input.partition,
-                        "offset": example.input.offset,
-                    },
-                }
-                for example in self.examples
-            ],
+            "by_source": dict(sorted(self.sources.items(), key=lambda item: -item[1]["changed"])),
+            "examples": [example for *_, example in sorted(self._examples, reverse=True)],
         }
 
 
@@ -181,15 +131,10 @@ def known(settings: Settings, output: str, offsets: Offsets) -> dict[int, Mark]:
     """The marks of the replay into a topic, by input partition.
 
     Raises:
-        BrokerError: Kafka doesn't answer.
-        InputError: There is no such replay.
-        TopicError: A live topic is missing.
+        SentimentError: There is no such replay, a live topic is missing, or Kafka doesn't answer.
     """
     topics.require(settings, settings.topics.events, settings.topics.results)
-    try:
-        marks = offsets.load()
-    except KafkaException as error:
-        raise clients.unreachable(settings.kafka, error) from None
+    marks = offsets.told()
     ids = {mark.plan.topic_id for mark in marks.values()}
     if ids != {topic_id(settings, output)}:
         raise InputError(
@@ -205,9 +150,6 @@ def compare(settings: Settings, output: str, marks: dict[int, Mark]) -> Comparis
 
     The live topic may have another number of partitions than the events topic, as long as it has
     had it all the time.
-
-    Raises:
-        SentimentError: Kafka doesn't give them.
     """
     comparison = Comparison()
     progress = Progress(sum(mark.next - mark.start for mark in marks.values()))

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -13,7 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from msgspec import Struct
 
 from sentiment.errors import InputError
-from sentiment.kafka import clients
+from sentiment.kafka import clients, topics
 from sentiment.kafka.clients import is_passing
 from sentiment.kafka.lag import checked
 from sentiment.settings import Settings
@@ -22,11 +21,11 @@ from sentiment.wire import Model
 
 @dataclass(frozen=True)
 class Order:
-    """What the command asks for.
+    """What the command asks for; the range's ends are as they were written.
 
     Attributes:
-        since: Begin of the range, as it was written.
-        until: Its end, as it was written; None: what is there at the start.
+        since: Begin of the range.
+        until: Its end; None: what is there at the start.
         uri: The model's address, such as `models:/sentiment@challenger`.
         output: The topic that takes the results.
         group_id: Keeps the offsets; nobody joins it.
@@ -42,12 +41,11 @@ class Order:
 
 
 class Plan(Struct, frozen=True):
-    """What was settled at a replay's first start, and stays.
+    """What was settled at a replay's first start, and stays, beside the words of the order.
+
+    `2h` means the two hours before the first start, not the next one.
 
     Attributes:
-        since: As in the order: `2h` means the two hours before the first start, not the next one.
-        until: As in the order.
-        uri: As in the order.
         model: The version that the address named then.
         from_s: Begin of the range in seconds since 1970; None: the oldest event.
         to_s: Its end, exclusive.
@@ -79,12 +77,9 @@ class Mark(Struct, frozen=True):
     Kept as the metadata of the committed offset, and so always true to what is in the topic.
 
     Attributes:
-        plan: The replay that it belongs to.
         start: First offset of the range.
         next: The offset to read next, which is also the committed one.
         end: One after the last offset of the range.
-        results: Number of results.
-        tombstones: Records without a value.
         dead_letters: Events without a result, by error code.
     """
 
@@ -122,17 +117,20 @@ def mark_of(metadata: str | None) -> Mark | None:
         return None
 
 
+def topic_id(settings: Settings, name: str) -> str:
+    """Kafka's id of a topic; empty where there is none of that name."""
+    if name not in clients.describe_cluster(settings.kafka).topics:
+        return ""
+    return topics.identity(settings.kafka, name).id
+
+
 def plan_of(marks: Mapping[int, Mark]) -> Plan:
     """The plan that all marks of a replay share."""
     return next(iter(marks.values())).plan
 
 
 def require_same(order: Order, marks: Mapping[int, Mark]) -> None:
-    """Make sure that an order asks to go on with the replay that was begun.
-
-    Raises:
-        InputError: It asks for another one, or that one is finished.
-    """
+    """Raise an `InputError` unless an order asks to go on with the replay that was begun."""
     plan = plan_of(marks)
     other_model = order.uri not in {plan.uri, plan.model_uri}
     if other_model or (order.since, order.until) != (plan.since, plan.until):
@@ -184,15 +182,7 @@ PAUSE_S = 0.2
 
 
 class Offsets:
-    """Reads back what was committed.
-
-    Args:
-        settings: Where Kafka is.
-        group_id: The group.
-
-    Raises:
-        SettingsError: Kafka's client refuses its configuration.
-    """
+    """Reads back what was committed."""
 
     def __init__(self, settings: Settings, group_id: str) -> None:
         self._settings = settings
@@ -200,14 +190,18 @@ class Offsets:
         self._group_id = group_id
         self._consumer: Consumer = clients.new_consumer(settings.kafka, group_id=group_id)
 
+    def told(self) -> dict[int, Mark]:
+        """As `load`; a `BrokerError` where Kafka doesn't tell them."""
+        try:
+            return self.load()
+        except KafkaException as error:
+            raise clients.unreachable(self._settings.kafka, error) from None
+
     def load(self) -> dict[int, Mark]:
         """The marks by input partition; empty where no replay has begun.
 
-        A coordinator that is being found or loaded is waited for.
-
-        Raises:
-            KafkaException: They don't tell them now.
-            InputError: The group has other offsets.
+        A coordinator that is being found or loaded is waited for; a `KafkaException` where it takes
+        too long. Other offsets than a replay's are an `InputError`.
         """
         deadline = time.monotonic() + self._settings.kafka.connect_timeout_s
         while True:
@@ -244,10 +238,5 @@ class Offsets:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._consumer.close()

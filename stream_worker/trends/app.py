@@ -5,7 +5,11 @@ offsets in the windows, and what is read is acknowledged only when the table's c
 start reads the windows from, has it on the brokers.
 """
 
+import logging
+import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
@@ -16,8 +20,11 @@ from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from sentiment import logs
+from sentiment.errors import SentimentError, TopicError
 from sentiment.feedback import Labels
-from sentiment.interrupts import end_by_fault
+from sentiment.health import HealthServer, Start
+from sentiment.interrupts import end_at_once, end_by_fault, end_in_time
+from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import Follower
 from sentiment.settings import Settings
 from sentiment.wire import Tally, Trend, decode_tally, encode
@@ -41,6 +48,12 @@ AGAIN_S = 7200.0
 # Trends that are published in one go; what is left is published a second later. A window of each
 # length changes every second, with 1,000 sources each.
 PUBLISH_MOST = 5000
+# Kubernetes gives 30 s between SIGTERM and SIGKILL.
+STOP_S = 20.0
+# How often the brokers are asked whether the tallies' topic is still the same.
+LOOK_S = 15.0
+# A broker that has just started learns of its topics within seconds; after this, one is gone.
+GONE_S = 60.0
 
 
 class _Changelog(faust.Table[bytes, bytes]):
@@ -68,10 +81,8 @@ class _Changelog(faust.Table[bytes, bytes]):
 class Trends:
     """The app and its windows.
 
-    Args:
-        settings: The settings tree.
-        cluster: Kafka's id of the cluster, whose windows alone are recalled.
-        is_same: Whether the tallies' topic is still that of the start, for sure; asks the brokers.
+    Those of another cluster than this id's are not recalled. `is_same` asks the brokers whether the
+    tallies' topic is still that of the start, for sure.
     """
 
     def __init__(self, settings: Settings, cluster: str, is_same: Callable[[], bool]) -> None:
@@ -124,22 +135,16 @@ class Trends:
         add_views(self.app, self.book, self.labels, lambda: self.feedback.trouble)
 
     async def _recall(self, event: EventT[bytes]) -> None:
-        with end_by_fault():
-            self._recall_one(event)
-
-    def _recall_one(self, event: EventT[bytes]) -> None:
         place = event.message
-        try:
-            self.book.recall(place.key or b"", place.value)
-        except ValueError as error:
-            # Whoever may write there may write anything.
-            log.error(  # noqa: TRY400 - a sentence; the traceback says no more
-                "no window", partition=place.partition, offset=place.offset, reason=str(error)
-            )
+        with end_by_fault():
+            try:
+                self.book.recall(place.key or b"", place.value)
+            except ValueError as error:
+                # Whoever may write there may write anything.
+                _tell("no window", event, error)
 
-    async def _begin_again(self, *arguments: object, **named: object) -> None:
+    async def _begin_again(self, *_: object, **__: object) -> None:
         """After a start and after each rebalance, with all of the changelog read."""
-        del arguments, named
         # Nothing is read before: what we have counted would hide what a rebuilt cluster has.
         await self.app.consumer.confirm(self._is_same)  # type: ignore[attr-defined]  # it is ours
         self.book.write_again()
@@ -150,37 +155,30 @@ class Trends:
         take = stream.noack_take(TAKE, TAKE_S)  # type: ignore[attr-defined]  # Faust forgot its type
         async for events in take:
             with end_by_fault():
-                await self._merge_all(events)
+                now = time.time()
+                metrics.TREND_EVENTS_LEFT_OUT.inc(self.book.merge(_tallies(events), now))
+                self._due |= self.book.save(now)
+                # Not before the changelog is on the brokers may the tallies count as read.
+                await self.app.producer.flush()
+                for event in events:
+                    event.ack()
+                metrics.TREND_TALLIES.inc(len(events))
+                # A worker's clock that is ahead must not hide for so long that nothing comes.
+                written = max(event.message.timestamp for event in events)
+                metrics.TREND_MERGED.set(min(written, now))
             yield
-
-    async def _merge_all(self, events: list[EventT[bytes]]) -> None:
-        now = time.time()
-        left_out = self.book.merge(_tallies(events), now)
-        metrics.TREND_EVENTS_LEFT_OUT.inc(left_out)
-        self._due |= self.book.save(now)
-        # Not before the changelog is on the brokers may the tallies count as read.
-        await self.app.producer.flush()
-        for event in events:
-            event.ack()
-        metrics.TREND_TALLIES.inc(len(events))
-        # A worker's clock that is ahead must not hide for so long that nothing comes.
-        written = max(event.message.timestamp for event in events)
-        metrics.TREND_MERGED.set(min(written, now))
 
     async def _publish(self) -> None:
         with end_by_fault():
-            await self._publish_due()
-
-    async def _publish_due(self) -> None:
-        due, self._due = self._due, set()
-        for sent, trend in enumerate(self.book.trends(due, each=True)):
-            span = trend.window_s, trend.start
-            if span in due and sent >= PUBLISH_MOST:
-                self._due |= due
-                break
-            # A window is published whole.
-            due.discard(span)
-            await self._trends.send(key=_key(trend), value=encode(trend))
+            due, self._due = self._due, set()
+            for sent, trend in enumerate(self.book.trends(due, each=True)):
+                span = trend.window_s, trend.start
+                if span in due and sent >= PUBLISH_MOST:
+                    self._due |= due
+                    break
+                # A window is published whole.
+                due.discard(span)
+                await self._trends.send(key=_key(trend), value=encode(trend))
 
 
 def _tallies(events: Iterable[EventT[bytes]]) -> Iterable[Tally]:
@@ -190,10 +188,12 @@ def _tallies(events: Iterable[EventT[bytes]]) -> Iterable[Tally]:
         except ValueError as error:
             # Anybody may write there; the workers write nothing else but tallies.
             metrics.TREND_TALLIES_REFUSED.inc()
-            place = event.message
-            log.error(  # noqa: TRY400 - a sentence; the traceback says no more
-                "no tally", partition=place.partition, offset=place.offset, reason=str(error)
-            )
+            _tell("no tally", event, error)
+
+
+def _tell(what: str, event: EventT[bytes], error: ValueError) -> None:
+    place = event.message
+    log.error(what, partition=place.partition, offset=place.offset, reason=str(error))
 
 
 def _key(trend: Trend) -> bytes:
@@ -211,42 +211,31 @@ SHOWN = 60
 LABELLED = 10
 
 
-class RefusedError(Exception):
-    """A parameter that can't be; the message says which."""
-
-
 def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], str]) -> None:
     """Give an app its pages: `/trends`, `/sources`, `/accuracy`, `/metrics`, `/livez`, `/readyz`.
 
-    Args:
-        app: The app.
-        book: The windows.
-        labels: People's labels.
-        trouble: Why nothing can be read now; empty while it can.
+    `trouble` says why nothing can be read now; it is empty while it can.
     """
 
     @app.page("/trends")
     async def trends(view: View, request: Request) -> Response:
         try:
             size, since, source = _asked(dict(request.query))
-        except RefusedError as error:
+        except ValueError as error:
             return _json(view, {"error": str(error)}, status=400)
         found = book.trends(book.spans(size, since), source)
         return _json(view, {"window_s": size, "source": source, "trends": list(found)})
 
     @app.page("/sources")
-    async def sources(view: View, request: Request) -> Response:
-        del request
+    async def sources(view: View, _: Request) -> Response:
         return _json(view, {"sources": book.sources()})
 
     @app.page("/accuracy")
-    async def accuracy(view: View, request: Request) -> Response:
-        del request
+    async def accuracy(view: View, _: Request) -> Response:
         return _json(view, {"models": labels.accuracy()})
 
     @app.page("/metrics")
-    async def scrape(view: View, request: Request) -> Response:
-        del request
+    async def scrape(view: View, _: Request) -> Response:
         # Those of the versions before would stay.
         metrics.FEEDBACK_LABELS.clear()
         for (version, sentiment, label), count in labels.counts(LABELLED).items():
@@ -255,13 +244,11 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
 
     @app.page("/livez")
-    async def alive(view: View, request: Request) -> Response:
-        del request
+    async def alive(view: View, _: Request) -> Response:
         return view.text("ok")
 
     @app.page("/readyz")
-    async def ready(view: View, request: Request) -> Response:
-        del request
+    async def ready(view: View, _: Request) -> Response:
         reason = trouble()
         return view.text(reason or "ok", status=503 if reason else 200)
 
@@ -269,10 +256,10 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
 
 
 def _asked(query: dict[str, str]) -> tuple[int, float, str | None]:
-    """Length of the windows, since when, and which source; None for all together."""
+    """Length of the windows, since when, and which source; a `ValueError` where one can't be."""
     size = _number(query, "window", SIZES_S[0])
     if size not in SIZES_S:
-        raise RefusedError(f"window={size} is none of {', '.join(map(str, SIZES_S))}")
+        raise ValueError(f"window={size} is none of {', '.join(map(str, SIZES_S))}")
     seconds = _number(query, "seconds", SHOWN * size)
     return int(size), time.time() - min(seconds, KEPT_S[int(size)]), query.get("source")
 
@@ -282,10 +269,98 @@ def _number(query: dict[str, str], name: str, default: float) -> float:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > len("1000000000"):
-        raise RefusedError(f"{name}={text[:20]!r} is no whole number")
+        raise ValueError(f"{name}={text[:20]!r} is no whole number")
     return int(text)
 
 
 def _json(view: View, value: object, status: int = 200) -> Response:
     body = msgspec.json.format(encode(value), indent=0)
     return view.bytes(body, content_type="application/json", status=status)
+
+
+# The process: what has to be there first, and Faust's worker around the app.
+
+
+class _Worker(faust.Worker):
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Log as all of our programs do: Faust has just set up its own way."""
+        del logger, level
+        logs.configure()
+        for chatty in ("faust", "mode", "aiokafka"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+
+    async def stop(self) -> None:
+        """End, whether by a signal or a crash, and in the middle of a start that waits as well."""
+        end_in_time(STOP_S)
+        await super().stop()
+
+
+def run(settings: Settings) -> None:
+    """Run the app until SIGTERM or SIGINT; a `SentimentError` where it can't begin, or go on."""
+    end_at_once()
+    names, own = settings.topics, settings.of(TrendsSettings)
+    needed = (names.tallies, names.trends, names.feedback, own.windows)
+    start = Start()
+    # Faust's own server takes its place.
+    health = HealthServer(
+        own.http_host, own.http_port, lambda: "", lambda: start.waits_for, metrics.TRENDS
+    )
+    health.start()
+    try:
+        start.made(lambda: topics.require(settings, *needed))
+        known = start.made(lambda: topics.identity(settings.kafka, names.tallies))
+        cluster = str(start.made(lambda: clients.describe_cluster(settings.kafka)).cluster_id)
+    finally:
+        health.stop()
+    watch = _Watch(settings, known)
+    watch.start()
+    trends = Trends(settings, cluster, watch.is_same)
+    trends.feedback.start()
+    worker = _Worker(trends.app, loglevel="INFO", redirect_stdouts=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:
+        if not watch.made_anew.is_set():
+            raise
+    if watch.made_anew.is_set():
+        raise TopicError(
+            f"Topic {names.tallies!r} at {settings.kafka.bootstrap_servers} is gone, or another one"
+            " than at our start: it, or the whole cluster, was made anew.",
+            "Start again, to begin with what is there now.",
+        )
+
+
+class _Watch(threading.Thread):
+    """Ends the process when the tallies are others: their offsets would look as counted already."""
+
+    def __init__(self, settings: Settings, known: topics.Identity) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._settings = settings
+        self._known = known
+        self._gone_since: float | None = None
+        self.made_anew = threading.Event()
+
+    def run(self) -> None:
+        """Look, again and again."""
+        while not self.made_anew.wait(LOOK_S):
+            self.is_same()
+
+    def is_same(self) -> bool:
+        """Whether the topic is that of our start for sure; where it never will be, we end."""
+        try:
+            found = topics.identity(self._settings.kafka, self._settings.topics.tallies).id
+        except TopicError as error:
+            log.warning("the topic is gone", reason=error.message)
+            self._gone_since = self._gone_since or time.monotonic()
+            if time.monotonic() - self._gone_since < GONE_S:
+                return False
+            found = ""
+        except SentimentError as error:
+            log.info("the brokers don't tell", reason=error.message)
+            return False
+        else:
+            self._gone_since = None
+        if found != self._known.id and not self.made_anew.is_set():
+            self.made_anew.set()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found == self._known.id

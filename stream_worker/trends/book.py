@@ -51,13 +51,10 @@ class Names:
     def choose(
         self, source: str, version: str, rows: int, *, is_full: bool = False
     ) -> tuple[str, str]:
-        """The names to count under.
+        """The names to count under, for an event's source and the version that answered.
 
-        Args:
-            source: What an event said.
-            version: Of the model that answered.
-            rows: That windows of this length have already.
-            is_full: Whether this window has no place for another source.
+        `rows` are those that windows of this length have already; `is_full` says that this window
+        has no place for another source.
         """
         if rows >= MAX_NAME_ROWS + SPARE_ROWS:
             return OTHER_SOURCE, OTHER_VERSION
@@ -115,11 +112,7 @@ class Key(NamedTuple):
 
     @classmethod
     def decode(cls, key: bytes) -> "Key":
-        """What `encode` made.
-
-        Raises:
-            ValueError: It made no such key.
-        """
+        """What `encode` made; a `ValueError` if it made no such key."""
         if len(key) > MAX_KEY_BYTES:
             raise ValueError("the key is too long")
         size, start, partition, topic = key.decode().split(":", 3)
@@ -138,16 +131,10 @@ _Total = Annotated[int, Meta(ge=0, le=MAX_TOTAL)]
 
 
 class Row(Struct, array_like=True):
-    """What one source had of one model's answers.
+    """What one source (empty: none) had of one model version's answers.
 
-    Attributes:
-        source: The events' source; empty where they have none.
-        version: Of the model that answered.
-        positive: Results.
-        negative: Results.
-        dead_letters: Events without a result; of the model that served then.
-        score_sum: Sum of the results' scores.
-        latency_ms_sum: Sum of the times from event to classification, in ms.
+    Events without a result count for the model that served then; latency is from event to
+    classification.
     """
 
     source: str
@@ -169,12 +156,9 @@ class Row(Struct, array_like=True):
 
 
 class Window(Struct, array_like=True):
-    """What a window holds.
+    """What a window holds, up to an offset of its input partition, by source and model version.
 
-    Attributes:
-        next_offset: One after the last offset of the input partition that is in it.
-        rows: By source and model version.
-        cluster: Kafka's id of the cluster with that partition; empty from older versions.
+    The cluster is Kafka's id of the one with that partition; empty from older versions.
     """
 
     next_offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
@@ -187,12 +171,10 @@ class Window(Struct, array_like=True):
         names: Names,
         others: int,
     ) -> None:
-        """Add counts, each to the row that its source and version have here.
+        """Add counts by source and version, each to the row that these have here.
 
-        Args:
-            counts: Source, version and count.
-            names: Those that may have rows of their own.
-            others: Rows of all other windows of this length.
+        `names` are those that may have rows of their own, `others` the number of rows of all other
+        windows of this length.
         """
         rows = {(row.source, row.version): row for row in self.rows}
         taken: int | None = None
@@ -220,18 +202,14 @@ _decode = msgspec.json.Decoder(Window).decode
 
 
 def decode(value: bytes) -> Window:
-    """What `encode` made.
-
-    Raises:
-        ValueError: It made no such value.
-    """
+    """What `encode` made; a `ValueError` if it made no such value."""
     try:
         return _decode(value)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
-def parts(tally: Tally) -> Iterator[tuple[Key, list[TallyCount]]]:
+def parts(tally: Tally) -> dict[Key, list[TallyCount]]:
     """The windows that a tally's counts belong to, each with its counts."""
     found: dict[Key, list[TallyCount]] = {}
     for count in tally.counts:
@@ -239,7 +217,7 @@ def parts(tally: Tally) -> Iterator[tuple[Key, list[TallyCount]]]:
             start = count.interval // size * size
             key = Key(size, start, tally.topic, tally.partition)
             found.setdefault(key, []).append(count)
-    return iter(found.items())
+    return found
 
 
 def is_kept(size_s: int, start: int, now: float) -> bool:
@@ -272,9 +250,8 @@ class Table(Protocol):
 class Book:
     """Keeps the windows, each decoded here and encoded in the table.
 
-    Args:
-        table: Where they are kept; may be changed while records are being processed alone.
-        cluster: Kafka's id of the cluster that the tallies come from.
+    The table may be changed while records are being processed alone. The cluster, by Kafka's id, is
+    the one that the tallies come from.
     """
 
     def __init__(self, table: Table, cluster: str) -> None:
@@ -324,7 +301,7 @@ class Book:
         """
         left_out = 0
         for tally in tallies:
-            for key, counts in parts(tally):
+            for key, counts in parts(tally).items():
                 if not is_kept(key.size_s, key.start, now):
                     left_out += sum(c.positive + c.negative + c.dead_letters for c in counts)
                     continue
@@ -357,8 +334,7 @@ class Book:
         self._drop_all(surplus)
 
     def _drop(self, key: Key) -> None:
-        window = self._windows.pop(key, None)
-        if window is not None:
+        if window := self._windows.pop(key, None):
             self._rows[key.size_s] -= len(window.rows)
 
     def _drop_all(self, keys: Iterable[Key]) -> None:
@@ -395,12 +371,9 @@ class Book:
     def trends(
         self, spans: Iterable[Span], source: str | None = ALL, *, each: bool = False
     ) -> Iterator[Trend]:
-        """The trends of windows, in their order.
+        """The trends of windows, in their order: of one source, or of all together.
 
-        Args:
-            spans: Length and start of each.
-            source: Of this source alone.
-            each: Of every source, after that of all together.
+        With `each`, those of every source follow that of all together.
         """
         wanted = set(spans)
         rows: dict[Span, list[Row]] = {}

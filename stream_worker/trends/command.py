@@ -26,7 +26,7 @@ def trends(bootstrap_servers: str | None, http_host: str | None, http_port: int 
     Exit codes: 0 stopped, 1 failed, 2 wrong use.
     """
     from sentiment.settings import Settings
-    from stream_worker.trends.process import run
+    from stream_worker.trends.app import run
     from stream_worker.trends.settings import TrendsSettings
 
     settings = Settings()

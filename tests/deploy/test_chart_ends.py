@@ -3,7 +3,7 @@
 import pytest
 
 from sentiment.settings import WorkerSettings
-from stream_worker.trends.process import STOP_S
+from stream_worker.trends.app import STOP_S
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, environment, objects, of_kind
 from web.server import CLOSE_S, GRACE_S

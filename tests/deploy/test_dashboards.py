@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from observability.grafana import files
-from observability.grafana.board import Board, Row, metrics_of, narrowed, render
-from observability.grafana.panel import Panel
+from observability.boards import files
+from observability.panels import Board, Panel, metrics_of, narrowed, render
 
 BOARDS = {name: json.loads(text) for name, text in files().items()}
 # Those of Grafana's units that we use, as Grafana spells them; a wrong one is shown as a word.
@@ -90,7 +89,7 @@ def test_addresses_stay() -> None:
 def test_unknown_names_are_refused(query: str, words: str) -> None:
     """A panel can't be made that asks for a metric or a label that doesn't exist."""
     panel = Panel("A", "B.", {"c": query})
-    board = Board("x", "X", "Y.", ("sentiment_web_feeds",), (Row("R", (panel,)),), {})
+    board = Board("x", "X", "Y.", ("sentiment_web_feeds",), {"R": (panel,)}, {})
     with pytest.raises(ValueError, match=re.escape(words)):
         render(board)
 

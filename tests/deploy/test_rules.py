@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from observability.grafana.board import metrics_of
+from observability.panels import metrics_of
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "observability"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from benchmarks import candidates, measure
+from benchmarks import bench, candidates
 from benchmarks.candidates import Peer
 from sentiment.settings import Settings
 from tests.integration.workers import read, send
@@ -44,7 +44,7 @@ def test_a_peer_classifies(
         settings.kafka.bootstrap_servers, topics.events, topics.results, name
     )
     log = tmp_path / "peer" / "log"
-    with measure.running(command, log.parent) as process:
+    with bench.running(command, log.parent) as process:
 
         def enough(records: list[Message]) -> bool:
             assert process.is_running(), log.read_text()

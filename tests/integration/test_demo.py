@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -33,12 +32,11 @@ def demo(tmp_path: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "sentiment", "demo", *ports, *data, *arguments]
 
 
-def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """The JSON object that a headless demo ends with."""
-    assert done.returncode == 0, done.stderr
-    [line] = done.stdout.splitlines()
-    found: dict[str, Any] = json.loads(line)
-    return found
+def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    """A command, run to its end."""
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, check=False
+    )
 
 
 def test_headless_demo_loses_and_doubles_nothing(
@@ -46,15 +44,11 @@ def test_headless_demo_loses_and_doubles_nothing(
 ) -> None:
     """Started twice on the same data, without Java or Maven: everything comes back once."""
     for _ in range(2):
-        done = subprocess.run(
-            demo(tmp_path, "--headless", "--duration", "3", "--rate", "500", "--json"),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            env=environment,
-            check=False,
-        )
-        found = report(done)
+        options = ("--headless", "--duration", "3", "--rate", "500", "--json")
+        done = run(environment, *demo(tmp_path, *options))
+        assert done.returncode == 0, done.stderr
+        [line] = done.stdout.splitlines()
+        found = json.loads(line)
         assert set(found) == {
             *("produced", "results", "dead_letters", "duplicates", "missing"),
             *("events_per_second", "p50_ms", "p99_ms", "model"),
@@ -71,16 +65,10 @@ def test_a_given_kafka_is_used(
     """With `--bootstrap-servers` no broker is started."""
     compiled.provide(tmp_path / "demo" / "models")
     # Topics of the suite's Kafka are made for each test; the demo makes those of its defaults.
-    process = subprocess.Popen(
-        demo(tmp_path, "--bootstrap-servers", bootstrap_servers, "--duration", "2", "--json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    out, errors = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, errors
-    assert json.loads(out)["missing"] == 0
+    options = ("--bootstrap-servers", bootstrap_servers, "--duration", "2", "--json")
+    done = run(environment, *demo(tmp_path, *options))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["missing"] == 0
     assert not (tmp_path / "demo" / "kafka").exists()
 
 
@@ -119,14 +107,7 @@ def test_a_taken_page_port_is_a_sentence(tmp_path: Path, environment: dict[str, 
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            demo(tmp_path, "--port", port),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            env=environment,
-            check=False,
-        )
+        done = run(environment, *demo(tmp_path, "--port", port))
     assert done.returncode == 1
     assert f"Port {port} is in use" in done.stderr
     assert "Traceback" not in done.stderr

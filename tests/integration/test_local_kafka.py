@@ -5,26 +5,21 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka.cimpl import NewTopic
 
 from local.broker import LocalKafka
 from local.settings import LocalSettings
 from sentiment.errors import SetupError
 from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
-from tests.integration.workers import PATIENCE_S
+from tests.integration.commands import PATIENCE_S, command, sentiment
 
 CACHE = LocalSettings().cache_dir
-
-
-def command(*arguments: str) -> list[str]:
-    """`sentiment …` as a process."""
-    return [sys.executable, "-m", "sentiment", *arguments]
 
 
 def send_one(address: str) -> None:
@@ -39,8 +34,6 @@ def send_one(address: str) -> None:
 
 def create_topic(address: str) -> None:
     """Create the topic `t`."""
-    from confluent_kafka.cimpl import NewTopic
-
     admin = clients.new_admin(KafkaSettings().replace(bootstrap_servers=address))
     for future in admin.create_topics([NewTopic("t", 1, -1)]).values():
         future.result(PATIENCE_S)
@@ -114,13 +107,7 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            command("kafka", "--port", port, "--data-dir", str(tmp_path)),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        done = sentiment("kafka", "--port", port, "--data-dir", str(tmp_path))
     assert done.returncode == 1
     assert f"Port {port} is in use" in done.stderr
     assert "--port" in done.stderr

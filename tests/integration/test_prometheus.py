@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from local.process import free_port
-from observability.grafana import files
-from observability.grafana.board import metrics_of
+from observability.boards import files
+from observability.panels import metrics_of
 from sentiment import wire
 from sentiment.kafka import clients
 from sentiment.settings import Settings

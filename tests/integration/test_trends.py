@@ -4,8 +4,6 @@ import json
 import re
 import signal
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from confluent_kafka import Message
@@ -125,8 +123,8 @@ def test_the_sums_are_exact_after_every_kill(settings: Settings, start_trends: S
 INTERRUPTED = """
 import asyncio
 from sentiment.cli import main
-from stream_worker.trends import process
-class Interrupted(process.Trends):
+from stream_worker.trends import app
+class Interrupted(app.Trends):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.app.timer(0.05)(self.interrupt)
@@ -134,7 +132,7 @@ class Interrupted(process.Trends):
     async def interrupt(self):
         self.app.consumer.stop_flow()
         self.app.consumer.resume_flow()
-process.Trends = Interrupted
+app.Trends = Interrupted
 main()
 """
 
@@ -152,11 +150,11 @@ def test_no_tally_is_skipped_where_the_flow_was_interrupted(
 SLOWLY_RECOVERED = """
 import time
 from sentiment.cli import main
-from stream_worker.trends import process
-class Slow(process.Trends):
+from stream_worker.trends import app
+class Slow(app.Trends):
     def __init__(self, settings, cluster, is_same):
         super().__init__(settings, cluster, lambda: time.sleep(2) or is_same())
-process.Trends = Slow
+app.Trends = Slow
 main()
 """
 
@@ -206,12 +204,9 @@ def test_wrong_questions_get_a_sentence(settings: Settings, start_trends: StartT
     trends = start_trends()
     trends.wait_for(5)
     for query in ("window=7", "window=x", "seconds=-1"):
-        address = f"http://127.0.0.1:{trends.port}/trends?{query}"
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(address, timeout=PATIENCE_S)
-        with caught.value as answer:
-            assert answer.code == 400
-            assert query.partition("=")[0] in json.loads(answer.read())["error"]
+        status, _, text = trends.answer(f"/trends?{query}").partition(" ")
+        assert status == "400"
+        assert query.partition("=")[0] in json.loads(text)["error"]
     assert "no tally" in trends.log
 
 
@@ -232,9 +227,7 @@ def test_labels_become_live_accuracy(settings: Settings, start_trends: StartTren
     label("a", "positive", "1")
     label("e", "positive", "2")
     trends.wait_for_accuracy({"1": (4, 0.25), "2": (1, 1.0)})
-    address = f"http://127.0.0.1:{trends.port}/metrics"
-    with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
-        scraped = answer.read().decode()
+    scraped = trends.answer("/metrics")
     of = 'label="negative",model_version="1",sentiment="positive"'
     assert f"sentiment_feedback_labels{{{of}}} 3.0" in scraped
     trends.end()

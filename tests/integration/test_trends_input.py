@@ -126,14 +126,9 @@ def test_no_record_of_the_changelog_stops_them(
         b"", b"\xff", b"a", b":::", b"7:0:0:e", b"3600:x:0:e", b"3600:-1:0:e", b"3600:0:-1:e",
         b"9" * 5000 + b":0:0:e", b"3600:0:" + b"9" * 40 + b":e", b"3600:0:0:" + b"e" * 9000,
     ]  # fmt: skip
-    deliver(
-        producer,
-        settings.of(TrendsSettings).windows,
-        (place, good),
-        *[(place, value) for value in values],
-        *[(key, good) for key in keys],
-        *[(key, None) for key in (b"\xff", Key(3600, hour, "e", 5).encode())],
-    )
+    records = [(place, value) for value in (good, *values)] + [(key, good) for key in keys]
+    gone = [(key, None) for key in (b"\xff", Key(3600, hour, "e", 5).encode())]
+    deliver(producer, settings.of(TrendsSettings).windows, *records, *gone)
     deliver(producer, settings.topics.tallies, (None, tally(0, 3)), (None, tally(3, 4)))
     trends = start_trends()
     trends.wait_for(7)
@@ -167,16 +162,16 @@ def test_no_feedback_stops_them(settings: Settings, start_trends: StartTrends) -
 # In the place of a fault that nobody has thought of.
 BROKEN = """
 from sentiment.cli import main
-from stream_worker.trends import process
-class Broken(process.Trends):
-    def {method}(self, *arguments):
+from stream_worker.trends import app
+class Broken(app.Book):
+    def {method}(self, *arguments, **named):
         raise ZeroDivisionError("broken")
-process.Trends = Broken
+app.Book = Broken
 main()
 """
 
 
-@pytest.mark.parametrize("method", ["_merge_all", "_publish_due", "_recall_one"])
+@pytest.mark.parametrize("method", ["merge", "trends", "recall"])
 def test_a_fault_of_ours_ends_the_process(
     settings: Settings, start_trends: StartTrends, method: str
 ) -> None:

@@ -65,38 +65,42 @@ class TrendsProcess:
         """Everything that it has logged."""
         return self._log.read_text()
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """What a view answers; None while it doesn't."""
+    def answer(self, path: str) -> str:
+        """Status and text of what a path answers, or why there is no answer."""
         try:
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{self.port}{path}", timeout=10
             ) as answer:
-                return json.loads(answer.read())
+                return f"{answer.status} {answer.read().decode()}"
+        except urllib.error.HTTPError as error:
+            with error:
+                return f"{error.code} {error.read().decode()}"
         # Busy, not there yet, or gone.
-        except OSError:
-            return None
+        except OSError as error:
+            return str(error)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What a view answers; None while it doesn't."""
+        status, _, text = self.answer(path).partition(" ")
+        return json.loads(text) if status == "200" else None
 
     def events(self, window: int = 3600) -> int:
         """Results in all windows of a length."""
         answer = self.get(f"/trends?window={window}&seconds=100000") or {"trends": []}
         return sum(trend["total"]["events"] for trend in answer["trends"])
 
-    def wait_for_probe(self, path: str, status: int, words: str) -> None:
-        """Wait until a probe is answered so."""
-        deadline, found = time.monotonic() + PATIENCE_S, ""
-        while found[:3] != str(status) or words not in found:
+    def _wait_until(self, ask: Callable[[], object], is_so: Callable[[Any], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_so(found := ask()):
             assert time.monotonic() < deadline, f"{found}\n{self.log}"
             time.sleep(0.2)
-            try:
-                with urllib.request.urlopen(
-                    f"http://127.0.0.1:{self.port}{path}", timeout=10
-                ) as answer:
-                    found = f"{answer.status} {answer.read().decode()}"
-            except urllib.error.HTTPError as error:
-                with error:
-                    found = f"{error.code} {error.read().decode()}"
-            except OSError as error:
-                found = str(error)
+
+    def wait_for_probe(self, path: str, status: int, words: str) -> None:
+        """Wait until a probe is answered so."""
+        self._wait_until(
+            lambda: self.answer(path),
+            lambda found: found.startswith(f"{status} ") and words in found,
+        )
 
     def wait_for_metric(self, line: str) -> None:
         """Wait until `/metrics` has a line."""
@@ -104,18 +108,15 @@ class TrendsProcess:
 
     def wait_for(self, count: int, window: int = 3600) -> None:
         """Wait until the windows have as many results, and a little longer for more."""
-        deadline = time.monotonic() + PATIENCE_S
-        while self.events(window) < count:
-            assert time.monotonic() < deadline, f"{self.events(window)} of {count}\n{self.log}"
-            time.sleep(0.2)
+        self._wait_until(lambda: self.events(window), lambda events: events >= count)
         time.sleep(1)
         assert self.events(window) == count
 
     def wait_for_accuracy(self, expected: dict[str, tuple[int, float]]) -> None:
         """Wait until each version has so many labels and such an accuracy."""
-        deadline, found = time.monotonic() + PATIENCE_S, None
-        while found != expected:
-            assert time.monotonic() < deadline, f"{found}\n{self.log}"
-            time.sleep(0.2)
+
+        def accuracy() -> object:
             models = (self.get("/accuracy") or {"models": {}})["models"]
-            found = {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
+            return {name: (own["labels"], own["accuracy"]) for name, own in models.items()}
+
+        self._wait_until(accuracy, lambda found: found == expected)

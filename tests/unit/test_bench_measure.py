@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import latency, measure, report, speed
-from benchmarks.measure import Pace, Sample, pace, watch
+from benchmarks import bench, measurements, report, soak
+from benchmarks.bench import Pace, Sample, pace, watch
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Sample]:
         now[0] += seconds
 
     time = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
-    monkeypatch.setattr(measure, "time", time)
+    monkeypatch.setattr(bench, "time", time)
     return lambda count: Sample(now[0], count, 2 * now[0], now[0])
 
 
@@ -61,18 +61,18 @@ def test_a_candidate_that_does_nothing_is_given_up(clock: Callable[[int], Sample
 def test_the_median_run_counts() -> None:
     """A candidate's figures are those of one run, the median; all rates are told."""
     runs = [Pace(float(rate), float(rate), 1.0) for rate in (30, 10, 20)]
-    assert speed.summary(runs) == {
+    assert measurements.summary(runs) == {
         "events_per_second": 20, "processor_s": 20, "broker_s": 1, "runs": [30, 10, 20],
     }  # fmt: skip
-    assert speed.summary(runs[:2])["events_per_second"] == 10
+    assert measurements.summary(runs[:2])["events_per_second"] == 10
 
 
 def test_percentiles_of_latency() -> None:
     """p50 and p99 are those of the probes; without a probe there is no latency."""
-    found = latency.summary([float(number) for number in range(101)], 1000.0)
+    found = measurements.of_probes([float(number) for number in range(101)], 1000.0)
     assert (found["p50_ms"], found["p99_ms"], found["probes"]) == (50, 99, 101)
     with pytest.raises(TimeoutError):
-        latency.summary([], 1000.0)
+        measurements.of_probes([], 1000.0)
 
 
 def test_cost_in_pods() -> None:
@@ -82,3 +82,43 @@ def test_cost_in_pods() -> None:
     assert found["average_per_second"] == pytest.approx(11_574, abs=1)
     assert found["cores"] == pytest.approx(0.2315, abs=1e-4)
     assert report.cost(1, 10_000, 20.0)["pods"] == 1
+
+
+def samples(
+    memory: float = 0, threads: float = 0, files: float = 0, lag: float = 0
+) -> list[soak.Sample]:
+    """An hour of a worker in which each measure grows by so much, after a start that settles."""
+    return [
+        soak.Sample(
+            at_s=5.0 * number,
+            memory_mib=(200 if number < 100 else 300) + memory * number / 720,
+            threads=int(17 + threads * number / 720),
+            files=int(22 + files * number / 720),
+            lag=int(100 + number % 7 + lag * number / 720),
+        )
+        for number in range(720)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grown", "named"),
+    [
+        ({}, []),
+        ({"memory": 5}, []),
+        ({"memory": 60}, ["memory_mib"]),
+        ({"threads": 12}, ["threads"]),
+        ({"files": 12}, ["files"]),
+        ({"lag": 100_000}, ["lag"]),
+        ({"memory": 60, "files": 12}, ["memory_mib", "files"]),
+    ],
+    ids=str,
+)
+def test_what_grows_is_named(grown: dict[str, float], named: list[str]) -> None:
+    """A leak of memory, threads or files, or a queue that runs away, is found and nothing else."""
+    assert soak.verdict(samples(**grown))["grows"] == named
+
+
+def test_too_few_samples_are_no_verdict() -> None:
+    """A run of seconds is not taken for a proof."""
+    with pytest.raises(ValueError, match="too few"):
+        soak.verdict(samples()[:7])

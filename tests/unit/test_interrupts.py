@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from local.process import free_ports
-from producer.run import Plan, Run
+from producer.command import Plan, Run
 from sentiment.kafka.producer import EventProducer
 
 # No broker listens there: the port is reserved.

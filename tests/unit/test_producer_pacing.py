@@ -1,6 +1,6 @@
 import pytest
 
-from producer.run import Pacer
+from producer.command import Pacer
 
 
 def sent_at(pacer: Pacer, count: int, now: float) -> list[float]:

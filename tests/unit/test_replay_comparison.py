@@ -72,9 +72,9 @@ def test_memory_is_bounded() -> None:
     for i in range(count):
         comparison.add((result(i, 0.9, f"s{i}"), result(i, 0.49 - i / 10_000, f"s{i}")))
     assert len(comparison.sources) == MAX_SOURCES + 1
-    assert comparison.sources[OTHER_SOURCE].changed == 50
-    assert sum(source.compared for source in comparison.sources.values()) == count
-    ids = [example.id for example in comparison.examples]
+    assert comparison.sources[OTHER_SOURCE]["changed"] == 50
+    assert sum(source["compared"] for source in comparison.sources.values()) == count
+    ids = [example["id"] for example in comparison.as_dict()["examples"]]
     assert ids == [f"e{i}" for i in range(count - 1, count - 1 - EXAMPLES, -1)]
 
 

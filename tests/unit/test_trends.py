@@ -1,18 +1,28 @@
-"""Windows of tallies: the right sums, however often a tally is read."""
+"""Windows of tallies: the right sums, however often a tally is read, in bounded memory."""
 
+import json
 import random
+import subprocess
+import sys
 from collections import Counter
 
 import msgspec
 import pytest
 
+from sentiment.classify.tallies import OTHER_SOURCE, PartitionTally
+from sentiment.feedback import MOST_VERSIONS, Labels
 from sentiment.times import OLDEST_MS
-from sentiment.wire import Model, Tally, TallyCount
+from sentiment.wire import Feedback, Model, Tally, TallyCount, decode_tally, encode
 from stream_worker.trends import book as trends_book
 from stream_worker.trends.book import KEPT_S, MAX_ROWS, SIZES_S, Book, Key, Row, Window
 
-NOW = 1_700_000_000.0
+NOW = 1_700_000_000
 START = 1_699_999_990
+MODEL = Model("sentiment", "1")
+# Kafka's default bound for a record.
+RECORD_BYTES = 1_000_000
+# A source that takes the most bytes as JSON.
+LONGEST = "\x01" * 250
 
 
 def tally(
@@ -36,8 +46,14 @@ def tally(
         score_sum=0.75 * events,
         latency_ms_sum=4.0 * events,
     )
+    made = counted(first, [count], partition, version)
+    return msgspec.structs.replace(made, topic="text-events", next_offset=first + events + 1)
+
+
+def counted(first: int, counts: list[TallyCount], partition: int = 0, version: str = "1") -> Tally:
+    """A tally that covers as many offsets as it has counts."""
     model = Model("sentiment", version)
-    return Tally("text-events", partition, first, first + events + 1, model, 0, [count])
+    return Tally("e", partition, first, first + len(counts), model, 0, counts)
 
 
 def recalled(table: dict[bytes, bytes]) -> Book:
@@ -48,14 +64,9 @@ def recalled(table: dict[bytes, bytes]) -> Book:
     return book
 
 
-def total(book: Book, size_s: int = 10, source: str | None = None) -> tuple[int, int, int]:
-    """Results, positive ones and dead letters in all windows of a length."""
-    found = [t.total for t in book.trends(book.spans(size_s, 0), source)]
-    return (
-        sum(t.events for t in found),
-        sum(t.positive for t in found),
-        sum(t.dead_letters for t in found),
-    )
+def results(book: Book, size_s: int = 10, source: str | None = None) -> int:
+    """Results in all windows of a length."""
+    return sum(t.total.events for t in book.trends(book.spans(size_s, 0), source))
 
 
 def test_a_tally_is_in_a_window_of_each_length() -> None:
@@ -87,8 +98,8 @@ def test_sums_by_source_and_by_model() -> None:
     ]  # fmt: skip
     assert {v: c.events for v, c in trends[0].models.items()} == {"1": 6, "2": 6, "3": 8}
     assert book.sources() == ["", "a", "b"]
-    assert total(book, 60, "b")[0] == 14
-    assert total(book, 60, "c") == (0, 0, 0)
+    assert results(book, 60, "b") == 14
+    assert list(book.trends(book.spans(60, 0), "c")) == []
 
 
 def test_what_is_read_again_changes_nothing() -> None:
@@ -117,7 +128,7 @@ def test_what_is_read_again_changes_nothing() -> None:
         book.save(NOW)
         place = ahead
     for size in SIZES_S:
-        assert total(book, size)[0] == expected
+        assert results(book, size) == expected
 
 
 def test_old_windows_go_and_early_ones_do_not_come() -> None:
@@ -131,7 +142,7 @@ def test_old_windows_go_and_early_ones_do_not_come() -> None:
     assert book.merge([tally(11, 10)], later) == 11
     book.save(later)
     assert {Key.decode(key).size_s for key in table} == {60, 3600}
-    assert total(book, 60)[0] == 20
+    assert results(book, 60) == 20
     assert book.merge([tally(22, 3, interval=int(NOW) + 7200)], NOW) == 4 * len(SIZES_S)
 
 
@@ -174,8 +185,8 @@ def test_a_window_is_bounded() -> None:
     """Beyond the most rows, sources are counted together, and none is left out of the sum."""
     book = Book({}, "ours")
     book.merge((tally(3 * n, 2, f"s{n}") for n in range(MAX_ROWS + 50)), NOW)
-    assert total(book)[0] == 2 * (MAX_ROWS + 50)
-    assert total(book, 10, "(other)")[0] == 100
+    assert results(book) == 2 * (MAX_ROWS + 50)
+    assert results(book, 10, "(other)") == 100
     assert len(book.sources()) == MAX_ROWS + 1
 
 
@@ -186,7 +197,7 @@ def test_windows_of_another_cluster_are_not_recalled() -> None:
     for place, cluster in ((own, "ours"), (other, "theirs"), (older, "")):
         left = Window(3, [Row("app", "1", positive=1)], cluster)
         book.recall(place.encode(), trends_book.encode(left))
-    assert total(book)[0] == 2
+    assert results(book) == 2
 
 
 def test_only_what_changed_is_written() -> None:
@@ -211,10 +222,10 @@ def test_an_older_state_of_a_window_does_not_replace_a_newer_one() -> None:
     after = recalled(table)
     for key, value in older.items():
         after.recall(key, value)
-    assert total(after)[0] == 10
+    assert results(after) == 10
     for key in older:
         after.recall(key, None)
-    assert total(after)[0] == 0
+    assert results(after) == 0
 
 
 def test_windows_are_written_again_when_asked() -> None:
@@ -228,3 +239,223 @@ def test_windows_are_written_again_when_asked() -> None:
     book.write_again()
     book.save(NOW)
     assert table == kept
+
+
+def test_distinct_sources_are_counted_exactly_in_a_bounded_number_of_rows() -> None:
+    """200,000 sources over time and partitions: all count, and what keeps them does not grow."""
+    table: dict[bytes, bytes] = {}
+    book = Book(table, "ours")
+    for number in range(200):
+        interval = NOW - 10 * (number % 300)
+        counts = [TallyCount(f"s{number}-{one}", interval, 1) for one in range(1000)]
+        book.merge([counted(1000 * number, counts, number % 7)], NOW)
+        book.save(NOW)
+    for size in SIZES_S:
+        assert results(book, size) == 200_000
+        assert results(book, size, "s0-0") == 1
+    assert len(book.sources()) <= trends_book.MAX_SOURCES + 1
+    assert sum(len(trends_book.decode(value).rows) for value in table.values()) < 10_000
+    assert max(map(len, table.values())) < RECORD_BYTES
+    # A start from the changelog is bounded by the same rule.
+    again = Book({}, "ours")
+    for key, value in table.items():
+        again.recall(key, value)
+    assert results(again, 3600) == 200_000
+    assert again.sources() == book.sources()
+
+
+def test_known_sources_in_many_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of all windows of a length together are bounded; versions stay apart for longer."""
+    monkeypatch.setattr(trends_book, "MAX_NAME_ROWS", 500)
+    monkeypatch.setattr(trends_book, "SPARE_ROWS", 100)
+    table: dict[bytes, bytes] = {}
+    book = Book(table, "ours")
+    for number in range(100):
+        counts = [TallyCount(f"s{one}", NOW - 10 * number, 1) for one in range(50)]
+        book.merge([counted(50 * number, counts, version=str(number % 2))], NOW)
+    book.save(NOW)
+    for size in SIZES_S:
+        assert results(book, size) == 5000
+    rows = [len(trends_book.decode(table[key]).rows) for key in table if key.startswith(b"10:")]
+    assert sum(rows) < 600
+    models = [trend.models for trend in book.trends(book.spans(10, 0))]
+    assert {name for found in models for name in found} == {"0", "1"}
+
+
+def test_old_windows_free_their_sources() -> None:
+    """Sources of windows that are gone count no longer towards the bound."""
+    book = Book({}, "ours")
+    counts = [TallyCount(f"s{one}", NOW, 1) for one in range(trends_book.MAX_SOURCES)]
+    book.merge([counted(0, counts)], NOW)
+    later = NOW + 40 * 86_400
+    book.save(later)
+    book.merge([counted(5000, [TallyCount("new", later, 1)])], later)
+    assert book.sources() == ["new"]
+
+
+def test_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too many partitions the oldest windows of the shortest go, from the table as well."""
+    monkeypatch.setattr(trends_book, "MAX_WINDOWS", 100)
+    monkeypatch.setattr(trends_book, "LEFT_WINDOWS", 90)
+    table: dict[bytes, bytes] = {}
+    book = Book(table, "ours")
+    for partition in range(500):
+        book.merge([counted(0, [TallyCount("s", NOW - partition % 50, 1)], partition)], NOW)
+        book.save(NOW)
+        assert len(table) <= 100
+    lengths = Counter(Key.decode(key).size_s for key in table)
+    assert lengths[3600] >= 80
+    assert lengths[10] + lengths[60] <= 20
+
+
+def test_versions_are_bounded() -> None:
+    """A tally of anybody may name any version: beyond the bound they count together."""
+    book = Book({}, "ours")
+    for number in range(500):
+        book.merge([counted(number, [TallyCount("s", NOW, 1)], version=f"v{number}")], NOW)
+    [trend] = book.trends(book.spans(3600, 0))
+    assert len(trend.models) == trends_book.MAX_VERSIONS + 1
+    assert trend.total.events == 500
+    assert trend.models[trends_book.OTHER_VERSION].events == 500 - trends_book.MAX_VERSIONS
+
+
+def test_the_longest_sources_fit_into_records() -> None:
+    """A worker's tally and a window of sources of the longest kind stay below Kafka's bound."""
+    worked = PartitionTally("e", 0, 0, 5000)
+    for number in range(5000):
+        worked.row(f"{LONGEST}{number}", NOW * 1000).add("positive", 0.75, 4.0)
+    value = encode(worked.record(MODEL))
+    assert len(value) < RECORD_BYTES
+    made = decode_tally(value)
+    assert sum(count.positive for count in made.counts) == 5000
+    assert made.counts[-1].source == OTHER_SOURCE
+    table: dict[bytes, bytes] = {}
+    book = Book(table, "ours")
+    for part in range(5):
+        counts = [TallyCount(f"{LONGEST}{part}-{one}", NOW, 1) for one in range(200)]
+        book.merge([counted(200 * part, counts)], NOW)
+    book.save(NOW)
+    assert max(map(len, table.values())) < RECORD_BYTES
+    assert results(book, 3600) == 1000
+
+
+def test_labels_are_bounded_by_version_and_name() -> None:
+    """Names of any length cost the same, and of versions those labelled last are kept."""
+    labels = Labels()
+    for number in range(3 * MOST_VERSIONS):
+        model = Model("sentiment", f"v{number}")
+        labels.add("n" * 1000 + str(number), Feedback("a", "positive", model, "positive"))
+    assert set(labels.accuracy()) == {
+        f"v{number}" for number in range(2 * MOST_VERSIONS, 3 * MOST_VERSIONS)
+    }
+
+
+# As much of everything as there may be.
+FULL = """
+import re
+from pathlib import Path
+from sentiment.wire import Tally, TallyCount
+from sentiment.wire import Feedback, Model
+from sentiment.feedback import Labels
+from stream_worker.trends.book import Book
+import faust
+
+# The peak since the start of this program: `getrusage` has that of whoever started it, too.
+peak = lambda: re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
+used = lambda: int(peak()) // 1024
+NOW = 1_700_000_000
+class Nowhere(dict):
+    def __setitem__(self, key, value): pass
+book, labels = Book(Nowhere(), "ours"), Labels()
+for number in range(300):
+    for partition in range(3):
+        version = Model("sentiment", f"v{number % 3}")
+        for at in (NOW - 10 * number, NOW - 60 * number, NOW - 3600 * number):
+            first = 100 * (3 * number + partition)
+            sources = [f"{'s' * 200}{one}" for one in range(400)]
+            counts = [TallyCount(source, at, 7, 7, 7, None, 1.5, 2.5) for source in sources]
+            book.merge([Tally("e", partition, first, 10**9 + first, version, 0, counts)], NOW)
+for partition in range(100, 135):
+    for hour in range(720):
+        counts = [TallyCount("x", NOW - 3600 * hour - ten, 1) for ten in range(0, 3600, 60)][:60]
+        book.merge([Tally("e", partition, 0, 10**9, version, 0, counts)], NOW)
+book.save(NOW)
+for number in range(250_000):
+    model = Model("sentiment", "v" * 200 + str(number % 150))
+    labels.add("n" * 200 + str(number), Feedback("a", "positive", model, "positive"))
+print(used(), sum(book._rows.values()), len(book._windows))
+"""
+
+
+def test_full_books_stay_below_the_charts_limit() -> None:
+    """Rows, windows and labels at their bounds leave half of 512 MiB to records in hand."""
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    mebibytes, rows, kept = map(int, done.stdout.split())
+    assert rows > trends_book.MAX_NAME_ROWS
+    assert kept > 50_000
+    assert mebibytes < 384
+
+
+def test_a_state_of_the_changelog_is_bounded_too() -> None:
+    """A window of too many rows, as somebody else wrote it, is recalled with all that it sums."""
+    book = Book({}, "ours")
+    rows = [Row(f"s{one}", f"v{one % 100}", positive=1) for one in range(5000)]
+    book.recall(Key(3600, NOW // 3600 * 3600, "e", 0).encode(), trends_book.encode(Window(9, rows)))
+    assert results(book, 3600) == 5000
+    assert len(book.sources()) <= trends_book.MAX_SOURCES + 1
+
+
+@pytest.mark.parametrize("value", [None, b"", b"[]", b"\xff", b"[" * 10**6, b'{"a":\xff}'])
+def test_what_is_no_tally_is_a_value_error(value: bytes | None) -> None:
+    """One sort of error for all that others write."""
+    with pytest.raises(ValueError, match=r"."):
+        decode_tally(value)
+
+
+def test_numbers_of_a_tally_are_bounded() -> None:
+    """What could not be written again, or would make a sum infinite, is refused or brought in."""
+    sane = json.loads(encode(counted(0, [TallyCount("s", NOW, 1)])))
+    for name, value in (("positive", 10**9), ("interval", 10**15), ("dead_letters", 2**64)):
+        bad = json.loads(json.dumps(sane))
+        bad["counts"][0][name] = value
+        with pytest.raises(ValueError, match=name):
+            decode_tally(json.dumps(bad).encode())
+    book = Book({}, "ours")
+    for first in (0, 1, 2):
+        book.merge([counted(first, [TallyCount("s", NOW, 1, score_sum=1.7e308)])], NOW)
+    [trend] = book.trends(book.spans(3600, 0))
+    assert trend.total.mean_score == 1.0
+
+
+# All variables that Faust knows, with values that it either refuses or obeys.
+SURROUNDED = """
+import os
+from faust.types.settings import Settings as Fausts
+if {surrounded}:
+    for name in [param.env_name for param in Fausts.SETTINGS.values() if param.env_name]:
+        os.environ[name] = "1"
+from sentiment.settings import Settings
+from stream_worker.trends.app import Trends
+conf = Trends(Settings(), "ours", lambda: True).app.conf
+known = [param for param in Fausts.SETTINGS.values() if not param.version_deprecated]
+for param in known:
+    # Two of ours differ anyway: a folder of its own, and a random name.
+    if "dir" not in param.name and param.name != "reply_to":
+        print(param.name, getattr(conf, param.name))
+"""
+
+
+def test_no_variable_of_fausts_counts() -> None:
+    """With each of Faust's variables set, every setting of the app is what it is without."""
+    without, surrounded = (
+        subprocess.run(
+            [sys.executable, "-c", SURROUNDED.format(surrounded=one)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for one in (False, True)
+    )
+    assert len(without.splitlines()) > 80
+    assert surrounded == without

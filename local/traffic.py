@@ -1,21 +1,27 @@
-"""What was sent and what came back.
+"""The demo's traffic: sample events, some of them bad on purpose, and a ledger of what came back.
 
 Each event has a number of this run in its key, and keys travel to results and dead letters alike.
 So a number is open from its sending to its first outcome, and a second outcome is a double; nothing
 grows with the length of a run but what is really open.
 """
 
+import json
 import math
+import random
 import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
 
 from confluent_kafka import Message
 
 from sentiment import wire
+from sentiment.kafka import clients
+from sentiment.settings import Settings
 
 # The panel's rates and quantiles speak of the last while, not of the whole run.
 WINDOW_S = 10.0
@@ -39,7 +45,6 @@ class Ledger:
     results: int = 0
     dead_letters: int = 0
     duplicates: int = 0
-    positive: int = 0
     model: str = ""
     started: float = field(default_factory=time.monotonic)
     first_result_s: float | None = None
@@ -75,7 +80,6 @@ class Ledger:
         result = wire.decode_result(message.value() or b"")
         if self._close(number, result.sentiment):
             self.results += 1
-            self.positive += result.sentiment == "positive"
             self.model = f"{result.model.name}/{result.model.version}"
             if self.first_result_s is None:
                 self.first_result_s = time.monotonic() - self.started
@@ -143,3 +147,112 @@ def quantile_ms(results: list[Outcome], share: float) -> float | None:
         return None
     ordered = sorted(result.latency_s for result in results)
     return round(ordered[math.ceil(share * len(ordered)) - 1] * 1000, 1)
+
+
+# One in this many events is no event: dead letters are part of the show.
+BAD_EVERY = 50
+# How long the last acknowledgements may take; a broker that is away for longer is told as missing.
+FLUSH_S = 10.0
+# Short enough that a low rate looks steady, long enough that a high one costs little.
+TICK_S = 0.01
+
+OPENINGS = (
+    "Honestly,", "Last night", "Well,", "To be fair,", "In the end", "For once", "As a fan,",
+)  # fmt: skip
+SUBJECTS = (
+    "the film", "this movie", "the second half", "the whole cast", "the ending", "the script",
+    "the soundtrack", "every scene", "the lead actor", "the story",
+)  # fmt: skip
+GOOD = (
+    "was a delight from start to finish", "is wonderfully acted and beautifully shot",
+    "made me laugh and then cry", "is one of the best things I have seen this year",
+    "kept me on the edge of my seat", "is funny, warm and clever", "was simply brilliant",
+)  # fmt: skip
+POOR = (
+    "was a complete waste of two hours", "is badly written and worse acted",
+    "bored me to tears", "is one of the worst things I have ever sat through",
+    "makes no sense at all", "is dull, loud and predictable", "was simply awful",
+)  # fmt: skip
+CLOSINGS = (
+    "I would watch it again tomorrow.", "My friends said the same.", "Make of that what you will.",
+    "The cinema was half empty.", "There is not much more to say.", "It runs for two hours.",
+)  # fmt: skip
+BAD_VALUES = (b"not json at all", b'{"txt": "the field has another name"}', b'{"text": "  "}')
+SOURCES = ("reviews", "support", "survey", "social")
+
+
+def texts(seed: int) -> Iterator[str]:
+    """Reviews of 8 to 45 words without end; the same seed gives the same ones."""
+    source = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    while True:
+        judgement = source.choice((GOOD, POOR))
+        first, *others = source.sample(SUBJECTS, source.randint(1, 3))
+        sentences = [f"{source.choice(OPENINGS)} {first} {source.choice(judgement)}."]
+        sentences += [f"{other.capitalize()} {source.choice(judgement)}." for other in others]
+        sentences += source.sample(CLOSINGS, source.randint(0, 2))
+        yield " ".join(sentences)
+
+
+class Traffic:
+    """Sends so many events a second on a thread of its own, from the block's beginning to its end.
+
+    The ledger is told of each one before it is sent.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, rate: float) -> None:
+        self._topic = settings.topics.events
+        # No waiting for more to send: at the demo's rates a batch would only add latency.
+        self._producer = clients.new_producer(settings.kafka, linger_ms=1)
+        self._ledger = ledger
+        self._rate = rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join(FLUSH_S)
+
+    def finish(self) -> None:
+        """Send no more, and wait for the acknowledgements of what was sent."""
+        self._stop.set()
+        self._thread.join(FLUSH_S)
+        self._producer.flush(FLUSH_S)
+
+    def _run(self) -> None:
+        sample = texts(seed=int(time.time()))
+        # One event opens the way; the steady rate begins when its result shows that all is up.
+        self._send(next(sample))
+        while not self._ledger.began.wait(TICK_S):
+            if self._stop.is_set():
+                return
+            self._producer.poll(0)
+        began, sent = time.monotonic(), 0
+        while not self._stop.wait(TICK_S):
+            due = int((time.monotonic() - began) * self._rate)
+            while sent < due:
+                self._send(next(sample))
+                sent += 1
+            self._producer.poll(0)
+
+    def _send(self, text: str) -> None:
+        key, number = self._ledger.sending()
+        if number % BAD_EVERY == BAD_EVERY - 1:
+            value = BAD_VALUES[number // BAD_EVERY % len(BAD_VALUES)]
+        else:
+            source = SOURCES[number % len(SOURCES)]
+            now = datetime.now(UTC).isoformat()
+            event = {"id": key, "text": text, "source": source, "created_at": now}
+            value = json.dumps(event).encode()
+        while not self._stop.is_set():
+            try:
+                self._producer.produce(self._topic, value, key)
+            except BufferError:
+                # Kafka is away for longer than the queue holds: wait, and lose nothing.
+                self._producer.poll(TICK_S)
+            else:
+                return
+        self._ledger.not_sent(number)
