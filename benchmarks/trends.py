@@ -16,6 +16,7 @@ from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import Tally, decode_tally, encode
+from stream_worker.trends.settings import TrendsSettings
 
 # As many as keep one process busy for some seconds.
 TALLIES = 40_000
@@ -53,7 +54,7 @@ def pace(bench: Bench) -> Pace:
     environment = {
         "TOPICS_TALLIES": own.topics.tallies,
         "TOPICS_TRENDS": own.topics.trends,
-        "TRENDS_GROUP_ID": own.trends.group_id,
+        "TRENDS_GROUP_ID": own.of(TrendsSettings).group_id,
         "TRENDS_HTTP_PORT": str(port),
     }
     command = measure.own("sentiment", "trends")
@@ -81,7 +82,7 @@ def _own(bench: Bench) -> Settings:
     name = bench.name("trends")
     own = Settings()
     own.topics = own.topics.replace(tallies=f"{name}-tallies", trends=f"{name}-out")
-    own.trends = own.trends.replace(group_id=name)
+    own.use(own.of(TrendsSettings).replace(group_id=name))
     topics.create(own)
     return own
 

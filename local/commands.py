@@ -47,10 +47,10 @@ def kafka(brokers: int, port: int, data_dir: Path | None, as_json: bool) -> None
     """
     from local.broker import LocalKafka
     from local.process import Stopping
-    from sentiment.settings import Settings
+    from local.settings import LocalSettings
 
     stopping = Stopping()
-    settings = Settings().local
+    settings = LocalSettings()
     folder = data_dir or settings.data_dir / f"kafka-{brokers}"
     with LocalKafka(folder, settings.cache_dir, _say, brokers, port) as cluster:
         stopping.everything_runs()
@@ -121,9 +121,9 @@ def demo(
     """
     from local.demo.parts import Options
     from local.demo.run import Show, run
-    from sentiment.settings import Settings
+    from local.settings import LocalSettings
 
-    folder = data_dir or Settings().local.data_dir / "demo"
+    folder = data_dir or LocalSettings().data_dir / "demo"
     options = Options(folder, port, kafka_port, bootstrap_servers)
     sys.exit(run(options, Show(rate, duration, headless or as_json, as_json)))
 

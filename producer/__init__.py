@@ -7,6 +7,25 @@
 - `command`: `sentiment produce`
 """
 
-from sentiment.client import EventProducer
+from typing import TYPE_CHECKING
 
-__all__ = ["EventProducer"]
+from sentiment.apps import App, Right
+
+if TYPE_CHECKING:
+    from sentiment.client import EventProducer
+
+__all__ = ["APP", "EventProducer"]
+
+APP = App(
+    commands={"produce": "producer.command:produce"},
+    rights=(Right("produce", "WRITE", "topic", "TOPICS_EVENTS"),),
+)
+
+
+def __getattr__(name: str) -> "type[EventProducer]":
+    # Later, so that the list of commands doesn't load Kafka's client.
+    if name == "EventProducer":
+        from sentiment.client import EventProducer
+
+        return EventProducer
+    raise AttributeError(name)

@@ -1,41 +1,43 @@
-"""The `sentiment` command: finds subcommands by entry point, turns errors into sentences."""
+"""The `sentiment` command: the subcommands of all apps; turns errors into sentences."""
 
 import os
+import pkgutil
 import sys
 import time
 from datetime import timedelta
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import click
 
-from sentiment import logs
-from sentiment.errors import SentimentError, SettingsError
-
-ENTRY_POINTS = "sentiment.commands"
+from sentiment import apps, logs
+from sentiment.errors import SentimentError, SettingsError, SetupError
 
 
 class Commands(click.Group):
-    """A group whose subcommands are the entry points of `sentiment.commands`."""
-
-    def _entry_points(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    """A group whose subcommands are those that the installed apps register."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the installed subcommands."""
         del ctx
-        return sorted(self._entry_points())
+        return sorted(apps.commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one subcommand; where its app's libraries are missing, one that says so."""
+        """Load one subcommand; where its app is broken or lacks a library, one that says so."""
         del ctx
-        point = self._entry_points().get(cmd_name)
-        if point is None:
+        place = apps.commands().get(cmd_name)
+        if place is None:
             return None
         try:
-            command: click.Command = point.load()
+            command: click.Command = pkgutil.resolve_name(place)
         except ModuleNotFoundError as error:
-            return _unavailable(cmd_name, error)
+            return _unavailable(cmd_name, error, f"not installed: needs {error.name}")
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others work
+            kind = type(error).__name__
+            told = SetupError(
+                f"The command {cmd_name!r} is broken: {place} can't be loaded: {kind}: {error}.",
+                "Install its app anew, or a version of it that fits.",
+            )
+            return _unavailable(cmd_name, told, f"broken: {kind}")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - the base class's signature
@@ -50,8 +52,8 @@ class Commands(click.Group):
         return code
 
 
-def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
-    """A subcommand whose app isn't installed: listed in `--help`, an error when it is used."""
+def _unavailable(name: str, error: Exception, why: str) -> click.Command:
+    """A subcommand that can't be loaded: listed in `--help`, an error when it is used."""
 
     def refuse() -> None:
         raise error
@@ -59,7 +61,7 @@ def _unavailable(name: str, error: ModuleNotFoundError) -> click.Command:
     return click.Command(
         name,
         callback=refuse,
-        short_help=f"(not installed: needs {error.name})",
+        short_help=f"({why})",
         add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )

@@ -17,7 +17,7 @@ from sentiment.errors import (
     SetupError,
     UnreachableError,
 )
-from sentiment.metrics import EXPOSED, App
+from sentiment.metrics import Metrics
 
 # A check returns the reason why it fails, or an empty string.
 Check = Callable[[], str]
@@ -48,23 +48,21 @@ class HealthServer:
         port: Port; 0 takes a free one, see `port` afterwards.
         live: Why the process should be restarted, if it should.
         ready: Why the process is not at work, if it isn't.
-        app: Whose metrics are shown.
+        metrics: Whose are shown.
 
     Raises:
         SetupError: The port is taken.
     """
 
-    def __init__(
-        self, host: str, port: int, live: Check, ready: Check, app: App = "worker"
-    ) -> None:
+    def __init__(self, host: str, port: int, live: Check, ready: Check, metrics: Metrics) -> None:
         self._checks = {"/livez": live, "/readyz": ready}
-        self._metrics = make_wsgi_app(EXPOSED[app])
+        self._metrics = make_wsgi_app(metrics.shown)
         try:
             self._server = make_server(host, port, self._app, _Server, _Quiet)
         except OSError as error:
             raise SetupError(
                 f"Port {port} on {host} can't be opened: {error.strerror}.",
-                f"Choose another with {app.upper()}_HTTP_PORT.",
+                f"Choose another with {metrics.app.upper()}_HTTP_PORT.",
             ) from None
         self.port = self._server.server_port
         self._thread = threading.Thread(

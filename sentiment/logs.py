@@ -7,13 +7,29 @@ never logged: events are named by topic, partition and offset.
 import logging
 import sys
 import time
+from typing import Literal
 
 import structlog
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from sentiment.settings import LogSettings
+from sentiment.settings.section import Section
 
 # A broker that is away is news once; librdkafka says it at each of its tries, many a second.
 QUIET_S = 30.0
+
+
+class LogSettings(Section):
+    """How logs look."""
+
+    model_config = SettingsConfigDict(env_prefix="LOG_")
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe level that is logged."
+    )
+    format: Literal["auto", "json"] = Field(
+        "auto", description="`auto`: coloured on a terminal, else JSON. `json`: always JSON."
+    )
 
 
 class Sparing(logging.Filter):

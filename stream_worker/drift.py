@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Gauge
 
-from sentiment import metrics
 from sentiment.classify.score import Answers, Models, Sample
 from sentiment.model.drift import LEAST_TEXTS, Reference, bins, sizes
 from sentiment.model.scorer import THRESHOLD
 from sentiment.registry.registry import LoadedModel
+from stream_worker import metrics
 
 # What one model's latest texts look like beside its reference.
 

@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sentiment import logs, metrics
+from sentiment import logs
 from sentiment.classify.tallies import Gap, PartitionTally
 from sentiment.errors import (
     BrokerError,
@@ -30,7 +30,9 @@ from sentiment.errors import (
 from sentiment.kafka import clients, topics, unreadable
 from sentiment.kafka.lag import EARLIEST, checked, offsets_at
 from sentiment.kafka.transactions import Deadline
+from sentiment.metrics import UNREADABLE_BATCHES
 from sentiment.settings import Settings, WorkerSettings
+from stream_worker import metrics
 
 log = logs.get(__name__)
 
@@ -372,6 +374,6 @@ class Intake:
             self._next.pop(part.partition, None)
             self.unreadable.pop(part.partition, None)
             # A series that begins with its first event has no increase that a rule could see.
-            for counter in (metrics.EVENTS, metrics.EXPIRED, metrics.UNREADABLE_BATCHES):
+            for counter in (metrics.EVENTS, metrics.EXPIRED, UNREADABLE_BATCHES):
                 counter.labels(self._topic, str(part.partition))
         log.info("partitions moved", kind=kind, partitions=sorted(part.partition for part in parts))

@@ -17,13 +17,14 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 
-from sentiment import logs, metrics
+from sentiment import logs
 from sentiment.errors import TopicError
 from sentiment.kafka import clients, unreadable
 from sentiment.kafka.clients import result_of
 from sentiment.kafka.lag import EARLIEST, LATEST, committed_offsets, offsets_at
 from sentiment.kafka.unreadable import Unreadable
 from sentiment.settings import Settings
+from stream_worker import metrics
 from stream_worker.intake import Intake
 
 log = logs.get(__name__)

@@ -12,6 +12,7 @@ from types import FrameType
 from sentiment import logs
 from sentiment.health import HealthServer, Start
 from sentiment.interrupts import end_in_time
+from sentiment.metrics import WORKER
 from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings, Settings
 from stream_worker.served_models import Champion
@@ -39,6 +40,7 @@ def run(settings: Settings) -> None:
         settings.worker.http_port,
         live=lambda: worker.stuck() if worker else "",
         ready=lambda: worker.not_ready() if worker else start.waits_for,
+        metrics=WORKER,
     )
     health.start()
     log.info("probes and metrics", host=settings.worker.http_host, port=health.port)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from sentiment import logs, metrics
+from sentiment import logs
 from sentiment.classify.score import Models
 from sentiment.errors import (
     ArtifactMissingError,
@@ -19,8 +19,10 @@ from sentiment.errors import (
     RegistryUnavailableError,
     SentimentError,
 )
+from sentiment.metrics import MODEL_SWAPS, forget, versions
 from sentiment.registry.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
+from stream_worker import metrics
 
 log = logs.get(__name__)
 
@@ -138,11 +140,11 @@ class Champion:
         now, models = self._clock(), self.models
         served = {model.version for model in (models.champion, models.challenger) if model}
         # By what is there, and not by what was swapped: a batch may be counted long after.
-        idle = metrics.versions() - served
+        idle = versions() - served
         self._retired = {version: self._retired.get(version, now) for version in idle}
         for version, since in self._retired.items():
             if now - since >= SERIES_KEPT_S:
-                metrics.forget(version)
+                forget(version)
 
 
 class _Followed:
@@ -168,7 +170,7 @@ class _Followed:
             version = self._registry.resolve()
             if self.model is None or self.model.version != version:
                 self.serve(self._registry.load(version))
-                metrics.MODEL_SWAPS.labels("swapped").inc()
+                MODEL_SWAPS.labels("swapped").inc()
         except ModelRefusedError as error:
             if not isinstance(error, ArtifactMissingError):
                 # The registry's part of us has told of it.

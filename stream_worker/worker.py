@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
-from sentiment import logs, metrics, times, tracing
+from sentiment import logs, times, tracing
 from sentiment.classify.assemble import Batch, Piece, ShareLimit, assemble, error_headers, shortened
 from sentiment.classify.decode import Decoded, decode
 from sentiment.classify.score import Answers, Models, answer, decide
@@ -27,8 +27,10 @@ from sentiment.interrupts import end_in_time
 from sentiment.kafka import clients, topics
 from sentiment.kafka.transactions import AbortedError, Output, Transactions, pause_s
 from sentiment.kafka.unreadable import Unreadable
+from sentiment.metrics import UNREADABLE_BATCHES
 from sentiment.settings import Settings
 from sentiment.wire import EventError
+from stream_worker import metrics
 from stream_worker.drift import Sampler, Watch
 from stream_worker.intake import Expired, Intake
 from stream_worker.monitor import Monitor
@@ -436,7 +438,7 @@ class Worker:
         self._settle()
         if not self._must_rewind:
             log.warning("a batch was passed over", reason=str(batch))
-            metrics.UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
+            UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
             metrics.DEAD_LETTERS.labels(error.code).inc()
         # The consumer asks for that batch yet.
         self._must_rewind = True

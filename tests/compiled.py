@@ -4,9 +4,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from local.settings import LocalSettings
 from sentiment.registry.artifact import COMPILED, Scorer, open_model
 from sentiment.registry.publish import bundled_model
-from sentiment.settings import LocalSettings
 
 # Beside Kafka's jars. Read before any test changes the environment.
 KEPT = LocalSettings().cache_dir / COMPILED

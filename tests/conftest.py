@@ -17,8 +17,9 @@ from local import broker as local_broker
 from local.broker import HEAP, LocalKafka
 from local.jars import KAFKA_VERSION
 from local.process import HOST, free_ports
+from local.settings import LocalSettings
 from sentiment.kafka import clients, topics
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests import compiled
 
 # The version that the local Kafka runs too, so that a test means the same on both.

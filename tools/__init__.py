@@ -5,6 +5,7 @@
 - `reference`: settings, rights and metrics
 - `chart`: the chart's values
 - `rights`: users, policies and ACLs
+- `contracts`: who may import whom
 - `layout`: how the code is cut, counted
 - `audit`: known weaknesses of what is installed anywhere
 - `corpora`: NLTK's corpora where only a package index answers

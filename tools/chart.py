@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from sentiment import settings
-from sentiment.settings import Section
+from local.settings import LocalSettings
+from sentiment import apps
 
 # Set by the chart itself from values of its own: set otherwise, they would be one thing in the app
 # and another in ports, probes, volumes or rights.
@@ -29,11 +29,10 @@ WIDTH = 100
 
 def names(*, secret: bool = False) -> list[str]:
     """The settings of the apps: those with secret values, or all others; not those of a laptop."""
-    sections = [getattr(settings, name) for name in settings.__all__]
     return sorted(
         f"{section.model_config.get('env_prefix', '')}{name.upper()}"
-        for section in sections
-        if issubclass(section, Section) and section is not settings.LocalSettings
+        for section in apps.sections()
+        if section is not LocalSettings
         for name, field in section.model_fields.items()
         if (field.annotation is SecretStr) is secret
     )

@@ -19,6 +19,7 @@ import yaml
 from observability import grafana
 from tools import asyncapi, chart, reference, rights
 from web.openapi.document import document as openapi
+from web.settings import WebSettings
 
 ROOT = Path(__file__).parents[1]
 # Nothing but generated files is in these.
@@ -48,20 +49,27 @@ def files(root: Path = ROOT) -> dict[str, str]:
         "docs/openapi.yaml": HEADER.format(
             "web/openapi and the types that the API reads and answers"
         )
-        + as_yaml(openapi(reference.defaults().web)),
+        + as_yaml(openapi(reference.defaults().of(WebSettings))),
         "docs/operations.md": filled(operations, reference.tables()),
         f"{helm}/README.md": filled(readme, {"values": chart.values_table(values)}),
         f"{helm}/values.schema.json": chart.schema(schema),
-        "k8s/strimzi/users.yaml": rights.users(),
+        "k8s/strimzi/users.yaml": rights.USERS_HEAD + as_yaml(*rights.users()),
         "k8s/msk/trends-acls.sh": rights.acls(),
         **{f"k8s/msk/policies/{user}.json": text for user, text in rights.policies().items()},
         **{f"observability/dashboards/{name}": text for name, text in grafana.files().items()},
     }
 
 
-def as_yaml(document: object) -> str:
-    """A document for people to read."""
-    text: str = yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
+def as_yaml(*documents: object) -> str:
+    """Documents for people to read; of several, each begins with a line of its own."""
+    text: str = yaml.dump_all(
+        documents,
+        Dumper=_Plain,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        explicit_start=len(documents) > 1,
+    )
     return text
 
 

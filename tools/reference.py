@@ -1,22 +1,11 @@
 """The tables of settings, rights and metrics in `docs/operations.md`."""
 
-from functools import cached_property
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from sentiment import metrics
-from sentiment.kafka import rights
-from sentiment.settings import LogSettings, Section, Settings
-
-# In the tree's order, by their names in it.
-TREE: dict[str, type[Section]] = {
-    name: section.func.__annotations__["return"]
-    for name, section in vars(Settings).items()
-    if isinstance(section, cached_property)
-}
-# Logs are set up before there is a tree.
-SECTIONS: tuple[type[Section], ...] = (*TREE.values(), LogSettings)
+from sentiment import apps
+from sentiment.settings import Settings
 
 
 def defaults() -> Settings:
@@ -25,15 +14,15 @@ def defaults() -> Settings:
     A generated document is the same wherever it is made.
     """
     settings = Settings()
-    for name, section in TREE.items():
-        setattr(settings, name, section.model_construct())
+    for section in apps.sections():
+        settings.use(section.model_construct())
     return settings
 
 
 def settings_table() -> str:
     """Every setting as a Markdown table: variable, default, meaning."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for section in SECTIONS:
+    for section in apps.sections():
         prefix = section.model_config.get("env_prefix", "")
         for name, field in section.model_fields.items():
             default = field.default
@@ -48,7 +37,7 @@ def settings_table() -> str:
 def metrics_table() -> str:
     """Every metric as a Markdown table: name, type, labels, unit, meaning."""
     rows = ["| metric | app | type | labels | unit | meaning |", "|---|---|---|---|---|---|"]
-    for metric in metrics.TABLE:
+    for metric in apps.metrics():
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         rows.append(
             f"| `{metric.name}` | {metric.app} | {metric.kind} | {labels} | {metric.unit} |"
@@ -60,7 +49,7 @@ def metrics_table() -> str:
 def rights_table() -> str:
     """Every right on brokers with ACLs as a Markdown table: part, right, on what."""
     named: dict[tuple[str, str, str], list[str]] = {}
-    for right in rights.RIGHTS:
+    for right in apps.rights():
         key = (right.part, right.operation, right.resource)
         named.setdefault(key, []).append(
             f"`{{{right.setting}}}{right.suffix}`" if right.suffix else f"`{right.setting}`"

@@ -1,10 +1,9 @@
 """The rights of each part where a cluster has ACLs: Strimzi's users, IAM policies, and ACLs."""
 
 import json
-from typing import Literal, NamedTuple, get_args, get_type_hints
+from typing import Literal, NamedTuple
 
-from sentiment.kafka import rights
-from sentiment.kafka.rights import Right
+from sentiment import apps
 from tools.reference import defaults
 
 # Rights as brokers know them: an operation on a named thing.
@@ -30,7 +29,7 @@ class Grant(NamedTuple):
 
 def parts() -> list[str]:
     """Every part that has rights, and KEDA, which is none of ours but asks for the workers' lag."""
-    return [*get_args(get_type_hints(Right)["part"]), "keda"]
+    return [*dict.fromkeys(right.part for right in apps.rights()), "keda"]
 
 
 def of(part: str) -> list[Grant]:
@@ -42,7 +41,7 @@ def of(part: str) -> list[Grant]:
             Grant("DESCRIBE", "group", settings.worker.group_id),
         ]
     return [
-        Grant(right.operation, right.resource, right.name(settings)) for right in rights.of(part)
+        Grant(right.operation, right.resource, right.name(settings)) for right in apps.rights(part)
     ]
 
 
@@ -51,52 +50,43 @@ def user(part: str) -> str:
     return f"sentiment-{part.replace(' ', '-')}"
 
 
-HEAD = """\
-# A user for each part, with the rights of `sentiment.kafka.rights` and no others.
+USERS_HEAD = """\
+# A user for each part, with the rights that the apps register (`sentiment.apps`) and no others.
 # Generated: python -m tools.docs. Strimzi keeps a password in a Secret named like the user.
-"""
-USER = """\
----
-apiVersion: kafka.strimzi.io/v1
-kind: KafkaUser
-metadata:
-  name: {user}
-  labels:
-    strimzi.io/cluster: sentiment
-spec:
-  authentication:
-    type: scram-sha-512
-  authorization:
-    type: simple
-    acls:
-"""
-ACL = """\
-      - resource: {{type: {resource}, name: {name}, patternType: {pattern}}}
-        operations: [{operations}]
 """
 # Strimzi's words.
 RESOURCES = {"topic": "topic", "group": "group", "transactional id": "transactionalId"}
 
 
-def users() -> str:
-    """The manifest of all users."""
-    return HEAD + "".join(_user(part) for part in parts())
+def users() -> list[dict[str, object]]:
+    """The manifests of all users."""
+    return [_user(part) for part in parts()]
 
 
-def _user(part: str) -> str:
+def _user(part: str) -> dict[str, object]:
     operations: dict[tuple[str, str], list[str]] = {}
     for grant in of(part):
         operations.setdefault((grant.resource, grant.name), []).append(_operation(grant))
-    acls = "".join(
-        ACL.format(
-            resource=RESOURCES[resource],
-            name=name.removesuffix("*"),
-            pattern="prefix" if name.endswith("*") else "literal",
-            operations=", ".join(allowed),
-        )
+    acls = [
+        {
+            "resource": {
+                "type": RESOURCES[resource],
+                "name": name.removesuffix("*"),
+                "patternType": "prefix" if name.endswith("*") else "literal",
+            },
+            "operations": allowed,
+        }
         for (resource, name), allowed in operations.items()
-    )
-    return USER.format(user=user(part)) + acls
+    ]
+    return {
+        "apiVersion": "kafka.strimzi.io/v1",
+        "kind": "KafkaUser",
+        "metadata": {"name": user(part), "labels": {"strimzi.io/cluster": "sentiment"}},
+        "spec": {
+            "authentication": {"type": "scram-sha-512"},
+            "authorization": {"type": "simple", "acls": acls},
+        },
+    }
 
 
 def _operation(grant: Grant) -> str:
@@ -146,7 +136,7 @@ def acls() -> str:
     return ACLS_HEAD + "".join(
         IAM.format(
             user=user(WITHOUT_IAM),
-            operation=grant.operation.capitalize(),
+            operation=_operation(grant),
             option=f"--{MSK_RESOURCES[grant.resource]}",
             name=grant.name,
         )

@@ -24,3 +24,21 @@ A stage is a plain function in a module of its own, with a command of its name.
 - `pipeline`: all stages, without DVC
 - `progress`: long work, a line at a time
 """
+
+from sentiment.apps import App, Right
+
+APP = App(
+    commands={
+        "evaluate": "trainer.commands.stages:evaluate",
+        "feedback": "trainer.commands.feedback:feedback",
+        "ingest": "trainer.commands.stages:ingest",
+        "models": "trainer.commands.models:models",
+        "preprocess": "trainer.commands.stages:preprocess",
+        "promote": "trainer.commands.models:promote",
+        "register": "trainer.commands.models:register",
+        "release": "trainer.commands.stages:release",
+        "rollback": "trainer.commands.models:rollback",
+        "train": "trainer.commands.stages:train",
+    },
+    rights=(Right("feedback", "READ", "topic", "TOPICS_FEEDBACK"),),
+)

@@ -17,5 +17,26 @@
 - `feeds`: the open live feeds, and what became of each event
 - `connections`: waitress, with bounds on what connections hold and how long
 - `server`: the process around the app
+- `settings`: of page, API and operators' pages
+- `metrics`: what is shown at `/metrics`
 - `command`: `sentiment web`
 """
+
+from sentiment.apps import App, Right
+from sentiment.kafka.rights import redriving
+
+APP = App(
+    commands={"web": "web.command:web"},
+    settings=("web.settings:WebSettings", "web.settings:OperatorsSettings"),
+    metrics=("web.metrics:WEB",),
+    rights=(
+        Right("page", "WRITE", "topic", "TOPICS_EVENTS"),
+        Right("page", "WRITE", "topic", "TOPICS_FEEDBACK"),
+        Right("page", "READ", "topic", "TOPICS_RESULTS"),
+        Right("page", "READ", "topic", "TOPICS_DEAD_LETTERS"),
+        # Only for the lag that it shows.
+        Right("page", "DESCRIBE", "group", "WORKER_GROUP_ID"),
+        # The operators' part of the page does what the command does, as the page's own user.
+        *redriving("operators"),
+    ),
+)

@@ -15,8 +15,8 @@ from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from sentiment.settings import WebSettings
 from web.answers import RETRY_AFTER_S, ApiError
+from web.settings import WebSettings
 
 REALM = 'Bearer realm="sentiment"'
 # Of a key's SHA-256: enough to tell keys apart in logs and limits, of no use to guess one from.

@@ -44,7 +44,7 @@ def send() -> Response:
     shared = services.current()
     batch = parse(
         request.get_data(cache=False),
-        shared.settings.web.max_batch,
+        shared.web.max_batch,
         shared.settings.worker.max_event_bytes,
     )
     require_kafka()
@@ -92,7 +92,7 @@ def result(name: str) -> Response:
     who has the `?token=`.
     """
     shared = services.current()
-    wait_s = min(_seconds(request.args.get("wait", "0")), shared.settings.web.max_wait_s)
+    wait_s = min(_seconds(request.args.get("wait", "0")), shared.web.max_wait_s)
     outcomes, place = shared.inbox.outcomes, _place(shared.settings.topics.events)
     outcome = outcomes.wait(name, 0, place)
     if outcome is None and wait_s:

@@ -13,6 +13,7 @@ from web.feedback import feedback
 from web.openapi.document import openapi
 from web.operators.install import install as install_operators
 from web.services import Services
+from web.settings import WebSettings
 from web.trends import trends
 
 # Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
@@ -36,7 +37,8 @@ def create_app(settings: Settings) -> Flask:
         The app; `web.services.of(app).close()` ends its threads.
     """
     app = Flask("web")
-    app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
+    own = settings.of(WebSettings)
+    app.config["MAX_CONTENT_LENGTH"] = own.max_request_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
     shared = Services.made_of(settings)
@@ -44,7 +46,7 @@ def create_app(settings: Settings) -> Flask:
     telemetry.install(app)
     # In this order: what is refused has its name, and guesses of a key are counted too.
     telemetry.install_request_ids(app)
-    access.install_limits(app, settings.web, shared.keys)
+    access.install_limits(app, own, shared.keys)
     access.install(app, shared.keys)
     for part in (api, batches, feedback, openapi, stream, trends, telemetry.probes):
         app.register_blueprint(part)
@@ -56,7 +58,7 @@ def create_app(settings: Settings) -> Flask:
     @app.get("/")
     def page() -> str:
         return render_template(
-            "index.html", examples=EXAMPLES, web=settings.web, needs_key=shared.keys.needed
+            "index.html", examples=EXAMPLES, web=own, needs_key=shared.keys.needed
         )
 
     shared.start()

@@ -29,10 +29,11 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     """
     from sentiment.settings import Settings
     from web.server import serve
+    from web.settings import OperatorsSettings, WebSettings
 
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
-    settings.web = settings.web.replace(host=host, port=port)
+    settings.use(settings.of(WebSettings).replace(host=host, port=port))
     # Read before the fork, so that a wrong one ends the command with its sentence.
-    _ = settings.operators
+    _ = settings.of(OperatorsSettings)
     serve(settings)

@@ -20,8 +20,8 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from sentiment import logs
-from sentiment.settings import WebSettings
 from web.access import REFUSED, Shares, forwarded, network
+from web.settings import WebSettings
 
 # Beyond the threads: idle connections of browsers and proxies, and senders that are slow.
 IDLE_CONNECTIONS = 512

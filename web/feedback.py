@@ -61,7 +61,7 @@ def give() -> Response:
         raise ApiError(400, *_wrong(error)) from None
     if (opinion.label is UNSET) == (opinion.verdict is UNSET):
         raise ApiError(400, "label_or_verdict", "Give either 'label' or 'verdict'.")
-    text = opinion.text if shared.settings.web.feedback_text else None
+    text = opinion.text if shared.web.feedback_text else None
     limit = shared.settings.worker.max_event_bytes
     if text is not None and len(text.encode()) > limit:
         raise ApiError(413, "too_large", f"A text of more than {limit:,} bytes.")

@@ -14,8 +14,8 @@ from itertools import islice
 
 from msgspec import Struct
 
-from sentiment.metrics import FEEDS
 from sentiment.wire import Input, SentimentResult
+from web.metrics import FEEDS
 
 # As many lines a second as a person can scan; 200 feeds of them are 2,000 small writes a second.
 RESULTS_PER_S = 10.0

@@ -23,11 +23,12 @@ from sentiment.kafka import clients
 from sentiment.kafka.clients import Access
 from sentiment.kafka.lag import Lag
 from sentiment.kafka.reader import Follower
-from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from sentiment.wire import Model, SentimentResult, ShortText
 from web.answers import ServedModel
 from web.feeds import DeadLetter, Explained, Feeds, Outcome, Outcomes
+from web.metrics import PREDICTIONS
+from web.settings import WebSettings
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -70,7 +71,7 @@ class Inbox:
     def __init__(
         self, settings: Settings, outcomes: Outcomes, tell: Callable[[Sequence[Outcome]], None]
     ) -> None:
-        web = settings.web
+        web = settings.of(WebSettings)
         self.feeds = Feeds()
         self.outcomes = outcomes
         self.pulse = Pulse()

@@ -12,9 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from sentiment import logs, wire
 from sentiment.kafka import clients
-from sentiment.metrics import WEB_EVENTS
 from sentiment.settings import Settings
 from sentiment.wire import Feedback, Headers, Input, TextEvent
+from web.metrics import WEB_EVENTS
 
 # A person waits this long and no longer; a broker that changes its leader is back within it.
 DELIVERY_TIMEOUT_S = 5.0

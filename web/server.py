@@ -15,6 +15,7 @@ from sentiment.settings import Settings
 from web import services
 from web.app import create_app
 from web.connections import Server
+from web.settings import WebSettings
 
 # Requests in flight end within it: feeds and waits are told to, and a send takes at most that.
 GRACE_S = 8.0
@@ -40,7 +41,8 @@ def serve(settings: Settings) -> None:
     Raises:
         SetupError: The address can't be listened on.
     """
-    host, port = settings.web.host, settings.web.port
+    own = settings.of(WebSettings)
+    host, port = own.host, own.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
@@ -58,7 +60,7 @@ def serve(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_S)
     app = create_app(settings)
     shared = services.of(app)
-    server = Server(app, listener, settings.web)
+    server = Server(app, listener, own)
     ended = threading.Event()
     closing = threading.Thread(target=shared.close, name="close", daemon=True)
 

@@ -11,6 +11,7 @@ from web.batches.batch import Batches
 from web.feeds import Outcomes
 from web.inbox import Inbox
 from web.outbox import Outbox
+from web.settings import WebSettings
 from web.trends import TrendsClient
 
 _KEY = "sentiment"
@@ -32,21 +33,27 @@ class Services:
     trends: TrendsClient
     held: Shares
 
+    @property
+    def web(self) -> WebSettings:
+        """The page's own settings."""
+        return self.settings.of(WebSettings)
+
     @classmethod
     def made_of(cls, settings: Settings) -> Self:
         """The parts, put together and not yet started."""
-        outbox, outcomes = Outbox(settings), Outcomes(settings.web.recent_results)
-        batches = Batches(settings.web, outbox, outcomes.at)
+        own = settings.of(WebSettings)
+        outbox, outcomes = Outbox(settings), Outcomes(own.recent_results)
+        batches = Batches(own, outbox, outcomes.at)
         return cls(
             settings,
             Inbox(settings, outcomes, batches.take),
             outbox,
             batches,
-            Keys(settings.web),
-            TrendsClient(settings.web.trends_url),
+            Keys(own),
+            TrendsClient(own.trends_url),
             Shares(
-                settings.web.threads - settings.web.quick_threads,
-                settings.web.max_open_per_caller,
+                own.threads - own.quick_threads,
+                own.max_open_per_caller,
             ),
         )
 

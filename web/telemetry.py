@@ -8,9 +8,9 @@ import structlog
 from flask import Blueprint, Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sentiment.metrics import EXPOSED, REQUEST_LATENCY, REQUESTS
 from web import services
 from web.answers import AWAY
+from web.metrics import REQUEST_LATENCY, REQUESTS, WEB
 
 probes = Blueprint("probes", __name__)
 
@@ -37,7 +37,7 @@ FEED = "/api/stream"
 @probes.get("/metrics")
 def metrics() -> Response:
     """Metrics for Prometheus."""
-    return Response(generate_latest(EXPOSED["web"]), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(WEB.shown), content_type=CONTENT_TYPE_LATEST)
 
 
 @probes.get("/livez")

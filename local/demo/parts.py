@@ -13,6 +13,7 @@ from local import process
 from local.broker import LocalKafka
 from local.jars import Say
 from local.process import HOST, free_port, require_free_port
+from local.settings import LocalSettings
 from sentiment.errors import SentimentError, SetupError
 from sentiment.kafka import topics
 from sentiment.settings import Settings
@@ -79,7 +80,7 @@ class Parts:
             address = options.bootstrap_servers
         else:
             self._say("Starting Apache Kafka …")
-            cache = self.settings.local.cache_dir
+            cache = LocalSettings().cache_dir
             folder = options.data_dir / "kafka"
             broker = LocalKafka(folder, cache, self._say, port=options.kafka_port)
             self._broker = stack.enter_context(broker)

@@ -7,7 +7,8 @@ from typing import Any
 
 from observability.grafana import panel as panels
 from observability.grafana.panel import DATASOURCE, Panel
-from sentiment.metrics import TABLE, Metric
+from sentiment import apps
+from sentiment.metrics import Metric
 
 # Grafana's grid.
 WIDTH = 24
@@ -186,7 +187,7 @@ MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
 def _stored() -> dict[str, Metric]:
     """The names under which Prometheus stores the samples of each metric."""
     stored: dict[str, Metric] = {}
-    for metric in TABLE:
+    for metric in apps.metrics():
         suffixes = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
         stored |= {metric.name + suffix: metric for suffix in suffixes}
     return stored

@@ -11,6 +11,7 @@ from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
+from sentiment import apps
 from sentiment.errors import TopicError
 from sentiment.kafka import clients
 from sentiment.kafka.clients import Access, is_passing, result_of
@@ -61,15 +62,9 @@ def wanted(settings: Settings) -> list[Topic]:
         # each partition more is a request and a marker before a transaction's results can be read.
         Topic(names.tallies, 1, week | UNPACKED),
         Topic(names.trends, partitions, week),
-        # A process that was replaced may still write a window's older state: for a day, the newer
-        # one is there beside it.
-        Topic(
-            settings.trends.windows,
-            1,
-            {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)},
-        ),
         # People's labels are few and dear: the last one for each event is kept for good.
         Topic(names.feedback, partitions, {"cleanup.policy": "compact"} | UNPACKED),
+        *apps.topics(settings),
     ]
 
 

@@ -15,14 +15,16 @@ from faust.types import EventT, StreamT
 from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from sentiment import logs, metrics
+from sentiment import logs
 from sentiment.feedback import Labels
 from sentiment.interrupts import end_by_fault
 from sentiment.kafka.reader import Follower
 from sentiment.settings import Settings
 from sentiment.wire import Tally, Trend, decode_tally, encode
+from stream_worker.trends import metrics
 from stream_worker.trends.book import KEPT_S, SIZES_S, Book, Span
 from stream_worker.trends.reading import brokers, credentials, read_committed
+from stream_worker.trends.settings import TrendsSettings
 
 log = logs.get(__name__)
 
@@ -73,7 +75,7 @@ class Trends:
     """
 
     def __init__(self, settings: Settings, cluster: str, is_same: Callable[[], bool]) -> None:
-        names, own = settings.topics, settings.trends
+        names, own = settings.topics, settings.of(TrendsSettings)
         self.app = faust.App(
             own.group_id,
             # Faust would put variables of the environment above what is said here.
@@ -249,7 +251,7 @@ def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], 
         metrics.FEEDBACK_LABELS.clear()
         for (version, sentiment, label), count in labels.counts(LABELLED).items():
             metrics.FEEDBACK_LABELS.labels(version, sentiment, label).set(count)
-        body = generate_latest(metrics.EXPOSED["trends"])
+        body = generate_latest(metrics.TRENDS.shown)
         return view.bytes(body, content_type=CONTENT_TYPE_LATEST.partition(";")[0])
 
     @app.page("/livez")

@@ -27,8 +27,9 @@ def trends(bootstrap_servers: str | None, http_host: str | None, http_port: int 
     """
     from sentiment.settings import Settings
     from stream_worker.trends.process import run
+    from stream_worker.trends.settings import TrendsSettings
 
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
-    settings.trends = settings.trends.replace(http_host=http_host, http_port=http_port)
+    settings.use(settings.of(TrendsSettings).replace(http_host=http_host, http_port=http_port))
     run(settings)

@@ -15,6 +15,8 @@ from sentiment.interrupts import end_at_once, end_in_time
 from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
 from stream_worker.trends.app import Trends
+from stream_worker.trends.metrics import TRENDS
+from stream_worker.trends.settings import TrendsSettings
 
 # Kubernetes gives 30 s between SIGTERM and SIGKILL.
 STOP_S = 20.0
@@ -47,13 +49,11 @@ def run(settings: Settings) -> None:
         SentimentError: It can't begin, or go on.
     """
     end_at_once()
-    names, own = settings.topics, settings.trends
+    names, own = settings.topics, settings.of(TrendsSettings)
     needed = (names.tallies, names.trends, names.feedback, own.windows)
     start = Start()
     # Faust's own server takes its place.
-    health = HealthServer(
-        own.http_host, own.http_port, lambda: "", lambda: start.waits_for, app="trends"
-    )
+    health = HealthServer(own.http_host, own.http_port, lambda: "", lambda: start.waits_for, TRENDS)
     health.start()
     try:
         start.made(lambda: topics.require(settings, *needed))

@@ -17,8 +17,9 @@ from faust.types import TP, Message
 from faust.types.auth import CredentialsT
 from yarl import URL
 
-from sentiment import logs, metrics
+from sentiment import logs
 from sentiment.errors import SettingsError
+from sentiment.metrics import UNREADABLE_BATCHES
 from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
@@ -77,7 +78,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # it h
                 yield from super()._unpack_records()
             except Exception as error:  # noqa: BLE001 - whatever a decoder says
                 topic, partition = self._tp.topic, self._tp.partition
-                metrics.UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
+                UNREADABLE_BATCHES.labels(topic, str(partition)).inc()
                 # A sentence; the traceback says no more.
                 log.error(  # noqa: TRY400
                     "a batch can't be read and is passed over", topic=topic, partition=partition,

@@ -4,8 +4,9 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment.kafka import topics
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.browser.tabs import box, watched
 from tests.integration.pages import PageProcess, page, publish, result
 

@@ -14,8 +14,9 @@ from confluent_kafka.admin import AdminClient
 from local import process
 from local.broker import STOP_S, LocalKafka
 from local.process import HOST, free_ports
+from local.settings import LocalSettings
 from sentiment.kafka import clients
-from sentiment.settings import KafkaSettings, LocalSettings
+from sentiment.settings import KafkaSettings
 from tests.chaos.proxy import Proxy
 from tests.processes import until
 

@@ -18,6 +18,7 @@ from benchmarks import candidates
 from sentiment.kafka import clients, topics
 from sentiment.registry.publish import ALIAS, NAME, publish
 from sentiment.settings import Settings, TopicSettings
+from stream_worker.trends.settings import TrendsSettings
 from tests.chaos.cluster import BROKERS, Cluster
 from tests.chaos.proxy import Harm, Proxy
 from tests.chaos.traffic import Traffic
@@ -214,7 +215,7 @@ def make(
     settings.kafka = cluster.settings
     shape = TopicSettings(partitions=PARTITIONS, replication=len(cluster.ports))
     settings.topics = shape.replace(**names)
-    settings.trends = settings.trends.replace(group_id=f"{own}-trends")
+    settings.use(settings.of(TrendsSettings).replace(group_id=f"{own}-trends"))
     topics.create(settings)
     environment = {
         **os.environ,
@@ -223,7 +224,7 @@ def make(
         **{f"TOPICS_{name.upper()}": value for name, value in names.items()},
         "KAFKA_BOOTSTRAP_SERVERS": proxy.bootstrap_servers,
         "MLFLOW_TRACKING_URI": models.uri,
-        "TRENDS_GROUP_ID": settings.trends.group_id,
+        "TRENDS_GROUP_ID": settings.of(TrendsSettings).group_id,
         "WORKER_GROUP_ID": f"{own}-workers",
         "WORKER_GROUP_PROTOCOL": protocol,
     }

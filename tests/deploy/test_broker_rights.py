@@ -1,15 +1,15 @@
-"""Claims about rights on brokers: those of `sentiment.kafka.rights` are granted, and no others."""
+"""Claims about rights on brokers: those that apps register are granted, and no others."""
 
 import fnmatch
 import re
 
 import pytest
 
-from sentiment.kafka import rights
+from sentiment import apps
 from sentiment.settings import Settings
 from tests.deploy import charts
 
-PARTS = sorted({right.part for right in rights.RIGHTS})
+PARTS = sorted({right.part for right in apps.rights()})
 # The action that a right is for; the others only go with it.
 MEANT = {
     ("topic", "ReadData"): "READ",
@@ -24,7 +24,7 @@ Rights = set[tuple[str, str, str]]
 def wanted(part: str) -> Rights:
     """Operation, kind of thing and name, as the code has them."""
     own = Settings()
-    return {(r.operation, r.resource, r.name(own)) for r in rights.RIGHTS if r.part == part}
+    return {(r.operation, r.resource, r.name(own)) for r in apps.rights(part)}
 
 
 def users() -> dict[str, Rights]:

@@ -11,9 +11,10 @@ from typing import Any
 import flask
 import pytest
 
-from sentiment import settings
+from sentiment import apps
 from sentiment.health import HealthServer
-from sentiment.settings import KafkaSettings, Section, WorkerSettings
+from sentiment.metrics import WORKER
+from sentiment.settings import KafkaSettings, WorkerSettings
 from stream_worker.trends import app as trends_app
 from stream_worker.trends.process import STOP_S
 from tests.deploy import charts
@@ -68,14 +69,13 @@ def test_the_settings_accept_what_a_pod_is_given(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The typed settings read the pod's environment and Secrets without a complaint."""
-    sections = [getattr(settings, each) for each in settings.__all__]
     for number, (part, pod) in enumerate(pods(objects(name))):
         if part == "test":
             continue
         with monkeypatch.context() as patch:
             for variable, value in in_folder(pod, tmp_path / str(number)).items():
                 patch.setenv(variable, value)
-            made = [s() for s in sections if issubclass(s, Section)]
+            made = [section() for section in apps.sections()]
         (kafka,) = (section for section in made if isinstance(section, KafkaSettings))
         assert kafka.bootstrap_servers != "127.0.0.1:9092"
         if name == "eks":
@@ -106,7 +106,7 @@ def test_a_pods_program_is_one_of_the_projects(name: str) -> None:
             compile(arguments[-1], "one-text", "exec")
         else:
             assert program in project["scripts"]
-            assert arguments[0] in project["entry-points"]["sentiment.commands"]
+            assert arguments[0] in apps.commands()
 
 
 @every_set
@@ -163,7 +163,7 @@ class Pages:
 def paths(part: str) -> set[str]:
     """The paths that an app answers, asked of the app."""
     if part == "worker":
-        server = HealthServer("127.0.0.1", 0, lambda: "", lambda: "")
+        server = HealthServer("127.0.0.1", 0, lambda: "", lambda: "", WORKER)
         server.start()
         try:
             return {path for path in ASKED if _answers(f"http://127.0.0.1:{server.port}{path}")}

@@ -15,11 +15,13 @@ import pytest
 import yaml
 
 from local.jars import KAFKA_VERSION
-from sentiment import settings
+from sentiment.settings import WorkerSettings
+from stream_worker.trends.settings import TrendsSettings
 from tests.deploy.charts import CHART
 from tests.deploy.dockerfile import ROOT, chain, stages
 from tests.deploy.test_dockerfile import TARGETS, known_settings
 from tests.processes import run
+from web.settings import WebSettings
 
 FILE = ROOT / "docker-compose.yml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -280,8 +282,11 @@ def test_prometheus_asks_every_app() -> None:
     by_name = [config for job in jobs for config in job.get("dns_sd_configs", [])]
     asked = {target for config in fixed for target in config["targets"]}
     asked |= {f"{name}:{config['port']}" for config in by_name for name in config["names"]}
-    tree = settings.Settings()
-    ports = {"worker": tree.worker.http_port, "trends": tree.trends.http_port, "web": tree.web.port}
+    ports = {
+        "worker": WorkerSettings().http_port,
+        "trends": TrendsSettings().http_port,
+        "web": WebSettings().port,
+    }
     assert asked == {*(f"{app}:{port}" for app, port in ports.items()), "127.0.0.1:9090"}
     for app, port in ports.items():
         assert stages()[app].all("EXPOSE") == [str(port)]

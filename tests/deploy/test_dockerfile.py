@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import healthcheck, settings
+from sentiment import apps, healthcheck
 from tests.deploy.dockerfile import ROOT, chain, copies, environment, requirements, stages
 from tests.processes import run
 
@@ -25,10 +25,10 @@ NOT_OURS = {
 
 
 def known_settings() -> set[str]:
-    """Every variable of the settings tree."""
+    """Every variable of the settings."""
     return {
         f"{section.model_config['env_prefix']}{name}".upper()
-        for section in settings.Section.__subclasses__()
+        for section in apps.sections()
         for name in section.model_fields
     }
 

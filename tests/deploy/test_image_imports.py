@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.dockerfile import ROOT, requirements
+from tools.contracts import LIBRARY, packages
 
-OURS = {"local", "producer", "sentiment", "stream_worker", "trainer", "web"}
+OURS = packages()[0] | {LIBRARY}
 # Which module an image's command begins with, and its health check.
 BEGIN = {
     "worker": ["stream_worker.command", "sentiment.registry.publish", "sentiment.commands.results"],

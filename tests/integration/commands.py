@@ -10,7 +10,7 @@ from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 
 # Far above what any command here takes; reached only when one hangs.
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 def sentiment(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

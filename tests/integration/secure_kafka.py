@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives import serialization
 
 from local.broker import LocalKafka
 from local.process import HOST, free_ports
+from local.settings import LocalSettings
+from sentiment.apps import Right
 from sentiment.kafka import clients
-from sentiment.kafka.rights import Right
-from sentiment.settings import KafkaSettings, LocalSettings, Settings
+from sentiment.settings import KafkaSettings, Settings
 from tests.integration.token_server import TokenServer
 
 # Everybody's, so that any of them can be found in a log that it leaked into.

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment.errors import SetupError
 from sentiment.kafka import clients
-from sentiment.settings import KafkaSettings, LocalSettings
+from sentiment.settings import KafkaSettings
 from tests.integration.workers import PATIENCE_S
 
 CACHE = LocalSettings().cache_dir

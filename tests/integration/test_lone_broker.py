@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment.interrupts import KILLED
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import read_results, send

@@ -12,11 +12,12 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment import wire
 from sentiment.dead_letters.redrive import Sender
 from sentiment.dead_letters.scan import Scan
 from sentiment.kafka import topics
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sentiment.kafka import rights
+from sentiment import apps
 from sentiment.settings import Settings
 from tests.integration.commands import PATIENCE_S, values
 from tests.integration.dead_letters import bury, event
@@ -39,7 +39,7 @@ def test_the_operators_page_needs_no_more_than_its_rights(
 ) -> None:
     """With the page's rights and the operators' it lists a dead letter and sends it back."""
     bury(settings, [event(1)])
-    both = [*rights.of("page"), *rights.of("operators")]
+    both = [*apps.rights("page"), *apps.rights("operators")]
     # Each right once, as both parts write events.
     wanted = {replace(right, part="page") for right in both}
     secure_broker.grant("page", list(wanted), settings)

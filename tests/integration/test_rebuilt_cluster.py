@@ -9,8 +9,9 @@ import pytest
 
 from local.broker import LocalKafka
 from local.process import free_port
+from local.settings import LocalSettings
 from sentiment.kafka import topics
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
 from tests.integration.trends_process import StartTrends

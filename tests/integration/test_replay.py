@@ -11,8 +11,9 @@ from confluent_kafka import TopicPartition
 from mlflow import MlflowClient
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment.kafka import clients, topics
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.commands import records, values
 from tests.integration.conftest import StartWorker
 from tests.integration.replays import Replays, committed, event

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
+from sentiment.apps import Right
 from sentiment.kafka import clients
 from sentiment.kafka.reader import Follower
-from sentiment.kafka.rights import Right
 from sentiment.settings import KafkaSettings, Settings
 from tests.integration.commands import PATIENCE_S, sentiment
 from tests.integration.secure_kafka import SecureKafka

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sentiment import wire
+from sentiment import apps, wire
+from sentiment.apps import Right
 from sentiment.errors import TopicError
-from sentiment.kafka import clients, rights, topics
-from sentiment.kafka.rights import Right
+from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
 from sentiment.wire import Feedback, Model, Tally, TallyCount, TextEvent, encode
 from tests.integration.commands import PATIENCE_S, sentiment, values
@@ -24,7 +24,7 @@ from web.outbox import Outbox
 pytestmark = pytest.mark.kafka
 
 Grant = Callable[[str, list[Right]], None]
-WORKER = rights.of("worker")
+WORKER = apps.rights("worker")
 WRONG = "hunter2-hunter2"
 
 
@@ -91,7 +91,7 @@ def test_a_worker_names_the_right_that_it_lacks(
     assert "uthorization failed" in sentence
 
 
-@pytest.mark.parametrize("right", rights.of("worker")[:4], ids=lambda right: right.setting)
+@pytest.mark.parametrize("right", apps.rights("worker")[:4], ids=lambda right: right.setting)
 def test_a_hidden_topic_is_not_called_missing(
     right: Right,
     secure_broker: SecureKafka,
@@ -122,7 +122,7 @@ def test_the_commands_need_no_more_than_their_rights(
     monkeypatch.setenv("TRENDS_GROUP_ID", f"{settings.topics.events}-new-trends")
     fresh = Settings()
     for part in ("topics", "produce", "results"):
-        secure_broker.grant("producer", rights.of(part), fresh)
+        secure_broker.grant("producer", apps.rights(part), fresh)
         arguments = {"produce": ["a good film"], "results": ["--since", "beginning"]}
         done = sentiment(
             part, *arguments.get(part, []), **secure_broker.environment("PLAIN", "producer")
@@ -149,7 +149,7 @@ def test_dead_letters_are_redriven_with_no_more_than_the_rights(
     )
     assert producer.flush(PATIENCE_S) == 0
     for part, arguments in (("dlq", ["list"]), ("dlq redrive", ["redrive", "--all"])):
-        grant("producer", rights.of(part))
+        grant("producer", apps.rights(part))
         done = sentiment("dlq", *arguments, **secure_broker.environment("PLAIN", "producer"))
         assert done.returncode == 0, done.stderr
         assert "authorization" not in done.stderr
@@ -162,7 +162,7 @@ def test_the_page_needs_no_more_than_its_rights(
 ) -> None:
     """With the rights of the table the page sends a text and shows its result."""
     grant("worker", WORKER)
-    grant("page", rights.of("page"))
+    grant("page", apps.rights("page"))
     start_worker(**secure_broker.environment("SCRAM-SHA-512", "worker"))
     environment = secure_broker.environment("OAUTHBEARER", "page")
     with page(tmp_path / "page.log", **environment) as process:
@@ -186,7 +186,7 @@ def test_the_trends_need_no_more_than_their_rights(
     producer.produce(settings.topics.tallies, encode(tally))
     producer.produce(settings.topics.feedback, encode(label), "a")
     assert producer.flush(PATIENCE_S) == 0
-    grant("worker", rights.of("trends"))
+    grant("worker", apps.rights("trends"))
     trends = start_trends(**secure_broker.environment("SCRAM-SHA-512", "worker"))
     trends.wait_for(7)
     trends.wait_for_accuracy({"1": (1, 1.0)})
@@ -197,7 +197,7 @@ def test_the_trends_need_no_more_than_their_rights(
 
 def test_who_may_not_write_is_told(secure_broker: SecureKafka, grant: Grant) -> None:
     """A producer that sees the topic and may not write to it ends with a sentence about that."""
-    grant("producer", [replace(right, operation="DESCRIBE") for right in rights.of("produce")])
+    grant("producer", [replace(right, operation="DESCRIBE") for right in apps.rights("produce")])
     environment = secure_broker.environment("PLAIN", "producer")
     done = sentiment("produce", "a good film", **environment)
     assert done.returncode == 1
@@ -209,7 +209,7 @@ def test_a_page_that_may_not_write_recovers_when_it_may(
     secure_broker: SecureKafka, grant: Grant, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Events are reported as not sent while the right is missing, and sent once it is there."""
-    grant("page", [replace(right, operation="DESCRIBE") for right in rights.of("page")])
+    grant("page", [replace(right, operation="DESCRIBE") for right in apps.rights("page")])
     with monkeypatch.context() as patch:
         for name, value in secure_broker.environment("PLAIN", "page").items():
             patch.setenv(name, value)
@@ -217,7 +217,7 @@ def test_a_page_that_may_not_write_recovers_when_it_may(
     outbox.start()
     event = TextEvent("a good film", id="1")
     assert outbox.send([event], []) == [None]
-    grant("page", rights.of("page"))
+    grant("page", apps.rights("page"))
     deadline = time.monotonic() + PATIENCE_S
     while outbox.send([event], []) == [None]:
         assert time.monotonic() < deadline

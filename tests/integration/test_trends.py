@@ -17,6 +17,7 @@ from sentiment.times import OLDEST_MS
 from sentiment.wire import Feedback, Model, TallyCount, decode_tally
 from stream_worker.trends import book
 from stream_worker.trends.book import Key, Row, Window
+from stream_worker.trends.settings import TrendsSettings
 from tests.integration.conftest import StartWorker
 from tests.integration.trends_process import StartTrends, tally
 from tests.integration.workers import PATIENCE_S, read, read_results, send
@@ -172,7 +173,7 @@ def test_no_tally_is_skipped_after_an_end_before_the_first_commit(
         (1, Window(3000, [Row("s", "1", positive=3000)], "another cluster")),
     ):
         key = Key(3600, hour, "e", partition).encode()
-        producer.produce(settings.trends.windows, book.encode(left), key, partition=0)
+        producer.produce(settings.of(TrendsSettings).windows, book.encode(left), key, partition=0)
     assert producer.flush(PATIENCE_S) == 0
     put_tallies(settings, 40)
     trends = start_trends(program=("-c", SLOWLY_RECOVERED))

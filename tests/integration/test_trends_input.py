@@ -14,6 +14,7 @@ from sentiment.settings import Settings
 from sentiment.wire import Feedback, Model
 from stream_worker.trends import book
 from stream_worker.trends.book import Key, Row, Window
+from stream_worker.trends.settings import TrendsSettings
 from tests.integration import raw_records
 from tests.integration.raw_records import batch, record
 from tests.integration.trends_process import StartTrends, tally
@@ -87,7 +88,7 @@ def test_no_record_among_the_tallies_stops_them(
 
 def test_no_batch_stops_them(settings: Settings, start_trends: StartTrends) -> None:
     """One that aiokafka can't read is told, counted and passed over, at the end of a topic too."""
-    tallies, windows = settings.topics.tallies, settings.trends.windows
+    tallies, windows = settings.topics.tallies, settings.of(TrendsSettings).windows
     # No UTF-8 in the name of a header.
     bad = batch(record(b"v", b"k", ((b"\xff", b"v"),)))
 
@@ -127,7 +128,7 @@ def test_no_record_of_the_changelog_stops_them(
     ]  # fmt: skip
     deliver(
         producer,
-        settings.trends.windows,
+        settings.of(TrendsSettings).windows,
         (place, good),
         *[(place, value) for value in values],
         *[(key, good) for key in keys],
@@ -183,7 +184,7 @@ def test_a_fault_of_ours_ends_the_process(
     producer = clients.new_producer(settings.kafka)
     hour = int(time.time()) // 3600 * 3600
     left = book.encode(Window(3, [Row("s", "1", positive=3)]))
-    deliver(producer, settings.trends.windows, (Key(3600, hour, "e", 0).encode(), left))
+    deliver(producer, settings.of(TrendsSettings).windows, (Key(3600, hour, "e", 0).encode(), left))
     deliver(producer, settings.topics.tallies, (None, tally(3, 3)))
     trends = start_trends(program=("-c", BROKEN.format(method=method)))
     assert trends.wait() == 1

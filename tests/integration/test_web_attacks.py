@@ -17,6 +17,7 @@ from tests.fuzz.page import DEADLINE_S, LIMIT_KIB, search
 from tests.integration.pages import PATIENCE_S, PageProcess, page
 from tests.integration.workers import peak_kb
 from tests.unit.operators import TOKEN
+from web.settings import WebSettings
 
 # The attacker's address; everybody else is 127.0.0.1.
 ATTACKER = "127.0.0.66"
@@ -106,7 +107,7 @@ def test_connections_of_one_address_hold_nobody_up(
 
 def test_feeds_and_waits_are_bounded_for_each_address(site: PageProcess) -> None:
     """One address may have as many as the setting says, and no more; another has its own."""
-    bound = Settings().web.max_open_per_caller
+    bound = Settings().of(WebSettings).max_open_per_caller
     # What waits answers later: those that are refused are seen first.
     with connections(site, bound, head("GET /api/stream")) as feeds:
         assert Counter(status(one) for one in feeds) == {200: bound}

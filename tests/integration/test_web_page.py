@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment import wire
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
 from tests.integration.workers import WorkerProcess
 

@@ -10,8 +10,9 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from local.broker import LocalKafka
+from local.settings import LocalSettings
 from sentiment.kafka import clients
-from sentiment.settings import LocalSettings, Settings
+from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import (
     PATIENCE_S,

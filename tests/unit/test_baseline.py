@@ -13,8 +13,8 @@ from nltk.corpus import stopwords
 from sklearn.base import clone
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from local.settings import LocalSettings
 from sentiment.errors import InputError, SetupError
-from sentiment.settings import LocalSettings
 from tests.unit.small_models import knobs
 from tools import corpora
 from trainer import baseline

@@ -1,16 +1,15 @@
 import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, entry_points
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from sentiment import cli as module
-from sentiment.cli import ENTRY_POINTS, cli
+from sentiment import apps, cli as module
+from sentiment.cli import cli
 
-COMMANDS = sorted(point.name for point in entry_points(group=ENTRY_POINTS))
+COMMANDS = sorted(apps.commands())
 # No broker listens there: the port is reserved.
 NOWHERE = "127.0.0.1:1"
 
@@ -94,8 +93,8 @@ def test_errors_are_sentences(arguments: list[str], environment: dict[str, str],
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed command whose app needs a library that isn't there."""
-    point = EntryPoint("absent", "no_such_library.command:absent", ENTRY_POINTS)
-    monkeypatch.setattr(module, "entry_points", lambda group: [point] if group else [])
+    app = apps.App(commands={"absent": "no_such_library.command:absent"})
+    monkeypatch.setattr(apps, "installed", lambda: [app])
 
 
 @pytest.mark.usefixtures("absent")

@@ -23,7 +23,9 @@ from stream_worker.drift import (
 )
 from tests.unit import drifting
 
-GAUGES = [metric.name for metric in metrics.TABLE if metric.name.startswith("sentiment_drift_")]
+GAUGES = [
+    metric.name for metric in metrics.WORKER.rows if metric.name.startswith("sentiment_drift_")
+]
 REFERENCE = Reference(1000, [0.5], [0.5, 0.5], [4], [0.5, 0.5], 0.5, 0.75)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sentiment.health import HealthServer
+from sentiment.metrics import WORKER
 
 TROUBLE: list[str] = []
 
@@ -15,7 +16,7 @@ TROUBLE: list[str] = []
 def server() -> Iterator[HealthServer]:
     """Probes that answer what a test says."""
     TROUBLE.clear()
-    server = HealthServer("127.0.0.1", 0, live=lambda: "", ready=lambda: "".join(TROUBLE))
+    server = HealthServer("127.0.0.1", 0, lambda: "", lambda: "".join(TROUBLE), WORKER)
     server.start()
     yield server
     server.stop()

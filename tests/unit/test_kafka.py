@@ -13,6 +13,7 @@ from sentiment.errors import SettingsError
 from sentiment.kafka import clients, topics
 from sentiment.kafka.clients import Access, msk_tokens, security_config
 from sentiment.settings import KafkaSettings, Settings, TopicSettings
+from stream_worker.trends.settings import TrendsSettings
 
 # librdkafka's numbers for them, whose names are private.
 AUTHENTICATION, TRANSPORT, ALL_BROKERS_DOWN = -169, -195, -187
@@ -185,7 +186,7 @@ def test_every_named_topic_is_wanted() -> None:
         getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
     }
     # Named after another, and no setting of their own.
-    names |= {settings.topics.redriven, settings.trends.windows}
+    names |= {settings.topics.redriven, settings.of(TrendsSettings).windows}
     assert {topic.name for topic in topics.wanted(settings)} == names
 
 
@@ -193,7 +194,7 @@ def test_partitions_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> 
     """Results and dead letters have their event's partition; tallies, and their sums, have one."""
     monkeypatch.setenv("TOPICS_PARTITIONS", "6")
     settings = Settings()
-    ones = {settings.topics.tallies, settings.trends.windows}
+    ones = {settings.topics.tallies, settings.of(TrendsSettings).windows}
     found = {topic.name: topic.partitions for topic in topics.wanted(settings)}
     assert {name for name, partitions in found.items() if partitions == 1} == ones
     assert {found[name] for name in found.keys() - ones} == {6}
@@ -214,4 +215,4 @@ def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
     assert kept == {"dead.redriven"}
     compacted = {t.name for t in topics.wanted(Settings()) if "cleanup.policy" in t.config}
-    assert compacted == {"feedback", Settings().trends.windows}
+    assert compacted == {"feedback", Settings().of(TrendsSettings).windows}

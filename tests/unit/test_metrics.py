@@ -2,10 +2,13 @@ import re
 
 import pytest
 
-from sentiment import metrics
-from sentiment.metrics import EXPOSED, TABLE, App, Metric
+from sentiment import apps, metrics
+from sentiment.metrics import Metric, Metrics
+from stream_worker.trends.metrics import TRENDS
 from tests.processes import python
+from web.metrics import WEB
 
+TABLE = apps.metrics()
 ids = [metric.name for metric in TABLE]
 
 
@@ -72,14 +75,14 @@ def test_names_of_the_earlier_system_stay() -> None:
     assert names <= set(ids)
 
 
-@pytest.mark.parametrize("app", EXPOSED)
-def test_each_app_shows_its_own_metrics(app: App) -> None:
+@pytest.mark.parametrize("table", [metrics.WORKER, TRENDS, WEB], ids=lambda table: table.app)
+def test_each_app_shows_its_own_metrics(table: Metrics) -> None:
     """No other app's zeros are among them, which rules would take for a process that hangs."""
-    shown = {(family.name, family.documentation) for family in EXPOSED[app].collect()}
+    shown = {(family.name, family.documentation) for family in table.shown.collect()}
     assert shown == {
         (metric.name.removesuffix("_total"), metric.meaning)
         for metric in TABLE
-        if metric.app in {app, "all"}
+        if metric.app in {table.app, "all"}
     }
 
 
@@ -92,7 +95,7 @@ def test_what_rules_count_is_there_before_it_happens() -> None:
         ("sentiment_web_events_total", {"outcome": "failed"}),
     ]
     code = (
-        "from sentiment.metrics import REGISTRY\n"
+        "from sentiment import apps; from sentiment.metrics import REGISTRY; apps.metrics()\n"
         f"print(*(REGISTRY.get_sample_value(*one) for one in {wanted!r}))"
     )
     assert python("-c", code).stdout == "0.0 0.0 0.0 0.0\n"

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from sentiment.errors import SettingsError
-from sentiment.settings import OperatorsSettings
 from tests.unit.operators import SECRET, TOKEN, app, form_token, log_in
 from web.operators import login as module
+from web.settings import OperatorsSettings
 
 PAGES = (
     "/operators", "/operators/", "/operators/login", "/operators/models", "/operators/dead-letters",

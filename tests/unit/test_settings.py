@@ -1,17 +1,23 @@
+import copy
 from pathlib import Path
 
 import pytest
 
-from sentiment import settings as module
+from sentiment import apps
 from sentiment.errors import SettingsError
 from sentiment.kafka import clients
-from sentiment.settings import KafkaSettings, Section, Settings, TopicSettings, WorkerSettings
+from sentiment.logs import LogSettings
+from sentiment.settings import (
+    KafkaSettings,
+    ModelSettings,
+    Section,
+    Settings,
+    TopicSettings,
+    WorkerSettings,
+)
+from web.settings import WebSettings
 
-SECTIONS: list[type[Section]] = [
-    kind
-    for kind in vars(module).values()
-    if isinstance(kind, type) and issubclass(kind, Section) and kind is not Section
-]
+SECTIONS = apps.sections()
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +38,24 @@ def test_defaults_are_valid_and_described(section: type[Section]) -> None:
 
 
 def test_tree_has_every_section() -> None:
-    """No section but that of the logs, which are set up before anything else, is left out."""
+    """The sections that apps share are its attributes, and each app's own is there by its type."""
     tree = Settings()
-    properties = [name for name in vars(Settings) if not name.startswith("_")]
-    assert {type(getattr(tree, name)) for name in properties} == set(SECTIONS) - {
-        module.LogSettings
-    }
+    assert tree.kafka is tree.of(KafkaSettings)
+    for section in SECTIONS:
+        assert type(tree.of(section)) is section
+        changed = section()
+        tree.use(changed)
+        assert tree.of(section) is changed
+
+
+def test_a_copy_of_the_tree_changes_alone() -> None:
+    """A copy begins with what the tree has, and what it is given is not the tree's."""
+    tree = Settings()
+    tree.kafka = tree.kafka.replace(bootstrap_servers="a:1")
+    copied = copy.copy(tree)
+    assert copied.kafka is tree.kafka
+    copied.kafka = copied.kafka.replace(bootstrap_servers="b:2")
+    assert (tree.kafka.bootstrap_servers, copied.kafka.bootstrap_servers) == ("a:1", "b:2")
 
 
 def test_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +82,9 @@ def test_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TOPICS_PARTITIONS", "none", TopicSettings),
         ("WORKER_HTTP_PORT", "65536", WorkerSettings),
         ("WORKER_DEAD_LETTER_MAX_SHARE", "1.5", WorkerSettings),
-        ("LOG_LEVEL", "LOUD", module.LogSettings),
-        ("MODEL_URI", "runs:/1/model", module.ModelSettings),
-        ("WEB_PORT", "http", module.WebSettings),
+        ("LOG_LEVEL", "LOUD", LogSettings),
+        ("MODEL_URI", "runs:/1/model", ModelSettings),
+        ("WEB_PORT", "http", WebSettings),
     ],
 )
 def test_wrong_values_name_the_variable(

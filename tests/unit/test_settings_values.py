@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from sentiment import apps
 from sentiment.errors import SettingsError
 from sentiment.settings import Section
-from tools import reference
 
-FIELDS = [(section, name) for section in reference.SECTIONS for name in section.model_fields]
+FIELDS = [(section, name) for section in apps.sections() for name in section.model_fields]
 # No NUL and no surrogates: no environment can hold them.
 values = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")

@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 
 from sentiment import logs
 from sentiment.errors import SettingsError
-from sentiment.settings import WebSettings
 from tests.unit.web_apps import app
 from web import services
 from web.access import Shares, forwarded, network
+from web.settings import WebSettings
 
 KEY = "first-key"
 Open = Callable[..., FlaskClient]
@@ -159,7 +159,7 @@ def test_keys_come_from_a_file(open_page: Open, tmp_path: object) -> None:
     client = open_page(SENTIMENT_SECRETS_DIR=str(tmp_path))
     assert client.post("/api/events", json=TEXT).status_code == 401
     assert client.post("/api/events", json=TEXT, headers={"X-API-Key": KEY}).status_code == 503
-    assert KEY not in repr(services.of(client.application).settings.web)
+    assert KEY not in repr(services.of(client.application).settings.of(WebSettings))
 
 
 @pytest.mark.parametrize("limit", ["many", "0 per second", "5 per fortnight"])

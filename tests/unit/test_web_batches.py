@@ -14,7 +14,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from sentiment import wire
 from sentiment.rows import Format
-from sentiment.settings import WebSettings
 from sentiment.wire import Headers, Input, Model, SentimentResult, TextEvent
 from web.answers import ApiError
 from web.batches import export, reading
@@ -22,6 +21,7 @@ from web.batches.batch import Batch, Batches, name_of
 from web.batches.reading import Limits, Lines
 from web.feeds import DeadLetter, Outcomes
 from web.outbox import Outbox, Tell
+from web.settings import WebSettings
 
 NOW = datetime.now(UTC)
 # Far above what any of these waits takes; reached only when something is broken.

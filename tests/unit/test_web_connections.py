@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sentiment.settings import WebSettings
 from web.access import REFUSED
 from web.connections import MAX_QUEUED, Server
+from web.settings import WebSettings
 
 # Far above what any of these waits takes; reached only when something is broken.
 PATIENCE_S = 30.0

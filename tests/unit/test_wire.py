@@ -15,6 +15,7 @@ from sentiment import wire
 from sentiment.kafka import topics
 from sentiment.settings import Settings, TopicSettings
 from sentiment.wire import ErrorCode, EventError, TextEvent, decode_event
+from stream_worker.trends.settings import TrendsSettings
 from tools import asyncapi, docs
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -296,7 +297,7 @@ def test_channels_are_the_topics() -> None:
         topic.name: (topic.partitions, _written(topic.config))
         for topic in topics.wanted(settings)
         # Faust's own, and nobody else's to read.
-        if topic.name != settings.trends.windows
+        if topic.name != settings.of(TrendsSettings).windows
     }
     channels = {
         channel["address"]: (

@@ -26,6 +26,7 @@ from sentiment.errors import (
 from sentiment.health import Start
 from sentiment.registry.registry import MOST_REFUSALS, LoadedModel, Registry
 from sentiment.settings import ModelSettings
+from stream_worker.metrics import REGISTRY_REASONS, RESULTS
 from stream_worker.served_models import EVENTS, Champion
 
 
@@ -303,7 +304,7 @@ def test_every_trouble_has_its_words_and_its_series() -> None:
     def below(kind: type[ModelError]) -> set[str]:
         return {kind.reason}.union(*(below(one) for one in kind.__subclasses__()))
 
-    assert below(ModelError) == set(EVENTS) == set(metrics.REGISTRY_REASONS)
+    assert below(ModelError) == set(EVENTS) == set(REGISTRY_REASONS)
     assert len(set(EVENTS.values())) == len(EVENTS)
 
 
@@ -355,7 +356,7 @@ def count_for(version: str, before: str) -> None:
 
 def samples() -> int:
     """How many samples all series of the worker have."""
-    return sum(len(family.samples) for family in metrics.EXPOSED["worker"].collect())
+    return sum(len(family.samples) for family in metrics.WORKER.shown.collect())
 
 
 def test_many_swaps_leave_a_bounded_number_of_series() -> None:
@@ -388,7 +389,7 @@ def test_series_of_a_version_that_comes_back_stay() -> None:
     clock = iter(range(0, 10**9, 60))
     registry = StubRegistry(cached="1")
     following = Champion(ModelSettings(), registry, clock=lambda: float(next(clock)))
-    metrics.RESULTS.labels("positive", "1").inc(5)
+    RESULTS.labels("positive", "1").inc(5)
     before = metrics.REGISTRY.get_sample_value(
         "sentiment_results_total", {"sentiment": "positive", "model_version": "1"}
     )

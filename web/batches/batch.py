@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from sentiment import logs, wire
-from sentiment.settings import WebSettings
 from sentiment.wire import Headers, Input, SentimentResult, TextEvent
 from web.answers import ApiError
 from web.batches.reading import SHOWN, Lines, RefusedLine
 from web.feeds import Outcome
 from web.outbox import Outbox
+from web.settings import WebSettings
 
 # A few milliseconds of the brokers' work: so often does the progress move.
 CHUNK = 500

@@ -114,7 +114,7 @@ def take() -> Response:
     """Take in many lines and send them in the background; 202 with the upload's id."""
     reading.require_own_origin()
     shared = services.current()
-    web = shared.settings.web
+    web = shared.web
     require_kafka()
     shared.batches.require_room()
     secret = secrets.token_hex(16)
@@ -158,7 +158,7 @@ def _batch(secret: str) -> Batch:
             404,
             "no_batch",
             "No upload of this id. Uploads are kept for"
-            f" {shared.settings.web.batch_minutes:g} minutes, in the process that took them: with"
+            f" {shared.web.batch_minutes:g} minutes, in the process that took them: with"
             " several replicas, ask the same one.",
         )
     return batch

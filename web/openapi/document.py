@@ -4,11 +4,11 @@ from functools import lru_cache
 
 from flask import Blueprint, Response, render_template
 
-from sentiment.settings import WebSettings
 from web import services
 from web.answers import respond
 from web.openapi.paths import paths
 from web.openapi.schemas import TEXT, Json, schemas
+from web.settings import WebSettings
 
 # The version of the API, not of the programs: the first number grows when a caller would break.
 API_VERSION = "1.0.0"
@@ -65,10 +65,10 @@ openapi = Blueprint("openapi", __name__, url_prefix="/api")
 @openapi.get("/openapi.json")
 def for_programs() -> Response:
     """The OpenAPI document, with this server's limits."""
-    return respond(document(services.current().settings.web))
+    return respond(document(services.current().web))
 
 
 @openapi.get("/docs")
 def for_people() -> str:
     """The same as a page, made here: no script, and nothing from elsewhere."""
-    return render_template("docs.html", api=document(services.current().settings.web))
+    return render_template("docs.html", api=document(services.current().web))

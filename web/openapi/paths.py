@@ -1,6 +1,5 @@
 """Every route, by its path."""
 
-from sentiment.settings import WebSettings
 from sentiment.wire import EVENT_EXAMPLE, RESULT_EXAMPLE, SentimentResult
 from web.answers import FeedbackTaken, Sent, Status
 from web.batches.batch import Progress
@@ -18,6 +17,7 @@ from web.openapi.schemas import (
     reference,
     refusals,
 )
+from web.settings import WebSettings
 from web.trends import Windows
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from sentiment.settings import WebSettings
 from sentiment.wire import SentimentResult, TextEvent
 from web.answers import FeedbackTaken, FeedStatus, Refusal, Sent, Status
 from web.batches.batch import Progress
 from web.batches.export import Row
 from web.feedback import Opinion
+from web.settings import WebSettings
 from web.trends import Windows
 
 # The small pieces of an OpenAPI document.

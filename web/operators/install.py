@@ -20,6 +20,7 @@ from web.operators.listing import letters
 from web.operators.login import Guesses
 from web.operators.redrives import BusyError, Redrives
 from web.operators.runs import runs
+from web.settings import OperatorsSettings
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -29,9 +30,9 @@ def install(app: Flask, settings: Settings) -> None:
         app: The app; its sessions become the operators'.
         settings: The whole tree.
     """
-    if not settings.operators.enabled:
+    if not settings.of(OperatorsSettings).enabled:
         return
-    login.install(app, settings.operators)
+    login.install(app, settings.of(OperatorsSettings))
     app.extensions[login.GUESSES] = Guesses()
     Redrives(settings).attach(app)
     operators = Blueprint("operators", __name__, url_prefix=login.PATH)

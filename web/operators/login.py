@@ -24,9 +24,9 @@ from wtforms import ValidationError
 
 from sentiment import logs
 from sentiment.dead_letters.show import safe
-from sentiment.settings import OperatorsSettings
 from web import services
 from web.operators.answers import problem, rendered
+from web.settings import OperatorsSettings
 
 # How often an address may be wrong about a secret.
 
@@ -216,7 +216,7 @@ def _address() -> str:
 
 
 def _settings() -> OperatorsSettings:
-    return services.current().settings.operators
+    return services.current().settings.of(OperatorsSettings)
 
 
 def _guesses() -> Guesses:

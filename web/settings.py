@@ -1,25 +1,11 @@
-"""Logs, the page, and what runs on this machine."""
+"""The settings of the page, its API, and the operators' pages."""
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from sentiment.settings.section import Section
-
-
-class LogSettings(Section):
-    """How logs look."""
-
-    model_config = SettingsConfigDict(env_prefix="LOG_")
-
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="The least severe level that is logged."
-    )
-    format: Literal["auto", "json"] = Field(
-        "auto", description="`auto`: coloured on a terminal, else JSON. `json`: always JSON."
-    )
+from sentiment.settings import Section
 
 
 class WebSettings(Section):
@@ -107,52 +93,6 @@ class WebSettings(Section):
     def quick_threads(self) -> int:
         """Those of the threads that neither a feed nor a wait may take."""
         return max(1, self.threads // 8)
-
-
-class TrendsSettings(Section):
-    """The windowed aggregates."""
-
-    model_config = SettingsConfigDict(env_prefix="TRENDS_")
-
-    group_id: str = Field(
-        "sentiment-trends",
-        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
-        description="Consumer group of the trends; their table's topic is named after it.",
-    )
-    http_host: str = Field(
-        "127.0.0.1", description="Address of `/trends` and `/metrics`; in a pod `0.0.0.0`."
-    )
-    http_port: int = Field(6066, ge=1, le=65535, description="Their port.")
-    # Ten seconds: a killed process's work waits no longer; six is the least that brokers allow.
-    session_timeout_s: float = Field(
-        10.0,
-        ge=6,
-        description="After this a silent process counts as dead, and another one takes over, in"
-        " seconds.",
-    )
-
-    @property
-    def windows(self) -> str:
-        """The topic that the table of windows is kept on; Faust's name for it."""
-        return f"{self.group_id}-windows-changelog"
-
-
-class LocalSettings(Section):
-    """Kafka and the demo on this machine."""
-
-    model_config = SettingsConfigDict(env_prefix="LOCAL_")
-
-    cache_dir: Path = Field(
-        Path.home() / ".cache" / "sentiment-stream",
-        description="Where Apache Kafka's jars are kept; about 100 MB.",
-    )
-    data_dir: Path = Field(
-        Path.home() / ".local" / "share" / "sentiment-stream",
-        description="Where the local Kafka and the demo keep their data between starts.",
-    )
-
-
-# The page for operators.
 
 
 # 16 random characters are above 80 bits: beyond guessing, at any rate and also off-line.
