@@ -1,15 +1,21 @@
-"""The bundled model, compiled once for the machine: each worker would need 8 s of a core for it."""
+"""The bundled model, compiled once for the machine: every process would take seconds for it."""
 
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from local.settings import LocalSettings
-from sentiment.registry.artifact import COMPILED, open_model
+from sentiment.registry.artifact import COMPILED, Scorer, open_model
 from sentiment.registry.publish import bundled_model
 
 # Beside Kafka's jars. Read before any test changes the environment.
 KEPT = LocalSettings().cache_dir / COMPILED
+
+
+@cache
+def bundled() -> Scorer:
+    """The bundled model, opened once for all tests of a process."""
+    return open_model(bundled_model(), KEPT)
 
 
 def provide(cache_dir: Path) -> Path:
@@ -26,8 +32,7 @@ def provide(cache_dir: Path) -> Path:
     return cache_dir
 
 
-@cache
 def _compiled() -> list[Path]:
-    open_model(bundled_model(), KEPT)
+    bundled()
     # Also of other states of the code, which nobody loads.
     return list(KEPT.glob("*.npz"))

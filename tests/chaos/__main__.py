@@ -11,12 +11,11 @@ from typing import get_args
 
 import click
 
-from tests.chaos import engines, report, world
-from tests.chaos.engines import Protocol
-from tests.chaos.faults import FAULTS, kinds
-from tests.chaos.outcome import Outcome
+from tests.chaos import report, world
+from tests.chaos.faults import FAULTS, kinds, plan
+from tests.chaos.report import Outcome
 from tests.chaos.round import Round
-from tests.chaos.schedule import plan
+from tests.chaos.world import Protocol
 
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
@@ -36,7 +35,7 @@ PROTOCOLS: tuple[str, ...] = get_args(Protocol)
     "--only", "names", type=click.Choice(list(FAULTS)), multiple=True, help="Kinds of faults."
 )
 @click.option(
-    "--peer", type=click.Choice(list(engines.PEERS)), help="Hurt this one instead of our worker."
+    "--peer", type=click.Choice(list(world.PEERS)), help="Hurt this one instead of our worker."
 )
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("build/chaos"),
@@ -58,7 +57,7 @@ def chaos(  # noqa: PLR0917 - an option is an argument
     """
     logging.basicConfig(level=logging.CRITICAL)  # librdkafka's complaints are what we cause
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    engine = engines.engine(peer)
+    engine = world.engine_of(peer)
     protocols = protocols or engine.protocols
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{peer or 'worker'}-seed-{seed}"
     home = folder.resolve() / run
@@ -67,20 +66,14 @@ def chaos(  # noqa: PLR0917 - an option is an argument
     began = time.monotonic()
     outcomes: list[Outcome] = []
     histories = ""
-    with world.running(home) as (cluster, proxy, models):
+    with world.running(home) as ground:
         for number, protocol in enumerate(protocols):
             count = _share(faults, number, len(protocols))
             steps = plan(seed + number, count, every, names or kinds(ours=engine.is_ours))
             of_it = _share(events, number, len(protocols))
             _say(f"{protocol}: {count} faults, {of_it:,} events")
             own = world.make(
-                home / protocol,
-                cluster,
-                proxy,
-                models,
-                protocol=protocol,
-                events=of_it,
-                engine=engine,
+                home / protocol, *ground, protocol=protocol, events=of_it, engine=engine
             )
             outcomes.append(Round(own, steps, protocol, _say).run())
             if outcomes[-1].counts:

@@ -30,14 +30,7 @@ MOST_OUTCOMES = 255
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken promise.
-
-    Attributes:
-        kind: Which promise, in a word.
-        text: What was found.
-        partition: Of the input.
-        offset: Of the input.
-    """
+    """One broken promise, in a word and as it was found, at a place of the input."""
 
     kind: str
     text: str
@@ -62,36 +55,25 @@ class _Partition:
 
 @dataclass
 class Checker:
-    """Takes the records of one topic after the other, the input first.
-
-    Attributes:
-        topic: Name of the input topic.
-        outputs: Number of partitions of the results; results stay in the input's, modulo this.
-            0 doesn't look.
-        tallies: Whether there have to be tallies.
-        violations: The first ones of each kind.
-        counts: How many there are of each kind.
-        seen: How many records there were of each topic.
-        sent_twice: Events that are on the input topic again: the producer's doubles, each of which
-            has to have an outcome of its own.
-    """
+    """Takes the records of one topic after the other, the input, by its name, first."""
 
     topic: str
+    # The results' partitions: they stay in the input's, modulo this. 0 doesn't look.
     outputs: int = 0
+    # Whether there have to be tallies.
     tallies: bool = True
+    # The first ones of each kind, and how many there are of each kind.
     violations: list[Violation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    # Records by topic.
     seen: Counter[str] = field(default_factory=Counter)
+    # Events that are on the input topic again: the producer's doubles, each of which has to have an
+    # outcome of its own.
     sent_twice: list[str] = field(default_factory=list)
     _partitions: dict[int, _Partition] = field(default_factory=dict)
 
     def check_input(self, records: Iterable[Record], places: Sequence[int]) -> None:
-        """Take in the events.
-
-        Args:
-            records: Of the input topic, in order per partition.
-            places: By an event's number, where Kafka said that it is; see `Traffic.places`.
-        """
+        """Take in the events, and by number where Kafka said that each is; see `Traffic.places`."""
         times, found = bytearray(len(places)), bytearray(len(places))
         for record in records:
             self.seen["input"] += 1
@@ -100,7 +82,8 @@ class Checker:
                 text = f"offset {len(part.expected)} is missing"
                 self._tell("input gap", text, record.partition, record.offset)
                 return
-            expected, number = self._expected(record)
+            label, number = _label(record)
+            expected = OUTCOMES.get(label, LETTER)
             if number != UNKNOWN:
                 here = record.partition << SHIFT | record.offset
                 found[number] |= places[number] in {here, SOMEWHERE}
@@ -222,11 +205,6 @@ class Checker:
             text = f"its outcome, {record.partition}:{record.offset}, comes after that of {before}"
             self._tell("reordered", text, part.number, offset)
         last[record.partition] = max(before, offset)
-
-    @staticmethod
-    def _expected(record: Record) -> tuple[int, int]:
-        label, number = _label(record)
-        return OUTCOMES.get(label, LETTER), number
 
     def _digest(self, record: Record, expected: int) -> int:
         """What the outcome has to carry, as one number; see the facts above."""

@@ -1,6 +1,8 @@
 """Brokers on this machine, each one behind the proxy and open to every harm."""
 
 import signal
+import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +17,19 @@ from local.process import HOST, free_ports
 from local.settings import LocalSettings
 from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
-from tests.chaos import asks
 from tests.chaos.proxy import Proxy
+from tests.processes import until
 
 BROKERS = 3
 # A broker that comes back reads its logs again, on a busy machine for some seconds.
 HEALTHY_S = 90.0
 PAUSE_S = 0.2
+# Loopback answers in milliseconds; a broker that was just paused doesn't.
+ANSWER_S = 2.0
+FIND_COORDINATOR, DESCRIBE_QUORUM = 10, 55
+# Where the answer of DescribeQuorum, version 0, for one topic and partition holds the leader.
+LEADER_AT = 34
+KINDS = {"group": 0, "transaction": 1}
 
 # Clients that go by `PROXIED` are told the proxy's addresses; everybody else goes direct.
 # The times are short so that each fault is noticed within seconds and many fit into an hour.
@@ -42,16 +50,14 @@ transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 
 
 class Cluster(LocalKafka):
-    """A cluster to be hurt. At most one broker should be away at a time.
+    """A cluster to be hurt, with data and logs in a folder, behind a proxy that listens already.
 
-    Args:
-        folder: Where its data and logs are kept.
-        proxy: Stands in front of the brokers; listens already, once for each.
+    At most one broker should be away at a time.
     """
 
     def __init__(self, folder: Path, proxy: Proxy) -> None:
         count = len(proxy.ports)
-        super().__init__(folder, LocalSettings().cache_dir, _quiet, count)
+        super().__init__(folder, LocalSettings().cache_dir, lambda _: None, count)
         self._behind = free_ports(count)
         self._proxied = proxy.serve(self._behind).ports
         self._paused: set[int] = set()
@@ -96,12 +102,30 @@ class Cluster(LocalKafka):
                 self.start(number)
 
     def controller(self) -> int:
-        """The broker that leads the controllers."""
-        return self._asked(lambda: asks.controller(self._running()))
+        """The number of the broker whose controller leads the quorum."""
+        topic = b"__cluster_metadata"
+        # Compact arrays and strings hold their length plus one; each structure ends with its tags.
+        body = bytes((2, len(topic) + 1)) + topic + bytes((2,)) + struct.pack(">i", 0) + bytes(3)
+
+        def ask() -> int:
+            answer = self._ask(DESCRIBE_QUORUM, 0, b"\0" + body)
+            return int(struct.unpack_from(">i", answer, LEADER_AT)[0]) - 1
+
+        return _asked(ask)
 
     def coordinator(self, kind: Literal["group", "transaction"], name: str) -> int:
-        """The broker that coordinates a group or a transactional id."""
-        return self._asked(lambda: asks.coordinator(self._running(), kind, name))
+        """The number of the broker that coordinates a group or a transactional id."""
+        body = struct.pack(">h", len(name)) + name.encode() + bytes((KINDS[kind],))
+
+        def ask() -> int:
+            answer = self._ask(FIND_COORDINATOR, 2, body)
+            error, length = struct.unpack_from(">hh", answer, 8)
+            node = int(struct.unpack_from(">i", answer, 12 + max(length, 0))[0])
+            if error or node < 1:
+                raise OSError(f"no coordinator of {name}: error {error}")
+            return node - 1
+
+        return _asked(ask)
 
     def is_healthy(self) -> bool:
         """Whether every partition has all its replicas in sync."""
@@ -116,35 +140,29 @@ class Cluster(LocalKafka):
         )
 
     def wait_until_healthy(self) -> None:
-        """Wait for that.
+        """Wait for that, or raise a `TimeoutError`."""
+        until(self.is_healthy, "the brokers are in sync", HEALTHY_S, PAUSE_S)
+
+    def _ask(self, api: int, version: int, body: bytes) -> bytes:
+        """What a broker that runs answers, by Kafka's protocol: librdkafka asks neither question.
 
         Raises:
-            TimeoutError: It doesn't come.
+            OSError: None answers.
         """
-        deadline = time.monotonic() + HEALTHY_S
-        while not self.is_healthy():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the brokers don't get in sync in {HEALTHY_S:.0f} s")
-            time.sleep(PAUSE_S)
-
-    def _running(self) -> list[int]:
-        return [
-            port
-            for number, (port, broker) in enumerate(zip(self.ports, self.processes, strict=True))
-            if broker is not None and number not in self._paused
-        ]
-
-    @staticmethod
-    def _asked(ask: Callable[[], int]) -> int:
-        deadline = time.monotonic() + HEALTHY_S
-        while True:
+        request = struct.pack(">hhih", api, version, 1, 5) + b"chaos" + body
+        for number, (port, broker) in enumerate(zip(self.ports, self.processes, strict=True)):
+            if broker is None or number in self._paused:
+                continue
             try:
-                return ask()
-            except OSError:
-                # An election is on.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(PAUSE_S)
+                with socket.create_connection((HOST, port), ANSWER_S) as connection:
+                    connection.settimeout(ANSWER_S)
+                    connection.sendall(struct.pack(">i", len(request)) + request)
+                    file = connection.makefile("rb")
+                    (length,) = struct.unpack(">i", file.read(4))
+                    return file.read(length)
+            except (OSError, struct.error):
+                continue
+        raise OSError("no broker answers")
 
     def _signal(self, number: int, what: signal.Signals) -> None:
         broker = self.processes[number]
@@ -152,5 +170,13 @@ class Cluster(LocalKafka):
             broker.send_signal(what)
 
 
-def _quiet(what: str) -> None:
-    del what
+def _asked(ask: Callable[[], int]) -> int:
+    deadline = time.monotonic() + HEALTHY_S
+    while True:
+        try:
+            return ask()
+        except OSError:
+            # An election is on.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_S)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.chaos import world
 from tests.chaos.cluster import Cluster
-from tests.chaos.models import Models
 from tests.chaos.proxy import Proxy
+from tests.chaos.world import Models
 
 Ground = tuple[Cluster, Proxy, Models]
 HERE = Path(__file__).parent

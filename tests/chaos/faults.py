@@ -1,11 +1,11 @@
-"""The faults: each a function that does one thing and may return what undoes it."""
+"""The faults, each with what undoes it, and which of them comes when."""
 
 import random
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from signal import SIGKILL, SIGTERM
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -44,70 +44,31 @@ NAMES = {
 HURT_PEERS = {"workers", "brokers", "network", "topics"}
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One kind of fault.
+class Fault(NamedTuple):
+    """One kind of fault: what it happens to, what does it, and for how many seconds it holds.
 
-    Attributes:
-        do: Does it; returns what undoes it, or None.
-        layer: What it happens to. One at a time of each: two brokers away are no cluster.
-        seconds: How long it holds, from and to.
+    One at a time of each layer: two brokers away are no cluster.
     """
 
-    do: Do
     layer: str
+    do: Do
     seconds: tuple[float, float] = (0.0, 0.0)
 
 
-def _worker_killed(world: World, chance: random.Random) -> None:
-    world.fleet.end(_any_worker(world, chance), signal.SIGKILL, "killed")
+def _any(world: World, chance: random.Random) -> int:
+    return chance.choice(world.fleet.slots())
 
 
-def _worker_stopped(world: World, chance: random.Random) -> None:
-    world.fleet.end(_any_worker(world, chance), signal.SIGTERM, "told to stop")
+def _kill(world: World, number: int) -> Undo:
+    world.cluster.kill(number)
+    return lambda: world.cluster.start(number)
 
 
-def _worker_asleep(world: World, chance: random.Random) -> Undo:
-    return world.fleet.pause(_any_worker(world, chance))
+def _scale(world: World, _: random.Random) -> None:
+    world.fleet.scale(SCALES[(SCALES.index(world.fleet.wanted) + 1) % len(SCALES)])
 
 
-def _worker_replaced(world: World, chance: random.Random) -> Undo:
-    # Those with a stable transactional id will be fenced by their successors.
-    return world.fleet.replace(_any_worker(world, chance))
-
-
-def _trends_killed(world: World, chance: random.Random) -> None:
-    del chance
-    world.trends.kill()
-
-
-def _scaled(world: World, chance: random.Random) -> None:
-    del chance
-    wanted = SCALES[(SCALES.index(world.fleet.wanted) + 1) % len(SCALES)]
-    world.fleet.scale(wanted)
-
-
-def _broker_killed(world: World, chance: random.Random) -> Undo:
-    return _kill(world, chance.randrange(BROKERS))
-
-
-def _controller_killed(world: World, chance: random.Random) -> Undo:
-    del chance
-    return _kill(world, world.cluster.controller())
-
-
-def _transactions_killed(world: World, chance: random.Random) -> Undo:
-    del chance
-    name = world.fleet.transactional_id(0)
-    return _kill(world, world.cluster.coordinator("transaction", name))
-
-
-def _group_killed(world: World, chance: random.Random) -> Undo:
-    del chance
-    return _kill(world, world.cluster.coordinator("group", world.group))
-
-
-def _broker_paused(world: World, chance: random.Random) -> Undo:
+def _pause_broker(world: World, chance: random.Random) -> Undo:
     number = chance.randrange(BROKERS)
     world.cluster.pause(number)
     return lambda: world.cluster.resume(number)
@@ -124,10 +85,6 @@ def _cut_off(world: World, chance: random.Random) -> Undo:
             world.proxy.reset(broker)
 
     return mend
-
-
-def _connections_reset(world: World, chance: random.Random) -> None:
-    world.proxy.reset(chance.randrange(BROKERS))
 
 
 def _harm(kind: proxy.Kind, apis: frozenset[int] = proxy.COMMITS, times: int = 3) -> Do:
@@ -155,8 +112,7 @@ def _late(api: int) -> Do:
     return do
 
 
-def _partition_added(world: World, chance: random.Random) -> None:
-    del chance
+def _add_partition(world: World, _: random.Random) -> None:
     topic = world.settings.topics.events
 
     def add(admin: AdminClient) -> Future[object]:
@@ -166,70 +122,74 @@ def _partition_added(world: World, chance: random.Random) -> None:
     _insist(world, add)
 
 
-def _model_swapped(world: World, chance: random.Random) -> None:
-    del chance
-    world.models.swap()
-
-
-def _registry_away(world: World, chance: random.Random) -> Undo:
-    del chance
+def _take_registry(world: World, _: random.Random) -> Undo:
     world.models.take_away()
     return world.models.bring_back
 
 
-def _dead_letters_refused(world: World, chance: random.Random) -> Undo:
-    del chance
+def _refuse_dead_letters(world: World, _: random.Random) -> Undo:
     limit_dead_letters(world, SMALL_BYTES)
     world.traffic.send_large()
     return lambda: limit_dead_letters(world, LARGE_BYTES)
 
 
-def _storm(world: World, chance: random.Random) -> Undo:
-    del chance
-    world.traffic.storm = True
+def _storm(world: World, _: random.Random) -> Undo:
+    def storm(*, on: bool) -> None:
+        world.traffic.storm = on
 
-    def end() -> None:
-        world.traffic.storm = False
-
-    return end
+    storm(on=True)
+    return lambda: storm(on=False)
 
 
 # A session lasts 4 s and a transaction 3 s here: the sleepers sleep for longer than both.
 ASLEEP_S = (7.0, 10.0)
 AWAY_S = (1.0, 5.0)
+LOST_S = (3.0, 4.0)
+RESET_S = (1.0, 3.0)
 LATE_S = (2.0, 3.0)
 FAULTS: dict[str, Fault] = {
-    "worker-killed": Fault(_worker_killed, "workers"),
-    "worker-stopped": Fault(_worker_stopped, "workers"),
-    "worker-asleep": Fault(_worker_asleep, "workers", ASLEEP_S),
-    "worker-replaced": Fault(_worker_replaced, "workers", ASLEEP_S),
-    "scaled": Fault(_scaled, "workers"),
-    "trends-killed": Fault(_trends_killed, "trends"),
-    "broker-killed": Fault(_broker_killed, "brokers", AWAY_S),
-    "controller-killed": Fault(_controller_killed, "brokers", AWAY_S),
-    "transaction-coordinator-killed": Fault(_transactions_killed, "brokers", AWAY_S),
-    "group-coordinator-killed": Fault(_group_killed, "brokers", AWAY_S),
-    "broker-paused": Fault(_broker_paused, "brokers", (1.0, 8.0)),
-    "broker-cut-off": Fault(_cut_off, "network", (1.0, 6.0)),
-    "connections-reset": Fault(_connections_reset, "network"),
-    "network-slow": Fault(_harm("delay_answer", frozenset(), 100), "network", (2.0, 4.0)),
-    "commit-request-dropped": Fault(_harm("drop_request"), "network", (3.0, 4.0)),
-    "commit-answer-dropped": Fault(_harm("drop_answer"), "network", (3.0, 4.0)),
-    "commit-request-delayed": Fault(_harm("delay_request"), "network", (3.0, 4.0)),
-    "commit-answer-delayed": Fault(_harm("delay_answer"), "network", (3.0, 4.0)),
-    "commit-reset-before": Fault(_harm("reset_before"), "network", (1.0, 3.0)),
-    "commit-reset-after": Fault(_harm("reset_after"), "network", (1.0, 3.0)),
-    "produce-late": Fault(_late(proxy.PRODUCE), "network", LATE_S),
-    "add-partitions-late": Fault(_late(proxy.ADD_PARTITIONS), "network", LATE_S),
-    "add-offsets-late": Fault(_late(proxy.ADD_OFFSETS), "network", LATE_S),
-    "offset-commit-late": Fault(_late(proxy.TXN_OFFSET_COMMIT), "network", LATE_S),
-    "end-of-transaction-late": Fault(_late(proxy.END_TXN), "network", LATE_S),
-    "partition-added": Fault(_partition_added, "topics"),
-    "model-swapped": Fault(_model_swapped, "registry"),
-    "registry-away": Fault(_registry_away, "registry", (3.0, 6.0)),
-    "dead-letters-refused": Fault(_dead_letters_refused, "topics", (3.0, 6.0)),
-    "storm-of-invalid-events": Fault(_storm, "traffic", (2.0, 4.0)),
+    "worker-killed": Fault("workers", lambda w, r: w.fleet.end(_any(w, r), SIGKILL, "killed")),
+    "worker-stopped": Fault(
+        "workers", lambda w, r: w.fleet.end(_any(w, r), SIGTERM, "told to stop")
+    ),
+    "worker-asleep": Fault("workers", lambda w, r: w.fleet.pause(_any(w, r)), ASLEEP_S),
+    # Those with a stable transactional id will be fenced by their successors.
+    "worker-replaced": Fault("workers", lambda w, r: w.fleet.replace(_any(w, r)), ASLEEP_S),
+    "scaled": Fault("workers", _scale),
+    "trends-killed": Fault("trends", lambda w, _: w.trends.kill_one()),
+    "broker-killed": Fault("brokers", lambda w, r: _kill(w, r.randrange(BROKERS)), AWAY_S),
+    "controller-killed": Fault("brokers", lambda w, _: _kill(w, w.cluster.controller()), AWAY_S),
+    "transaction-coordinator-killed": Fault(
+        "brokers",
+        lambda w, _: _kill(w, w.cluster.coordinator("transaction", w.fleet.transactional_id(0))),
+        AWAY_S,
+    ),
+    "group-coordinator-killed": Fault(
+        "brokers", lambda w, _: _kill(w, w.cluster.coordinator("group", w.group)), AWAY_S
+    ),
+    "broker-paused": Fault("brokers", _pause_broker, (1.0, 8.0)),
+    "broker-cut-off": Fault("network", _cut_off, (1.0, 6.0)),
+    "connections-reset": Fault("network", lambda w, r: w.proxy.reset(r.randrange(BROKERS))),
+    "network-slow": Fault("network", _harm("delay_answer", frozenset(), 100), (2.0, 4.0)),
+    "commit-request-dropped": Fault("network", _harm("drop_request"), LOST_S),
+    "commit-answer-dropped": Fault("network", _harm("drop_answer"), LOST_S),
+    "commit-request-delayed": Fault("network", _harm("delay_request"), LOST_S),
+    "commit-answer-delayed": Fault("network", _harm("delay_answer"), LOST_S),
+    "commit-reset-before": Fault("network", _harm("reset_before"), RESET_S),
+    "commit-reset-after": Fault("network", _harm("reset_after"), RESET_S),
+    "produce-late": Fault("network", _late(proxy.PRODUCE), LATE_S),
+    "add-partitions-late": Fault("network", _late(proxy.ADD_PARTITIONS), LATE_S),
+    "add-offsets-late": Fault("network", _late(proxy.ADD_OFFSETS), LATE_S),
+    "offset-commit-late": Fault("network", _late(proxy.TXN_OFFSET_COMMIT), LATE_S),
+    "end-of-transaction-late": Fault("network", _late(proxy.END_TXN), LATE_S),
+    "partition-added": Fault("topics", _add_partition),
+    "model-swapped": Fault("registry", lambda w, _: w.models.swap()),
+    "registry-away": Fault("registry", _take_registry, (3.0, 6.0)),
+    "dead-letters-refused": Fault("topics", _refuse_dead_letters, (3.0, 6.0)),
+    "storm-of-invalid-events": Fault("traffic", _storm, (2.0, 4.0)),
 }
+# Partitions can't be taken away again.
+MOST_OF = {"partition-added": 6}
 
 
 def kinds(*, ours: bool) -> tuple[str, ...]:
@@ -241,13 +201,34 @@ def kinds(*, ours: bool) -> tuple[str, ...]:
     )
 
 
-def _any_worker(world: World, chance: random.Random) -> int:
-    return chance.choice(world.fleet.slots())
+class Step(NamedTuple):
+    """One fault of a schedule: when, in seconds from the start, which, for how long.
+
+    It waits for the one before it in its layer. The seed is of what it chooses itself.
+    """
+
+    at: float
+    name: str
+    seconds: float
+    seed: str
 
 
-def _kill(world: World, number: int) -> Undo:
-    world.cluster.kill(number)
-    return lambda: world.cluster.start(number)
+def plan(seed: int, count: int, every: float, names: Sequence[str] = tuple(FAULTS)) -> list[Step]:
+    """Make a schedule of so many faults, two of them `every` so many seconds on average.
+
+    The same seed makes the same one; every kind of fault comes before any comes again.
+    """
+    chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    chosen: list[str] = []
+    while len(chosen) < count:
+        round_of = [name for name in names if chosen.count(name) < MOST_OF.get(name, count)]
+        chosen += chance.sample(round_of, len(round_of))
+    steps, at = [], 0.0
+    for number, name in enumerate(chosen[:count]):
+        low, high = FAULTS[name].seconds
+        steps.append(Step(at, name, chance.uniform(low, high), f"{seed}-{number}"))
+        at += every * chance.uniform(0.2, 1.8)
+    return steps
 
 
 def limit_dead_letters(world: World, limit: int) -> None:

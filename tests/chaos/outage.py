@@ -11,8 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,11 +22,12 @@ import psutil
 
 from tests import compiled
 from tests.chaos import records, report, world
-from tests.chaos.engines import Protocol
-from tests.chaos.outcome import Outcome
+from tests.chaos.report import Outcome
 from tests.chaos.round import Round
-from tests.chaos.world import World
+from tests.chaos.workers import clients_of
+from tests.chaos.world import Protocol, World
 from tests.integration.pages import PageProcess
+from tests.processes import until
 
 How = Literal["hang", "stop", "closes", "garbage", "nobody"]
 # Enough for any machine: no more are sent once everybody has gone on.
@@ -48,26 +49,20 @@ ACCEPTED = 202
 
 @dataclass
 class Outage:
-    """An outage of all brokers, in the middle of a round.
-
-    Attributes:
-        own: The round's world.
-        folder: Where logs go.
-        how: What clients find, one after the other.
-        seconds: How long all of it lasts.
-        say: Told of progress.
-        wrong: What did not hold.
-        back_s: By who, the seconds from the brokers' return until it went on.
-        clients: By program, how many clients of Kafka it had when they returned.
-    """
+    """An outage of all brokers, in the middle of a round, with its logs in a folder."""
 
     own: World
     folder: Path
+    # What clients find, one after the other, and how long all of it lasts.
     how: tuple[How, ...]
     seconds: float
+    # Told of progress.
     say: Callable[[str], None]
+    # What did not hold.
     wrong: list[str] = field(default_factory=list)
+    # By who, the seconds from the brokers' return until it went on.
     back_s: dict[str, float] = field(default_factory=dict)
+    # By program, how many clients of Kafka it had when they returned.
     clients: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Outcome:
@@ -77,18 +72,20 @@ class Outage:
         command += ["--output-topic", name, "--rate", str(REPLAY_RATE), "--json"]
         environment = dict(self.own.fleet.environment)
         environment["MODEL_CACHE_DIR"] = str(compiled.provide(self.folder / "models-replay"))
-        with _page(self.folder / "page.log", environment) as page:
+        with ExitStack() as ends:
+            page = PageProcess(self.folder / "page.log", **environment)
+            ends.callback(page.end)
 
             def meanwhile() -> None:
                 traffic = self.own.traffic
                 traffic.rate = RATE
-                _until(lambda: self._is_connected(page), "the page connects", BEGUN_S)
+                until(lambda: self._is_connected(page), "the page connects", BEGUN_S)
                 with (self.folder / "replay.log").open("wb") as log:
                     replay = subprocess.Popen(
                         command, stdout=subprocess.PIPE, stderr=log, env=environment
                     )
                 try:
-                    _until(lambda: _count(self.own, name) > 0, "the replay has results", BEGUN_S)
+                    until(lambda: _count(self.own, name) > 0, "the replay has results", BEGUN_S)
                     self._away(page, replay)
                     self._back(page)
                     traffic.count = traffic.sent
@@ -116,7 +113,10 @@ class Outage:
                 own.tend()
                 time.sleep(LOOK_S)
             if number == 0:
-                self._expect("the workers and the page say so", lambda: self._says_so(page))
+                try:
+                    until(lambda: self._says_so(page), "workers and page say so", NOTICED_S)
+                except TimeoutError as error:
+                    self.wrong.append(str(error))
             if number + 1 < len(self.how):
                 self._end(how)
         self.clients = clients()
@@ -154,7 +154,8 @@ class Outage:
         since = time.monotonic()
         self.say("brokers back")
         seen = page.ask("/api/status")[1]["results_seen"]
-        done = _told(own)
+        until(lambda: own.done() is not None, "the brokers tell what is committed", NOTICED_S)
+        done = own.done() or 0
         own.traffic.rate = RATE
         waiting: dict[str, Callable[[], bool]] = {
             "workers": lambda: (own.done() or 0) > done + RATE,
@@ -169,7 +170,7 @@ class Outage:
         self.wrong += [f"the {who} did not go on in {BACK_S:.0f} s" for who in waiting]
 
     def _says_so(self, page: PageProcess) -> bool:
-        said = [_ready(port) for port in ports(self.own)] + [_ready(page.port)]
+        said = [_ready(port) for port in self.own.fleet.ports()] + [_ready(page.port)]
         return all("Kafka" in text or "brokers" in text.lower() for text in said)
 
     def _is_connected(self, page: PageProcess) -> bool:
@@ -186,12 +187,6 @@ class Outage:
         model = {"name": "sentiment", "version": "1"}
         return page.ask("/api/feedback", {**label, "model": model})[0] == ACCEPTED
 
-    def _expect(self, what: str, is_so: Callable[[], bool]) -> None:
-        try:
-            _until(is_so, what)
-        except TimeoutError as error:
-            self.wrong.append(str(error))
-
     def _check_replay(self, name: str, code: int, out: bytes) -> None:
         if code:
             self.wrong.append(f"the replay ended with code {code}")
@@ -205,28 +200,12 @@ def clients() -> dict[str, int]:
     """How many clients of Kafka each program that we have started has, by the threads of each."""
     found = {}
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.Error):
             words = process.cmdline()
-            if "sentiment" not in words:
-                continue
-            name = f"{words[words.index('sentiment') + 1]} {process.pid}"
-            threads = Path(f"/proc/{process.pid}/task").glob("*/comm")
-            found[name] = sum(thread.read_text() == "rdk:main\n" for thread in threads)
+            if "sentiment" in words:
+                name = f"{words[words.index('sentiment') + 1]} {process.pid}"
+                found[name] = clients_of(process.pid)
     return found
-
-
-def _until(is_so: Callable[[], bool], what: str, seconds: float = NOTICED_S) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it does not happen in {seconds:.0f} s that {what}")
-        time.sleep(LOOK_S)
-
-
-def _told(own: World) -> int:
-    """What is committed, as soon as the brokers tell it."""
-    _until(lambda: own.done() is not None, "the brokers tell what is committed")
-    return own.done() or 0
 
 
 def _count(own: World, topic: str) -> int:
@@ -234,13 +213,6 @@ def _count(own: World, topic: str) -> int:
     if topic not in own.cluster.admin.list_topics(timeout=NOTICED_S).topics:
         return 0
     return sum(1 for _ in records.committed(own.settings.kafka, topic))
-
-
-def ports(own: World) -> Iterator[int]:
-    """Where each worker that runs answers probes."""
-    for log in own.fleet.logs():
-        lines = [line for line in log.read_text().splitlines() if '"port"' in line]
-        yield json.loads(lines[-1])["port"]
 
 
 def _ready(port: int) -> str:
@@ -253,15 +225,6 @@ def _ready(port: int) -> str:
             return error.read().decode()
     except OSError as error:
         return str(error)
-
-
-@contextmanager
-def _page(log: Path, environment: Mapping[str, str]) -> Iterator[PageProcess]:
-    page = PageProcess(log, **environment)
-    try:
-        yield page
-    finally:
-        page.end()
 
 
 @click.command()

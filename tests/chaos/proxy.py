@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Self
 
 from local.process import HOST, free_ports
@@ -52,30 +53,20 @@ Away = Literal[
 
 @dataclass
 class Harm:
-    """What is done to requests of some kinds.
-
-    Attributes:
-        kind: What is done.
-        apis: To which kinds of requests; empty: to all.
-        brokers: At which brokers; empty: at all.
-        seconds: How long a delay is, or how late a late request is.
-        after: A late request waits until the next one of this kind has passed; None: no longer than
-            its delay.
-        times: How often, then never again.
-        every: Of the requests that it could be done to, it is done to one in this many.
-        done: How often it was done.
-        arrived: How many late requests a broker got.
-        accepted: How many late requests a broker took without an error.
-    """
+    """What is done to requests of some kinds, of all where none is named; so also of brokers."""
 
     kind: Kind
     apis: frozenset[int] = frozenset()
     brokers: frozenset[int] = frozenset()
+    # How long a delay is, or how late a late request is.
     seconds: float = 0.0
+    # How often it is done, then never again; and to one in this many.
     times: int = 1_000_000_000
     every: int = 1
+    # A late request waits until the next one of this kind has passed; None: its delay alone.
     after: int | None = None
     done: int = 0
+    # Late requests that a broker got, and those that it took without an error.
     arrived: int = 0
     accepted: int = 0
     waiting: list[asyncio.Event] = field(default_factory=list)
@@ -106,18 +97,15 @@ class Harm:
 
 
 class Proxy:
-    """Listens once for each broker. Runs on a thread of its own, inside its block.
-
-    Attributes:
-        harm: What is done at present; None: nothing.
-        cut: Brokers that nothing reaches, and that nothing comes from.
-        away: What clients find in place of all brokers; empty: the brokers.
-    """
+    """Listens once for each broker. Runs on a thread of its own, inside its block."""
 
     def __init__(self, count: int) -> None:
         self.ports = free_ports(count)
+        # What is done at present.
         self.harm: Harm | None = None
+        # Brokers that nothing reaches, and that nothing comes from.
         self.cut: frozenset[int] = frozenset()
+        # What clients find in place of all brokers; empty: the brokers.
         self.away: Away = ""
         self._upstream: Sequence[int] = ()
         self._open: dict[asyncio.StreamWriter, int] = {}
@@ -172,12 +160,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         for broker, port in enumerate(self.ports):
-
-            async def connected(
-                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, broker: int = broker
-            ) -> None:
-                await self._connect(broker, reader, writer)
-
+            connected = partial(self._connect, broker)
             self._servers.append(await asyncio.start_server(connected, HOST, port))
 
     async def _close(self) -> None:

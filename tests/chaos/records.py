@@ -33,18 +33,17 @@ class Record(NamedTuple):
         )
 
 
-def committed(settings: KafkaSettings, topic: str) -> Iterator[Record]:
+def committed(
+    settings: KafkaSettings, topic: str, *, read_committed: bool = True
+) -> Iterator[Record]:
     """Every committed record of a topic, in order per partition."""
-    with TopicReader(settings, topic, "beginning") as reader:
-        for message in reader.rest():
-            yield Record.of(message)
+    with TopicReader(settings, topic, "beginning", read_committed=read_committed) as reader:
+        yield from map(Record.of, reader.rest())
 
 
 def uncommitted(settings: KafkaSettings, topic: str) -> Iterator[Record]:
     """Every record of a topic, those of aborted transactions too."""
-    with TopicReader(settings, topic, "beginning", read_committed=False) as reader:
-        for message in reader.rest():
-            yield Record.of(message)
+    return committed(settings, topic, read_committed=False)
 
 
 def open_transactions(settings: KafkaSettings, topic: str) -> list[str]:

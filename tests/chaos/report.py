@@ -4,10 +4,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.chaos import records
-from tests.chaos.outcome import Outcome
+from tests.chaos.checker import Violation
 from tests.chaos.records import Record
 from tests.chaos.world import World
 
@@ -17,6 +18,34 @@ NEAR_S = 15.0
 # One history is a page; a broken run has thousands of violations with one cause.
 MOST_HISTORIES = 3
 MOST_CHARACTERS = 200
+
+
+@dataclass
+class Outcome:
+    """What a round of faults has shown."""
+
+    protocol: str
+    # By what was done; then by the kind of a request, those that reached the brokers late.
+    faults: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
+    # When each fault was done and undone, in seconds since 1970.
+    timeline: list[tuple[float, str]] = field(default_factory=list)
+    # Committed records by topic; `aborted` are those that a reader of uncommitted ones sees beside.
+    seen: dict[str, int] = field(default_factory=dict)
+    # How workers ended, and the trends, and how many were started anew.
+    exits: dict[str, int] = field(default_factory=dict)
+    restarts: int = 0
+    # The longest time in which nothing was committed although there was input.
+    longest_stall_s: float = 0.0
+    # From the last undo to the last commit.
+    recovery_s: float = 0.0
+    # Violations by kind, and the first ones.
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+    # Lines of the workers' logs that only a bug writes.
+    tracebacks: list[str] = field(default_factory=list)
+    # Events that the harness' own producer has doubled; see `Checker`.
+    sent_twice: list[str] = field(default_factory=list)
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:
@@ -40,26 +69,15 @@ def as_json(outcome: Outcome) -> dict[str, object]:
 
 def as_text(outcomes: Sequence[Outcome]) -> str:
     """All rounds together, as a few lines."""
-    faults: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    exits: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    late: Counter[str] = Counter()
-    for outcome in outcomes:
-        faults += outcome.faults
-        seen += Counter(outcome.seen)
-        exits += Counter(outcome.exits)
-        counts += outcome.counts
-        late += outcome.late
     lines = [
-        f"{faults.total()} faults: " + _listed(faults),
-        "requests that came late: " + (_listed(late) or "none"),
-        "records: " + _listed(seen),
-        "workers ended: " + _listed(exits),
+        f"{sum(o.faults.total() for o in outcomes)} faults: " + _listed(outcomes, "faults"),
+        "requests that came late: " + (_listed(outcomes, "late") or "none"),
+        "records: " + _listed(outcomes, "seen"),
+        "workers ended: " + _listed(outcomes, "exits"),
         f"longest stall: {max(outcome.longest_stall_s for outcome in outcomes):.0f} s",
         f"recovery at the end: {max(outcome.recovery_s for outcome in outcomes):.0f} s",
         f"doubled by the idempotent producer: {sum(len(one.sent_twice) for one in outcomes)}",
-        "violations: " + (_listed(counts) or "none"),
+        "violations: " + (_listed(outcomes, "counts") or "none"),
         *(
             f"  {one.kind} at {one.partition}:{one.offset}: {one.text}"
             for o in outcomes
@@ -82,28 +100,29 @@ def _history(world: World, outcome: Outcome, partition: int, offset: int) -> str
     topics, settings = world.settings.topics, world.settings.kafka
     lines = [f"== history of {topics.events} {partition}:{offset}"]
     times: list[float] = []
+
+    def note(what: str, record: Record) -> None:
+        lines.append(f"{what} {_line(record)}")
+        times.append(record.timestamp_ms / 1000)
+
     for record in records.committed(settings, topics.events):
         if record.partition == partition and abs(record.offset - offset) <= NEAR:
-            lines.append("event   " + _line(record))
-            times.append(record.timestamp_ms / 1000)
+            note("event  ", record)
     for topic in (topics.results, topics.dead_letters):
         visible = {
             (record.partition, record.offset) for record in records.committed(settings, topic)
         }
         for record in records.uncommitted(settings, topic):
-            if not _is_near(record, partition, offset):
-                continue
-            committed = (record.partition, record.offset) in visible
-            lines.append(f"{topic} {'committed' if committed else 'ABORTED  '} {_line(record)}")
-            times.append(record.timestamp_ms / 1000)
+            if _is_near(record, partition, offset):
+                committed = (record.partition, record.offset) in visible
+                note(f"{topic} {'committed' if committed else 'ABORTED  '}", record)
     for record in records.committed(settings, topics.tallies):
         tally = json.loads(record.value or b"")
         if (
             tally["partition"] == partition
             and tally["first_offset"] - NEAR <= offset <= tally["next_offset"] + NEAR
         ):
-            lines.append("tally   " + _line(record))
-            times.append(record.timestamp_ms / 1000)
+            note("tally  ", record)
     if times:
         low, high = min(times) - NEAR_S, max(times) + NEAR_S
         lines += [f"{_time(at)} {what}" for at, what in outcome.timeline if low <= at <= high]
@@ -143,5 +162,8 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _listed(counts: Counter[str]) -> str:
+def _listed(outcomes: Sequence[Outcome], name: str) -> str:
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts.update(getattr(outcome, name))
     return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))

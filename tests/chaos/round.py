@@ -11,9 +11,8 @@ from confluent_kafka import KafkaException
 
 from tests.chaos import records, trends
 from tests.chaos.checker import Checker, Violation
-from tests.chaos.faults import FAULTS, Undo
-from tests.chaos.outcome import Outcome
-from tests.chaos.schedule import Step
+from tests.chaos.faults import FAULTS, Step, Undo
+from tests.chaos.report import Outcome
 from tests.chaos.world import World, wait_for
 
 Say = Callable[[str], None]
@@ -33,14 +32,9 @@ LONG_STALL_S = 15.0
 
 
 class Round:
-    """Runs a schedule in a world.
+    """Runs a schedule in a world of which nothing runs yet, and says how far it is.
 
-    Args:
-        world: Nothing of it runs yet.
-        steps: The schedule.
-        protocol: The workers' group protocol.
-        say: Told of progress.
-        recovery_s: How long the workers may take to catch up when all is healed.
+    The workers have `recovery_s` seconds to catch up when all is healed.
     """
 
     def __init__(
@@ -64,16 +58,12 @@ class Round:
         self._done, self._done_at, self._looked = 0, time.monotonic(), 0.0
 
     def run(self, meanwhile: Callable[[], None] | None = None) -> Outcome:
-        """Run it to its end; workers are stopped, whatever happens.
-
-        Args:
-            meanwhile: What happens while events flow; by default the schedule.
-        """
+        """Run it to its end, the schedule or something else while events flow; stop the workers."""
         world = self._world
         try:
             world.fleet.scale(world.workers)
             if world.engine.is_ours:
-                world.trends.start()
+                world.trends.scale(1)
             world.traffic.start()
             if not wait_for(world, 1, START_S):
                 self._violate("stuck", "the workers commit nothing although nothing is broken yet")
@@ -92,7 +82,7 @@ class Round:
             world.heal()
             world.traffic.stop()
             world.fleet.kill()
-            world.trends.kill("ended by the harness")
+            world.trends.kill()
             world.close()
             self.outcome.exits = dict(world.fleet.exits + world.trends.exits)
             self.outcome.restarts = world.fleet.restarts

@@ -6,10 +6,9 @@ import pytest
 
 from tests.chaos import report, world
 from tests.chaos.conftest import Ground
-from tests.chaos.engines import Protocol
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, plan
 from tests.chaos.round import Round
-from tests.chaos.schedule import plan
+from tests.chaos.world import Protocol
 
 SEED = 20
 EVENTS = 10_000

@@ -4,8 +4,7 @@ A late EndTxn is the worst: the client speaks version 1 of the transaction proto
 ends whatever transaction of the producer is open by then. Each is held back until the next one is.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.chaos.round import Round
 from tests.integration.commands import records, sentiment
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.workers import send
+from tests.processes import until
 
 PATIENCE_S = 60.0
 # Of each kind, to a worker: enough for several moments of a transaction.
@@ -32,16 +32,9 @@ def _late(api: int, **more: int | None) -> Harm:
     return Harm("late_request", frozenset({api}), seconds=0.1, every=2, **more)  # type: ignore[arg-type]
 
 
-def _wait_until(true: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
-
-
 def _see_it_through(own: world.World, harm: Harm) -> None:
     """Wait for all late requests, and until events are committed after them."""
-    _wait_until(lambda: harm.arrived >= harm.times, f"only {harm.arrived} requests came late")
+    until(lambda: harm.arrived >= harm.times, f"{harm.times} requests come late", PATIENCE_S)
     done = own.done() or 0
     assert world.wait_for(own, done + 400, PATIENCE_S), "nothing is committed any more"
 

@@ -57,13 +57,7 @@ class Event:
 
 
 def event(number: int, *, invalid: bool, storm: bool = False) -> Event:
-    """The event with a number: always the same one.
-
-    Args:
-        number: Its number.
-        invalid: Whether invalid events may be among them.
-        storm: Whether most of them should be.
-    """
+    """The event with a number, always the same one; it may be invalid, in a storm most are."""
     chance = random.Random(number)  # noqa: S311 - made data, not secrets
     key = f"key-{chance.randrange(97)}".encode() if number % 5 else None
     headers: list[tuple[str, str | bytes | None]] = []
@@ -91,29 +85,21 @@ def event(number: int, *, invalid: bool, storm: bool = False) -> Event:
 
 @dataclass
 class Traffic:
-    """Sends events at a rate on a thread of its own.
-
-    Attributes:
-        settings: How to reach Kafka, past the proxy.
-        topic: Where they go.
-        count: How many in all.
-        rate: Events a second at present.
-        invalid: Whether invalid events are among them.
-        sent: How many were handed to the client.
-        places: By number, partition and offset as acknowledged, `SOMEWHERE` or `UNKNOWN`.
-        failed: Reasons of those that the client gave up on.
-        storm: Whether most of them are invalid at present.
-    """
+    """Sends so many events, past the proxy, at a rate that may change, on a thread of its own."""
 
     settings: KafkaSettings
     topic: str
     count: int
+    # Events a second at present.
     rate: float = 20.0
+    # Whether invalid events are among them, and whether most of them are at present.
     invalid: bool = True
     storm: bool = False
     sent: int = 0
     acknowledged: int = 0
+    # By number, partition and offset as acknowledged, `SOMEWHERE` or `UNKNOWN`.
     places: "array[int]" = field(init=False)
+    # Why the client gave up on some.
     failed: list[str] = field(default_factory=list)
     _extra: list[Event] = field(default_factory=list)
     _is_broken: bool = False

@@ -1,8 +1,11 @@
 """Worker processes that are started again when they end, as Kubernetes would do it."""
 
+import json
+import re
 import signal
 import subprocess
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,22 +40,16 @@ ENVIRONMENT = {
 
 @dataclass
 class Process:
-    """One run of a worker.
-
-    Attributes:
-        slot: Which worker it is.
-        process: The process.
-        log: Its log, appended to by one run after the other.
-        begins: Where in it this run begins.
-        expected: Why its end is no surprise; empty: it should run.
-        next_signal: What it is sent if it still runs at a time of the monotonic clock.
-    """
+    """One run of the worker in a slot."""
 
     slot: int
     process: subprocess.Popen[bytes]
+    # Appended to by one run after the other; this one begins there.
     log: Path
     begins: int
+    # Why its end is no surprise; empty: it should run.
     expected: str = ""
+    # What it is sent if it still runs at a time of the monotonic clock.
     next_signal: tuple[float, signal.Signals] | None = None
     _has_work: bool = False
 
@@ -71,22 +68,21 @@ class Fleet:
 
     Workers with an even number have a stable transactional id, as in a StatefulSet; the others
     make one up at each start.
-
-    Attributes:
-        command: Starts one worker.
-        environment: Of all of them.
-        folder: Where logs and model caches go.
-        group: Name of the consumer group.
-        exits: How often a worker ended, by why and with which code.
-        restarts: How many workers were started in place of another one.
     """
 
+    # Starts one worker.
     command: Sequence[str]
     environment: Mapping[str, str]
+    # Where logs and model caches go.
     folder: Path
+    # Of the consumers.
     group: str
+    # Of their logs; those of others than workers tell it with the ends too.
+    name: str = "worker"
     wanted: int = 0
+    # How often a worker ended, by why and with which code.
     exits: Counter[str] = field(default_factory=Counter)
+    # How many were started in place of another one.
     restarts: int = 0
     _running: dict[int, Process] = field(default_factory=dict)
     _leaving: list[Process] = field(default_factory=list)
@@ -108,7 +104,8 @@ class Fleet:
             if code is None:
                 _send_next(one)
                 continue
-            self.exits[f"{one.expected or 'by itself'}: {code}"] += 1
+            who = "" if self.name == "worker" else f"{self.name} "
+            self.exits[f"{who}{one.expected or 'by itself'}: {code}"] += 1
             if self._running.get(one.slot) is one:
                 del self._running[one.slot]
                 self._not_before[one.slot] = time.monotonic() + BACK_OFF_S
@@ -141,11 +138,7 @@ class Fleet:
         one = self._running[slot]
         one.process.send_signal(signal.SIGSTOP)
         self._paused.add(slot)
-
-        def resume() -> None:
-            self._resume(one)
-
-        return resume
+        return lambda: self._resume(one)
 
     def replace(self, slot: int) -> Callable[[], None]:
         """Stop a worker's clock, and start another one with the same transactional id.
@@ -171,13 +164,8 @@ class Fleet:
         return "" if slot % 2 else f"{self.group}-{slot}"
 
     def clients(self, slot: int) -> int:
-        """How many clients of Kafka a worker has open; each has one such thread."""
-        clients = 0
-        for thread in Path(f"/proc/{self._running[slot].process.pid}/task").glob("*/comm"):
-            # A thread may end meanwhile.
-            with suppress(OSError):
-                clients += thread.read_text() == "rdk:main\n"
-        return clients
+        """How many clients of Kafka a worker has open."""
+        return clients_of(self._running[slot].process.pid)
 
     def stop(self) -> bool:
         """Stop all of them cleanly; False when one had to be killed for it."""
@@ -205,9 +193,29 @@ class Fleet:
             one.process.wait(PATIENCE_S)
         self.tend()
 
+    def variables(self, slot: int) -> dict[str, str]:
+        """What one of them has beside the environment of all."""
+        return {
+            "MODEL_CACHE_DIR": str(compiled.provide(self.folder / f"models-{slot}")),
+            "WORKER_TRANSACTIONAL_ID": self.transactional_id(slot),
+        }
+
     def logs(self) -> list[Path]:
         """The logs of all workers."""
-        return sorted(self.folder.glob("worker-*.log"))
+        return sorted(self.folder.glob(f"{self.name}-*.log"))
+
+    def ports(self) -> list[int]:
+        """Where each worker answers probes."""
+        logs = (log.read_text().splitlines() for log in self.logs())
+        return [json.loads([x for x in log if '"port"' in x][-1])["port"] for log in logs]
+
+    def metric(self, name: str) -> dict[str, float]:
+        """What the only worker shows of a metric, by its labels."""
+        [port] = self.ports()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            shown = answer.read().decode()
+        found = re.findall(rf"^{name}({{.*}}) (\S+)$", shown, re.MULTILINE)
+        return {labels: float(value) for labels, value in found}
 
     def _resume(self, one: Process) -> None:
         if self._running.get(one.slot) is one:
@@ -218,17 +226,22 @@ class Fleet:
     def _start(self, slot: int) -> None:
         self.restarts += slot in self._not_before
         self._paused.discard(slot)
-        own = {
-            "MODEL_CACHE_DIR": str(compiled.provide(self.folder / f"models-{slot}")),
-            "WORKER_TRANSACTIONAL_ID": self.transactional_id(slot),
-        }
-        path = self.folder / f"worker-{slot}.log"
+        environment = {**self.environment, **self.variables(slot)}
+        path = self.folder / f"{self.name}-{slot}.log"
         with path.open("ab") as log:
             begins = log.tell()
-            process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, env={**self.environment, **own}
-            )
+            process = subprocess.Popen(self.command, stdout=log, stderr=log, env=environment)
         self._running[slot] = Process(slot, process, path, begins)
+
+
+def clients_of(pid: int) -> int:
+    """How many clients of Kafka a process has open; each has one such thread."""
+    count = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/comm"):
+        # A thread may end meanwhile.
+        with suppress(OSError):
+            count += thread.read_text() == "rdk:main\n"
+    return count
 
 
 def _send_next(one: Process) -> None:

@@ -1,6 +1,7 @@
-"""What these tests share: the chart as Helm renders it, and the files of the cluster around it."""
+"""What these tests share: the chart as Helm renders it, the files of the cluster around it."""
 
 import functools
+import json
 import re
 import shutil
 import subprocess
@@ -9,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import kubernetes_validate
 import yaml
+
+from tests.processes import run
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "sentiment-stream"
@@ -39,8 +44,7 @@ def files(name: str) -> list[str]:
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What Helm says."""
-    command = [str(HELM), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return run(str(HELM), *arguments)
 
 
 def template(*options: str) -> subprocess.CompletedProcess[str]:
@@ -95,7 +99,66 @@ def documents(path: Path) -> list[Manifest]:
     return [document for document in yaml.safe_load_all(text) if document]
 
 
+def statements(path: str) -> list[Manifest]:
+    """The statements of a policy in `k8s/`, each with a list of actions."""
+    policy = json.loads((CLUSTER / path).read_text())
+    found: list[Manifest] = policy.get("Statement", [])
+    for statement in found:
+        if isinstance(statement["Action"], str):
+            statement["Action"] = [statement["Action"]]
+    return found
+
+
 def of(path: str, kind: str) -> Manifest:
     """The one object of a kind in a file of `k8s/`."""
     (found,) = of_kind(documents(CLUSTER / path), kind)
     return found
+
+
+# The oldest and newest that EKS and the operators of `k8s/` support, and one between.
+VERSIONS = ("1.33", "1.35", "1.37")
+# Our own, reduced: the fields that we use, as the operators' definitions have them.
+SCHEMAS: dict[str, Any] = {
+    name: schema
+    for file in (Path(__file__).parent / "schemas").glob("*.yaml")
+    for name, schema in yaml.safe_load(file.read_text()).items()
+}
+
+
+def problems(manifest: Manifest) -> list[str]:
+    """What is wrong with an object, by the schemas of Kubernetes or of the operator."""
+    kind = f"{manifest['kind']}.{manifest['apiVersion']}"
+    if kind in SCHEMAS:
+        schema = {"$defs": SCHEMAS["$defs"], **_closed(SCHEMAS[kind])}
+        body = {k: v for k, v in manifest.items() if k not in {"apiVersion", "kind"}}
+        if not kind.startswith("ClusterConfig"):
+            body.pop("metadata")
+        found = jsonschema.Draft202012Validator(schema).iter_errors(body)
+        return [f"{kind}: {error.json_path}: {error.message}" for error in found]
+    text = json.dumps(manifest)
+    return [problem for version in VERSIONS for problem in _of_kubernetes(text, version)]
+
+
+@functools.cache
+def _of_kubernetes(text: str, version: str) -> list[str]:
+    """Most objects are the same in each set of values, and are looked at once."""
+    manifest = json.loads(text)
+    try:
+        kubernetes_validate.validate(manifest, version, strict=True)
+    except kubernetes_validate.SchemaNotFoundError:
+        return [f"{manifest['kind']} {manifest['apiVersion']}: no schema in {version}"]
+    except kubernetes_validate.ValidationError as error:
+        return [f"{manifest['kind']} in {version}: {error.message}"]
+    return []
+
+
+def _closed(schema: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
+    """A schema whose objects have no further fields: a slip of the pen is one."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(part) for key, part in schema.items()}
+    if "properties" in closed and "type" not in closed:
+        closed |= {"type": "object", "additionalProperties": False}
+    return closed

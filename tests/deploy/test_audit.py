@@ -1,7 +1,6 @@
 """`make audit` by the real pip-audit, with a service of advisories on this machine."""
 
 import json
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import run
 from tools import audit
 
 WEAKNESS = {
@@ -31,17 +31,10 @@ WEAKNESS = {
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the locked scanners, made here as the Makefile makes it."""
     folder = tmp_path_factory.mktemp("scan")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
+    assert not run(sys.executable, "-m", "venv", folder, timeout=300).returncode
     python = folder / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
-    done = subprocess.run(
-        [*install, "requirements/scan.txt"],
-        cwd=audit.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    options = ("install", "--quiet", "--require-hashes", "-r", "requirements/scan.txt")
+    done = run(python, "-m", "pip", *options, cwd=audit.ROOT, timeout=300)
     assert not done.returncode, f"This test needs a package registry; pip says: {done.stderr}"
     return python
 
@@ -74,10 +67,8 @@ def advisories(status: int, weak: str | None = None) -> Iterator[str]:
 
 def asked(python: Path, url: str, *options: str) -> tuple[int, str]:
     """The exit code of an audit by this service, and what was said."""
-    command = [str(python), "-m", "tools.audit", "-s", "osv", "--osv-url", url, *options]
-    done = subprocess.run(
-        command, cwd=audit.ROOT, capture_output=True, text=True, check=False, timeout=280
-    )
+    given = ("-s", "osv", "--osv-url", url, *options)
+    done = run(python, "-m", "tools.audit", *given, cwd=audit.ROOT, timeout=280)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -103,15 +94,10 @@ def test_a_weakness_fails_it(python: Path, options: list[str]) -> None:
 def test_a_service_that_does_not_answer_is_no_clean_audit(python: Path) -> None:
     """An error of the service, or no service, is an outcome of its own, and told in a sentence."""
     with advisories(503) as url:
-        code, said = asked(python, url)
-        assert code == audit.UNANSWERED
-        assert said.startswith("NOT AUDITED")
-    code, said = asked(python, url)
-    assert code == audit.UNANSWERED
-    assert said.startswith("NOT AUDITED")
-    code, said = asked(python, url, "--allow-unanswered")
-    assert code == 0
-    assert said.startswith("NOT AUDITED")
+        answers = [asked(python, url)]
+    answers += [asked(python, url), asked(python, url, "--allow-unanswered")]
+    assert [code for code, _ in answers] == [audit.UNANSWERED, audit.UNANSWERED, 0]
+    assert all(said.startswith("NOT AUDITED") for _, said in answers)
 
 
 def test_a_scan_that_fails_by_itself_is_not_forgiven(python: Path) -> None:

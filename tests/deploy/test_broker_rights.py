@@ -1,18 +1,14 @@
 """Claims about rights on brokers: those that apps register are granted, and no others."""
 
 import fnmatch
-import json
 import re
-from typing import Any
 
 import pytest
-import yaml
 
 from sentiment import apps
 from sentiment.settings import Settings
 from tests.deploy import charts
 
-FOLDER = charts.ROOT / "k8s"
 PARTS = sorted({right.part for right in apps.rights()})
 # The action that a right is for; the others only go with it.
 MEANT = {
@@ -34,9 +30,7 @@ def wanted(part: str) -> Rights:
 def users() -> dict[str, Rights]:
     """The same of each KafkaUser, by its name."""
     found: dict[str, Rights] = {}
-    for user in yaml.safe_load_all((FOLDER / "strimzi" / "users.yaml").read_text()):
-        if user is None:
-            continue
+    for user in charts.documents(charts.CLUSTER / "strimzi" / "users.yaml"):
         own = found.setdefault(user["metadata"]["name"], set())
         for acl in user["spec"]["authorization"]["acls"]:
             resource = acl["resource"]
@@ -48,10 +42,9 @@ def users() -> dict[str, Rights]:
 
 def statements(user: str) -> list[tuple[str, str, str]]:
     """Action, kind of thing and name of everything that a policy allows."""
-    policy: dict[str, Any] = json.loads((FOLDER / "msk" / "policies" / f"{user}.json").read_text())
     return [
         (action.removeprefix("kafka-cluster:"), *_named(arn))
-        for statement in policy["Statement"]
+        for statement in charts.statements(f"msk/policies/{user}.json")
         for action in statement["Action"]
         for arn in statement["Resource"]
     ]
@@ -96,7 +89,7 @@ def test_a_policy_on_msk_has_its_parts_rights(part: str) -> None:
 
 def test_trends_on_msk_have_their_rights_by_acls() -> None:
     """The script for the part without IAM grants the table's rights, neither more nor less."""
-    script = (FOLDER / "msk" / "trends-acls.sh").read_text()
+    script = (charts.CLUSTER / "msk" / "trends-acls.sh").read_text()
     granted = re.findall(r"User:(\S+) --operation (\S+) --(\S+) (\S+)", script)
     assert {user for user, *_ in granted} == {"sentiment-trends"}
     assert {(op.upper(), kind, name) for _, op, kind, name in granted} == wanted("trends")
@@ -128,5 +121,5 @@ def test_every_user_is_a_part_or_keda() -> None:
     """No user and no policy is left over from a part that is gone."""
     expected = {*map(user_of, PARTS), "sentiment-keda"}
     assert users().keys() == expected
-    policies = {path.stem for path in (FOLDER / "msk" / "policies").glob("*.json")}
+    policies = {path.stem for path in (charts.CLUSTER / "msk" / "policies").glob("*.json")}
     assert policies == expected - {"sentiment-trends"}

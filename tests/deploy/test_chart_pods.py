@@ -1,9 +1,10 @@
-"""Claims about the pods of the chart: what they are given is what the programs in them read."""
+"""Claims about pods: what they are given, which Secrets, and that their ends lose nothing."""
 
 import re
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 from sentiment import apps
 from sentiment.health import HealthServer
 from sentiment.metrics import WORKER
-from sentiment.settings import KafkaSettings
+from sentiment.settings import KafkaSettings, WorkerSettings
 from stream_worker.trends import app as trends_app
+from stream_worker.trends.app import STOP_S
 from tests.deploy import charts
-from tests.deploy.charts import NAMES, Manifest, environment, objects, pods
+from tests.deploy.charts import NAMES, Manifest, environment, objects, of_kind, pods
 from tools import chart
+from web.server import CLOSE_S, GRACE_S
 from web.telemetry import probes
 
 # What is no setting of ours: the pod's own name, MLflow's and DagsHub's, and the test's.
@@ -194,3 +197,129 @@ def test_probes_and_scrapes_ask_for_pages_that_there_are(part: str) -> None:
         assert asked["path"] in answered
         assert asked["port"] == container["ports"][0]["name"]
     assert "/metrics" in answered
+
+
+def references(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any YAML
+    """Every Secret and key that a pod asks for."""
+    if isinstance(value, list):
+        for item in value:
+            yield from references(item)
+    elif isinstance(value, dict):
+        if "secretKeyRef" in value:
+            yield value["secretKeyRef"]["name"], value["secretKeyRef"]["key"]
+        if isinstance(secret := value.get("secret"), dict):
+            name = secret.get("secretName") or secret["name"]
+            yield from ((name, item["key"]) for item in secret["items"])
+        for inner in value.values():
+            yield from references(inner)
+
+
+def sources(name: str) -> set[tuple[str, str]]:
+    """Every Secret and key that Strimzi, the External Secrets operator or a manifest makes."""
+    users = charts.documents(charts.CLUSTER / "strimzi" / "users.yaml")
+    found = {(user["metadata"]["name"], "password") for user in users}
+    cluster = charts.of("strimzi/kafka.yaml", "Kafka")["metadata"]["name"]
+    found.add((f"{cluster}-cluster-ca-cert", "ca.crt"))
+    for secret in of_kind(objects(name), "ExternalSecret"):
+        target = secret["spec"]["target"]["name"]
+        found |= {(target, data["secretKey"]) for data in secret["spec"]["data"]}
+    return found
+
+
+@every_set
+def test_every_secret_that_a_pod_asks_for_has_a_source(name: str) -> None:
+    """No pod waits for a Secret or a key that nobody writes."""
+    asked = {reference for _, pod in pods(objects(name)) for reference in references(pod)}
+    assert asked <= sources(name)
+    assert bool(asked) == name.startswith("eks")
+
+
+def test_each_part_on_strimzi_is_a_user_of_its_own() -> None:
+    """No two parts share a user, and each user is one that the cluster has."""
+    names = [
+        charts.environment(pod)["KAFKA_SASL_USERNAME"]
+        for part, pod in pods(objects("eks"))
+        if part in {"worker", "web", "trends"}
+    ]
+    assert sorted(map(str, names)) == ["sentiment-page", "sentiment-trends", "sentiment-worker"]
+    assert {(name, "password") for name in names} <= sources("eks")
+
+
+def test_secrets_from_outside_are_asked_for_where_they_are() -> None:
+    """The External Secrets operator is sent to the store of `k8s/`, for what its role may read."""
+    (store,) = charts.documents(charts.CLUSTER / "secretstore.yaml")
+    policy = (charts.CLUSTER / "iam" / "external-secrets.json").read_text()
+    secrets = of_kind(objects("eks-msk"), "ExternalSecret")
+    assert secrets
+    for secret in secrets:
+        reference = secret["spec"]["secretStoreRef"]
+        assert reference == {"name": store["metadata"]["name"], "kind": store["kind"]}
+        for data in secret["spec"]["data"]:
+            assert data["remoteRef"]["key"].startswith(("sentiment/", "AmazonMSK_sentiment-"))
+    assert "secret:AmazonMSK_sentiment-*" in policy
+    assert "secret:sentiment/*" in policy
+
+
+@every_set
+def test_a_worker_is_never_killed_before_its_own_deadline(name: str) -> None:
+    """SIGKILL comes later than the time that the worker gives its open batch."""
+    worker = charts.pod_of(objects(name), "worker")
+    own = float(
+        environment(worker).get("WORKER_SHUTDOWN_TIMEOUT_S") or WorkerSettings().shutdown_timeout_s
+    )
+    assert worker["spec"]["terminationGracePeriodSeconds"] >= own + 5
+
+
+def test_the_grace_follows_the_workers_setting() -> None:
+    """A longer deadline makes a longer grace, and a grace that is too short is refused."""
+    setting = "worker.settings.WORKER_SHUTDOWN_TIMEOUT_S=45.5"
+    worker = charts.pod_of(charts.render("--set", setting), "worker")
+    assert worker["spec"]["terminationGracePeriodSeconds"] == 56
+    refused = charts.template("--set", "worker.terminationGracePeriodSeconds=20")
+    assert refused.returncode == 1
+    assert "WORKER_SHUTDOWN_TIMEOUT_S=20" in refused.stderr
+
+
+def deployment(name: str, part: str) -> Manifest:
+    """A part's Deployment."""
+    made = of_kind(objects(name), "Deployment")
+    return next(m for m in made if m["metadata"]["name"].endswith(f"-{part}"))
+
+
+@every_set
+def test_the_page_goes_only_when_nobody_is_sent_to_it(name: str) -> None:
+    """A page's pod waits before its end, and has time for what is open afterwards."""
+    spec = charts.pod_of(objects(name), "web")["spec"]
+    wait = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert wait >= 5
+    assert spec["terminationGracePeriodSeconds"] > wait + GRACE_S + CLOSE_S
+    page = deployment(name, "web")
+    assert page["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+
+
+def test_trends_have_longer_than_they_give_themselves() -> None:
+    """The trends end by themselves before they are killed, and never run twice."""
+    trends = charts.pod_of(objects("eks"), "trends")
+    assert trends["spec"]["terminationGracePeriodSeconds"] > STOP_S
+    spec = deployment("eks", "trends")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+
+
+@every_set
+def test_a_worker_has_a_name_of_its_own_that_it_keeps(name: str) -> None:
+    """Each pod's transactional id is its own, comes back with it, and is one that it may use."""
+    (workers,) = of_kind(objects(name), "StatefulSet")
+    worker = workers["spec"]["template"]
+    group = WorkerSettings().group_id
+    assert environment(worker)["WORKER_TRANSACTIONAL_ID"] == f"{group}-$(POD_NAME)"
+    first = worker["spec"]["containers"][0]["env"][0]
+    assert first["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+@every_set
+def test_nodes_are_drained_one_pod_of_a_part_at_a_time(name: str) -> None:
+    """Workers and page have budgets that let one go; none stops a drain."""
+    budgets = of_kind(objects(name), "PodDisruptionBudget")
+    assert {b["metadata"]["name"].rpartition("-")[2] for b in budgets} == {"worker", "web"}
+    assert all(budget["spec"]["maxUnavailable"] == 1 for budget in budgets)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from stream_worker.trends.settings import TrendsSettings
 from tests.deploy.charts import CHART
 from tests.deploy.dockerfile import ROOT, chain, stages
 from tests.deploy.test_dockerfile import TARGETS, known_settings
+from tests.processes import run
 from web.settings import WebSettings
 
 FILE = ROOT / "docker-compose.yml"
@@ -41,20 +41,11 @@ FOR_PODS = "${PODS_ADDRESS:-127.0.0.1}"
 def test_it_is_a_compose_file() -> None:
     """The file fits the schema of the Compose specification, and a broken one doesn't."""
     program = Path(sys.executable).parent / "check-jsonschema"
-    command = [
-        str(program),
-        "--builtin-schema",
-        "vendor.compose-spec",
-        "--default-filetype",
-        "yaml",
-    ]
-
-    def check(text: str) -> int:
-        done = subprocess.run([*command, "-"], input=text, text=True, check=False)
-        return done.returncode
-
-    assert check(FILE.read_text()) == 0
-    assert check(FILE.read_text().replace("restart: unless-stopped", "restarts: never")) != 0
+    options = ("--builtin-schema", "vendor.compose-spec", "--default-filetype", "yaml")
+    text = FILE.read_text()
+    assert run(program, *options, "-", said=text).returncode == 0
+    broken = text.replace("restart: unless-stopped", "restarts: never")
+    assert run(program, *options, "-", said=broken).returncode != 0
 
 
 def target(name: str) -> str:
@@ -236,13 +227,10 @@ def test_the_store_gives_its_keys_to_nobody(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\necho "$@"\n')
     program.chmod(0o755)
     given = {name: f"{name} of $HOME/+" for name in store["environment"]}
-    done = subprocess.run(
-        [*store["entrypoint"], script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")],  # noqa: S108
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"} | given,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")  # noqa: S108 - its own
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = run(*store["entrypoint"], script, env=path | given)
+    assert done.returncode == 0, done.stderr
     (keys,) = tmp_path.glob("*.json")
     assert stat.S_IMODE(keys.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
     (identity,) = json.loads(keys.read_text())["identities"]
@@ -279,9 +267,8 @@ def test_pods_reach_kafka_and_registry() -> None:
 def test_grafana_finds_its_source_and_its_dashboards() -> None:
     """Provisioning names the folder that is mounted, and the uid that the dashboards ask for."""
     folder = ROOT / "observability" / "grafana" / "provisioning"
-    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())[
-        "datasources"
-    ]
+    sources = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())
+    (source,) = sources["datasources"]
     assert (source["uid"], source["url"]) == ("prometheus", "http://prometheus:9090")
     (provider,) = yaml.safe_load((folder / "dashboards" / "sentiment.yml").read_text())["providers"]
     mounts = SERVICES["grafana"]["volumes"]
@@ -291,18 +278,10 @@ def test_grafana_finds_its_source_and_its_dashboards() -> None:
 def test_prometheus_asks_every_app() -> None:
     """Each app with metrics is asked, at the port that its settings have by default."""
     jobs = yaml.safe_load((ROOT / "observability" / "prometheus.yml").read_text())["scrape_configs"]
-    asked = {
-        target
-        for job in jobs
-        for target in (
-            *(t for config in job.get("static_configs", []) for t in config["targets"]),
-            *(
-                f"{n}:{config['port']}"
-                for config in job.get("dns_sd_configs", [])
-                for n in config["names"]
-            ),
-        )
-    }
+    fixed = [config for job in jobs for config in job.get("static_configs", [])]
+    by_name = [config for job in jobs for config in job.get("dns_sd_configs", [])]
+    asked = {target for config in fixed for target in config["targets"]}
+    asked |= {f"{name}:{config['port']}" for config in by_name for name in config["names"]}
     ports = {
         "worker": WorkerSettings().http_port,
         "trends": TrendsSettings().http_port,

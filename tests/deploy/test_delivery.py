@@ -1,6 +1,5 @@
-"""Claims about deliveries: what the workflow does is what its roles may do."""
+"""Claims about the workflows' roles: who may take them, and that they may do what is done."""
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -11,8 +10,10 @@ import yaml
 
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, documents, of, of_kind
+from tests.processes import run
 
-WORKFLOW = charts.ROOT / ".github" / "workflows" / "deliver.yml"
+WORKFLOWS = charts.ROOT / ".github" / "workflows"
+WORKFLOW = WORKFLOWS / "deliver.yml"
 SCRIPT = charts.ROOT / ".github" / "helm-values.sh"
 Call = tuple[str, str, str]
 
@@ -57,15 +58,13 @@ ASKS: dict[str, set[str]] = {
 }
 
 
-def steps() -> list[dict[str, Any]]:
-    """Every step of the workflow."""
-    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"].values()
-    return [step for job in jobs for step in job["steps"]]
+JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+STEPS: list[dict[str, Any]] = [step for job in JOBS.values() for step in job["steps"]]
 
 
 def scripts() -> str:
-    """What its steps run, a command a line."""
-    text = "\n".join(step.get("run", "") for step in steps())
+    """What the workflow's steps run, a command a line."""
+    text = "\n".join(step.get("run", "") for step in STEPS)
     lines = text.replace("\\\n", " ").splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
@@ -112,19 +111,15 @@ def test_the_delivery_needs_no_right_in_the_whole_cluster() -> None:
     assert kinds == {"Role", "RoleBinding"}
     namespace = of("namespace.yaml", "Namespace")["metadata"]["name"]
     assert of("deliverer.yaml", "Role")["metadata"]["namespace"] == namespace
-    job = yaml.safe_load(WORKFLOW.read_text())["jobs"]["roll-out"]
-    assert job["env"]["NAMESPACE"] == namespace
+    assert JOBS["roll-out"]["env"]["NAMESPACE"] == namespace
     assert not of_kind(charts.objects("eks"), "Namespace", "ClusterRole", "ClusterRoleBinding")
 
 
 def test_the_role_on_aws_may_do_what_the_steps_ask_for() -> None:
     """Logging in, pushing, joining, signing and finding the cluster: those rights and no others."""
-    text = scripts() + "\n".join(step.get("uses", "") for step in steps())
-    policy = json.loads((charts.CLUSTER / "iam" / "github-deliver.json").read_text())
-    given: set[str] = set()
-    for statement in policy["Statement"]:
-        actions = statement["Action"]
-        given |= {actions} if isinstance(actions, str) else set(actions)
+    text = scripts() + "\n".join(step.get("uses", "") for step in STEPS)
+    policy = charts.statements("iam/github-deliver.json")
+    given = {action for statement in policy for action in statement["Action"]}
     asked = {action for step, actions in ASKS.items() if step in text for action in actions}
     assert all(step in text for step in ASKS)
     assert given == asked
@@ -132,25 +127,10 @@ def test_the_role_on_aws_may_do_what_the_steps_ask_for() -> None:
     assert {command for command in unknown if not command.startswith(tuple(ASKS))} == set()
 
 
-def test_the_delivery_is_let_in_by_the_group_of_its_role() -> None:
-    """The cluster's access entry, the binding and the IAM role name the same things."""
-    entries = of("eksctl/start.yaml", "ClusterConfig")["accessConfig"]["accessEntries"]
-    (entry,) = [e for e in entries if e["principalARN"].endswith(":role/sentiment-github-deliver")]
-    (subject,) = of("deliverer.yaml", "RoleBinding")["subjects"]
-    assert entry["kubernetesGroups"] == [subject["name"]]
-
-
 def values(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """What the script of the workflow makes of the repository's variables."""
-    return subprocess.run(
-        ["/bin/sh", str(SCRIPT), str(tmp_path / "own.yaml")],
-        cwd=charts.ROOT,
-        env={"PATH": "/usr/bin:/bin", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    env = {"PATH": "/usr/bin:/bin", **environment}
+    return run("/bin/sh", SCRIPT, tmp_path / "own.yaml", cwd=charts.ROOT, env=env)
 
 
 @pytest.mark.parametrize(
@@ -195,10 +175,121 @@ def test_what_the_account_alone_has_goes_on_top(tmp_path: Path) -> None:
 
 def test_the_chart_is_rendered_before_anything_is_built() -> None:
     """A wrong value costs a minute, not an hour of images."""
-    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
-    assert jobs["image"]["needs"] == "values"
-    assert jobs["join"]["needs"] == "image"
-    assert jobs["roll-out"]["needs"] == "join"
+    assert JOBS["image"]["needs"] == "values"
+    assert JOBS["join"]["needs"] == "image"
+    assert JOBS["roll-out"]["needs"] == "join"
     for job in ("values", "roll-out"):
-        (step,) = [s for s in jobs[job]["steps"] if "helm-values.sh" in s.get("run", "")]
+        (step,) = [s for s in JOBS[job]["steps"] if "helm-values.sh" in s.get("run", "")]
         assert {"HELM_VALUES", "HELM_OWN_VALUES"} <= set(step["env"])
+
+
+IAM = charts.CLUSTER / "iam"
+# By the repository's variable that a job takes its role from.
+ROLES = {"AWS_ROLE_ARN": "deliver", "TRAIN_ROLE_ARN": "train", "REGISTER_ROLE_ARN": "register"}
+CLAIM = "token.actions.githubusercontent.com"
+MAIN = "ref:refs/heads/main"
+
+
+def takers() -> dict[str, set[str]]:
+    """By role, the subjects of the tokens with which the workflows' jobs ask for it.
+
+    A job's token names its environment; without one, what started it. What is started by hand or
+    by CI is for the main branch.
+    """
+    found: dict[str, set[str]] = {}
+    for path in sorted(WORKFLOWS.glob("*.yml")):
+        workflow = yaml.safe_load(path.read_text())
+        # YAML takes the word `on` for a truth value.
+        started = workflow[True]
+        for job in workflow["jobs"].values():
+            for variable in re.findall(
+                r"role-to-assume: \$\{\{ vars\.(\w+) }}", yaml.safe_dump(job)
+            ):
+                assert job["permissions"]["id-token"] == "write"
+                if "environment" in job:
+                    subjects = {f"environment:{job['environment']}"}
+                else:
+                    subjects = {"pull_request"} & set(started) | {MAIN}
+                found.setdefault(ROLES[variable], set()).update(subjects)
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES.values())
+def test_a_role_is_for_the_jobs_that_ask_for_it(role: str) -> None:
+    """GitHub's tokens are taken from one repository, and of it from those jobs alone."""
+    (statement,) = charts.statements(f"iam/github-{role}-trust.json")
+    assert statement["Action"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert statement["Principal"]["Federated"].endswith(f":oidc-provider/{CLAIM}")
+    # Equal, not like: a star would let any branch in.
+    assert set(statement["Condition"]) == {"StringEquals"}
+    condition = statement["Condition"]["StringEquals"]
+    assert condition[f"{CLAIM}:aud"] == "sts.amazonaws.com"
+    wanted = {f"repo:${{GITHUB_REPOSITORY}}:{subject}" for subject in takers()[role]}
+    assert set(condition[f"{CLAIM}:sub"]) == wanted
+
+
+def test_a_pull_request_gets_nothing_but_texts_to_read() -> None:
+    """What runs on a pull request is its author's: no writing, no cluster, no registry."""
+    assert [role for role, subjects in takers().items() if "pull_request" in subjects] == ["train"]
+    given = [(s["Action"], s["Resource"]) for s in charts.statements("iam/github-train.json")]
+    bucket = "arn:aws:s3:::${DVC_BUCKET}"
+    assert sorted(given) == [(["s3:GetObject"], f"{bucket}/*"), (["s3:ListBucket"], bucket)]
+    text = (WORKFLOWS / "train.yml").read_text()
+    assert "dvc pull" in text
+    assert "dvc push" not in text
+
+
+def test_training_reaches_the_registry_in_the_cluster() -> None:
+    """A port-forward to the registry's Service is allowed, which answers under that name."""
+    text = (WORKFLOWS / "train.yml").read_text()
+    asked = re.search(r"kubectl --namespace (\S+) port-forward service/(\S+) (\d+)", text)
+    assert asked
+    namespace, name, port = asked.groups()
+    service = of("mlflow.yaml", "Service")
+    assert service["metadata"] == {"name": name, "namespace": namespace}
+    assert [entry["port"] for entry in service["spec"]["ports"]] == [int(port)]
+    (server,) = of("mlflow.yaml", "Deployment")["spec"]["template"]["spec"]["containers"]
+    hosts = next(a for a in server["args"] if a.startswith("--allowed-hosts="))
+    assert f"localhost:{port}" in hosts.partition("=")[2].split(",")
+    assert f"'http://localhost:{port}'" in text
+    role = of("registrar.yaml", "Role")
+    assert role["metadata"]["namespace"] == namespace
+    rules = {rule["resources"][0]: rule for rule in role["rules"]}
+    assert rules["services"]["resourceNames"] == [name]
+    assert {r: set(rule["verbs"]) for r, rule in rules.items()} == {
+        "services": {"get"},
+        "pods": {"get", "list", "watch"},
+        "pods/portforward": {"get", "create"},
+    }
+    (statement,) = charts.statements("iam/github-register.json")
+    assert statement["Action"] == ["eks:DescribeCluster"]
+
+
+def test_roles_are_let_in_by_the_group_of_each() -> None:
+    """The cluster's access entries, the bindings and the IAM roles name the same things."""
+    entries = of("eksctl/start.yaml", "ClusterConfig")["accessConfig"]["accessEntries"]
+    groups = {e["principalARN"].rpartition("/")[2]: e["kubernetesGroups"] for e in entries}
+    # The role that pull requests take is not let in.
+    assert groups == {
+        f"sentiment-github-{role}": [of(file, "RoleBinding")["subjects"][0]["name"]]
+        for role, file in (("register", "registrar.yaml"), ("deliver", "deliverer.yaml"))
+    }
+    kinds = {document["kind"] for document in documents(charts.CLUSTER / "registrar.yaml")}
+    assert kinds == {"Role", "RoleBinding"}
+    binding = of("registrar.yaml", "RoleBinding")
+    assert binding["roleRef"]["name"] == of("registrar.yaml", "Role")["metadata"]["name"]
+
+
+def test_the_guide_makes_every_role_and_takes_it_away() -> None:
+    """Each role has a trust and a policy, which the guide's commands read, and delete again."""
+    files = {path.stem for path in IAM.glob("github-*.json")}
+    assert files == {f"github-{role}{end}" for role in ROLES.values() for end in ("", "-trust")}
+    guide = (charts.ROOT / "docs" / "deploy-eks.md").read_text()
+    loops = re.findall(r"for role in ([a-z ]+); do\n(.*?)\ndone", guide, re.DOTALL)
+    assert [set(names.split()) for names, _ in loops] == [set(ROLES.values())] * 2
+    made, removed = (commands for _, commands in loops)
+    assert "k8s/iam/github-$role-trust.json" in made
+    assert "k8s/iam/github-$role.json" in made
+    assert "aws iam delete-role --role-name sentiment-github-$role" in removed
+    for variable in ROLES:
+        assert variable in guide

@@ -12,6 +12,7 @@ import pytest
 
 from sentiment import apps, healthcheck
 from tests.deploy.dockerfile import ROOT, chain, copies, environment, requirements, stages
+from tests.processes import run
 
 TARGETS = ("worker", "trends", "web", "trainer", "mlflow")
 
@@ -35,20 +36,15 @@ def known_settings() -> set[str]:
 def hadolint(dockerfile: Path) -> subprocess.CompletedProcess[str]:
     """What hadolint says, with the project's exceptions."""
     program = Path(sys.executable).parent / "hadolint"
-    command = [str(program), "--config", str(ROOT / ".hadolint.yaml"), str(dockerfile)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run(program, "--config", ROOT / ".hadolint.yaml", dockerfile)
 
 
-def test_hadolint_has_nothing_to_say() -> None:
-    """The Dockerfile follows hadolint's rules, but for the exceptions that say why."""
+def test_hadolint_has_nothing_to_say(tmp_path: Path) -> None:
+    """The Dockerfile follows its rules, but for some with a reason; an unpinned base is told."""
     done = hadolint(ROOT / "Dockerfile")
     assert done.returncode == 0, done.stdout
     said = (ROOT / ".hadolint.yaml").read_text().splitlines()
     assert all("#" in before for before, line in itertools.pairwise(said) if "- DL" in line)
-
-
-def test_hadolint_would_say_something(tmp_path: Path) -> None:
-    """An unpinned base image is told: the check above can fail."""
     changed = tmp_path / "Dockerfile"
     changed.write_text((ROOT / "Dockerfile").read_text().replace("${PYTHON_IMAGE}", "python"))
     assert "DL3006" in hadolint(changed).stdout
@@ -98,8 +94,8 @@ def test_dependencies_are_those_of_the_lock(target: str) -> None:
     files = requirements(target)
     assert files[0] == f"requirements/{target}.txt"
     for stage in stages().values():
-        for run in stage.all("RUN"):
-            assert "pip install" not in run or "--require-hashes" in run or "--no-index" in run
+        for line in stage.all("RUN"):
+            assert "pip install" not in line or "--require-hashes" in line or "--no-index" in line
     for file in files:
         text = (ROOT / file).read_text()
         pinned = re.findall(r"^[a-z0-9].*==.*\\\n    --hash=sha256:", text, re.MULTILINE)

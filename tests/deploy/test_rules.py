@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from observability.panels import metrics_of
+from tests.processes import run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "observability"
@@ -39,8 +40,7 @@ each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["a
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     """What promtool says."""
-    command = [str(PROMTOOL), *arguments]
-    return subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+    return run(str(PROMTOOL), *arguments, cwd=FOLDER)
 
 
 def test_rules_name_only_series_that_there_are() -> None:

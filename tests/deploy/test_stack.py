@@ -7,7 +7,6 @@ whose path is `TEST_COMPOSE_FILE`.
 import json
 import os
 import shutil
-import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import yaml
 
 from tests.deploy.charts import CHART
 from tests.deploy.dockerfile import ROOT
+from tests.processes import run
 
 # Images are built, a Kafka and a registry start, and a model is compiled.
 BUILD_S, START_S = 1800, 600
@@ -45,8 +45,7 @@ def why_not() -> str:
     if shutil.which(DOCKER) is None:
         return "there is no docker command"
     for question in (["info"], ["compose", "version"]):
-        asked = subprocess.run([DOCKER, *question], capture_output=True, timeout=60, check=False)
-        if asked.returncode != 0:
+        if run(DOCKER, *question).returncode != 0:
             return f"`docker {' '.join(question)}` fails: no Docker daemon, or no Compose, is here"
     return ""
 
@@ -59,15 +58,7 @@ pytestmark = [
 
 def docker(*arguments: str, said: str = "", timeout: float = START_S, **more: str) -> str:
     """What a command of Docker's prints; `said` is its input, and variables may be given."""
-    done = subprocess.run(
-        [DOCKER, *arguments],
-        input=said,
-        env=os.environ | more,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = run(DOCKER, *arguments, said=said, env=os.environ | more, timeout=timeout)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 

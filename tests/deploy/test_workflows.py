@@ -1,13 +1,14 @@
 """The workflows of CI, by the programs that read them, and what they name."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.processes import run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github"
@@ -17,11 +18,9 @@ BIN = Path(sys.executable).parent
 PINNED = re.compile(r"uses: (\./\S+ .*|\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$")
 
 
-def run(*command: str | Path) -> str:
-    """Run a program of the environment; what it prints, with its complaints, if it fails."""
-    done = subprocess.run(
-        [BIN / command[0], *command[1:]], capture_output=True, text=True, check=False, timeout=120
-    )
+def complaints(program: str, *arguments: str | Path) -> str:
+    """What a program of the environment prints if it fails."""
+    done = run(BIN / program, *arguments)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
@@ -34,14 +33,12 @@ def steps() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def targets() -> set[str]:
-    """The targets of the Makefile."""
-    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_zizmor_finds_no_weakness() -> None:
     """No injection, no excessive right, no credential that stays, by a linter that knows them."""
-    assert not run("zizmor", "--offline", "--no-progress", FOLDER)
+    assert not complaints("zizmor", "--offline", "--no-progress", FOLDER)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +48,7 @@ def test_zizmor_finds_no_weakness() -> None:
 def test_they_are_what_github_reads(schema: str, paths: list[Path]) -> None:
     """Each file keeps to GitHub's own schema."""
     assert paths
-    assert not run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
+    assert not complaints("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
 
 
 def test_actions_are_pinned_by_hash() -> None:
@@ -82,7 +79,7 @@ def test_what_they_run_exists() -> None:
         re.findall(r'^([a-z]+) = "', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     )
     text = "\n".join(step.get("run", "") for _, step in steps())
-    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets()
+    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= TARGETS
     assert set(re.findall(r"^ *sentiment ([a-z]+)", text, re.MULTILINE)) <= commands
     names = set(re.findall(r"requirements/([a-z]+)\.txt", text))
     assert names
@@ -99,7 +96,7 @@ def test_every_check_is_a_make_target_that_ci_run_has_too() -> None:
         for name, step in steps()
         if name == "ci.yml" and "run" in step and not step["run"].startswith("sudo apt-get ")
     }
-    assert {"lint", "test", "audit"} <= checks <= targets()
+    assert {"lint", "test", "audit"} <= checks <= TARGETS
     here = set(re.findall(r"^make ([a-z-]+)", (ROOT / ".ci/run").read_text(), re.MULTILINE))
     assert checks <= here
 
@@ -107,15 +104,7 @@ def test_every_check_is_a_make_target_that_ci_run_has_too() -> None:
 def test_scans_are_part_of_what_everybody_runs() -> None:
     """`make lint` looks for secrets, and `make audit` asks about what is installed."""
     for target, program in [("lint", "detect-secrets-hook"), ("audit", "tools.audit")]:
-        done = subprocess.run(
-            ["make", "--dry-run", target],  # noqa: S607 - as everybody runs it
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        assert program in done.stdout, target
+        assert program in run("make", "--dry-run", target, cwd=ROOT).stdout, target
 
 
 def test_no_long_lived_key_is_used() -> None:

@@ -66,16 +66,11 @@ TABLES = [
 
 @dataclass(frozen=True)
 class Visit:
-    """What one connection sends.
-
-    Attributes:
-        pieces: The bytes, in the pieces in which they are sent.
-        pause_s: Between two of them, in seconds.
-        then: `read` the answer, `half` close first, `leave`, or `ignore` the answer for a while.
-    """
+    """What one connection sends, in pieces with a pause after each."""
 
     pieces: list[bytes]
     pause_s: float
+    # `read` the answer, `half` close first, `leave`, or `ignore` the answer for a while.
     then: str
 
 
@@ -184,10 +179,7 @@ async def _probing(port: int, took: list[float]) -> None:
 
 
 async def wave(port: int, seed: int) -> tuple[int, float]:
-    """Many connections at once, and probes between them.
-
-    Returns:
-        How many there were, and the slowest probe in seconds.
+    """Many connections at once, and probes; how many there were, and the slowest probe's seconds.
 
     Raises:
         AssertionError: The page didn't stand it; the message has the visit.
@@ -214,13 +206,9 @@ async def wave(port: int, seed: int) -> tuple[int, float]:
 
 
 def search(page: PageProcess, seed: int, seconds: float, runs: int) -> str:
-    """Send waves until the time or their number is over; what they came to, as a sentence.
+    """Send waves, each of the next seed, until the time or their number is over.
 
-    Args:
-        page: A page that answers.
-        seed: Of the first wave; each next one has the next.
-        seconds: How long; 0: by number alone.
-        runs: How many waves; -1: by time alone.
+    What they came to is a sentence. 0 seconds: by number alone; -1 runs: by time alone.
 
     Raises:
         AssertionError: The page didn't stand one of them.

@@ -33,21 +33,13 @@ ATTRIBUTES = (0x08, 0x10, 0x20, 0x30, 0x40, 0x80, 0x4000)
 
 
 class Hostile:
-    """Makes them up.
-
-    Args:
-        seed: The same seed makes up the same ones.
-    """
+    """Makes them up; the same seed makes up the same ones."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - to be had again, not to be guessed
 
     def batch(self, now_ms: int) -> tuple[bytes, int]:
-        """A batch, and how many records it is said to have; brokers take most of them.
-
-        Args:
-            now_ms: The time of most of them.
-        """
+        """A batch, mostly of now, and how many records it is said to have; brokers take most."""
         dice = self._random
         count = dice.choice((1, 1, 2, 5, 50))
         records = b"".join(self._record(number) for number in range(count))

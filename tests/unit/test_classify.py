@@ -18,10 +18,10 @@ from hypothesis import given, strategies as st
 from sentiment.cli import cli
 from sentiment.errors import SentimentError
 from sentiment.model.scorer import Fractions, SklearnScorer
-from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model, ensure_published
 from sentiment.registry.registry import LoadedModel
 from sentiment.rows import Fault, line_batches
+from tests import compiled
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_answers_are_the_models_own() -> None:
     result = run(lines=b"\n".join(json.dumps(event).encode() for event in events))
     assert result.code == 0, result.err
     found = rows(result.out)
-    scores = open_model(bundled_model()).score(texts)
+    scores = compiled.bundled().score(texts)
     assert [row["id"] for row in found] == [event["id"] for event in events]
     assert [row["line"] for row in found] == list(range(1, 3001))
     assert [row["score"] for row in found] == pytest.approx(scores.tolist(), abs=1e-9)

@@ -1,35 +1,62 @@
-"""Claims about explanations of compiled models: they add up, and say where what stands."""
+"""Claims about explanations: they add up, and say where what stands; of what isn't compiled too."""
 
 import math
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from msgspec import Raw
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
 from sentiment import wire
 from sentiment.model.compiled import scorer as compiled_scorer
 from sentiment.model.compiled.explain import TOO_FAR, eight_digits, write_float
 from sentiment.model.compiled.scorer import MOST_IN_CALL, SCRATCH_BYTES, CompiledScorer
-from sentiment.model.scorer import MOST_PARTS
+from sentiment.model.estimators import build
+from sentiment.model.scorer import MOST_PARTS, SklearnScorer, explain, explain_some
 from sentiment.model.text import tokens
 from sentiment.wire import Explanation
-from tests.unit.test_compiled import KNOWN, PIPELINES, TRAINING, compiled, fitted, logistic
+from tests.unit.test_compiled import (
+    KNOWN,
+    LABELS,
+    PIPELINES,
+    TRAINING,
+    compiled,
+    fitted,
+    logistic,
+)
 from tests.unit.texts import TEXTS
 
 
-def read(explanation: Raw | None) -> Explanation:
-    """An explanation that has to be there."""
+def raw(explanation: Raw | None) -> Raw:
+    """An explanation that has to be there, as bytes."""
     assert explanation is not None
-    return wire.decode_explanation(explanation)
+    return explanation
 
 
-def total(found: Explanation) -> float:
-    """What should be the log-odds."""
-    return found.intercept + found.rest + sum(part.contribution for part in found.parts)
+def read(explanation: Raw | None) -> Explanation:
+    """The same, decoded."""
+    return wire.decode_explanation(raw(explanation))
+
+
+def check_sum(found: Explanation, score: float, abs_: float = 1e-9) -> None:
+    """All that it names is its log-odds, of which the score is the sigmoid."""
+    total = found.intercept + found.rest + sum(part.contribution for part in found.parts)
+    assert total == pytest.approx(found.log_odds, abs=1e-6)
+    assert 1 / (1 + math.exp(-found.log_odds)) == pytest.approx(score, abs=abs_)
+
+
+def spans(found: Explanation, text: str) -> list[tuple[str, str]]:
+    """The first and the last character of each span, all of which lie in the text in its order."""
+    places = [(part.begin, part.end) for part in found.parts]
+    assert places == sorted(places)
+    assert all(0 <= begin < end <= len(text) for begin, end in places)
+    return [(text[begin], text[end - 1]) for begin, end in places]
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
@@ -50,8 +77,7 @@ def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], texts: list[
     for score, explanation, log_odds in zip(scores, explanations, expected, strict=True):
         found = read(explanation)
         assert found.log_odds == pytest.approx(log_odds, abs=1e-9)
-        assert total(found) == pytest.approx(found.log_odds, abs=1e-6)
-        assert 1 / (1 + math.exp(-found.log_odds)) == pytest.approx(score, abs=1e-9)
+        check_sum(found, score)
         assert found.rest == 0
 
 
@@ -60,11 +86,8 @@ def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], texts: list[
 def test_spans_begin_and_end_with_tokens(pair: tuple[Pipeline, CompiledScorer], text: str) -> None:
     """Spans lie in the text, in its order, and neither end is white space or of no token."""
     (explanation,) = pair[1].explain([text]).explanations
-    places = [(part.begin, part.end) for part in read(explanation).parts]
-    assert places == sorted(places)
-    for begin, end in places:
-        assert 0 <= begin < end <= len(text)
-        for end_of_span in (text[begin], text[end - 1]):
+    for ends in spans(read(explanation), text):
+        for end_of_span in ends:
             assert not end_of_span.isspace()
             assert end_of_span in "'’‘ʼ＇`´" or tokens(end_of_span) or end_of_span.isalnum()  # noqa: RUF001 - apostrophes
 
@@ -114,17 +137,19 @@ def test_halves_of_surrogate_pairs_are_one_place_each() -> None:
 def test_a_long_text_keeps_the_largest_parts() -> None:
     """Beyond the bound the smallest parts are told as one sum, with which all still add up."""
     text = "".join(f"{words} " for words in TRAINING) * 20
-    whole = read(SCORER.explain([text]).explanations[0])
+    [score], [explanation] = SCORER.explain([text])
+    whole = read(explanation)
     assert len(whole.parts) == MOST_PARTS
     assert whole.rest
-    assert total(whole) == pytest.approx(whole.log_odds, abs=1e-6)
+    check_sum(whole, score)
     short = text[:200]
     every = read(SCORER.explain([short]).explanations[0]).parts
-    few = read(SCORER._explainer._explain([short], 7).explanations[0])  # noqa: SLF001 - the bound
+    [score], [explanation] = SCORER._explainer._explain([short], 7)  # noqa: SLF001 - the bound
+    few = read(explanation)
     largest = sorted((abs(part.contribution) for part in every), reverse=True)[:7]
     kept = sorted((abs(part.contribution) for part in few.parts), reverse=True)
     assert kept == pytest.approx(largest, abs=3e-8)
-    assert total(few) == pytest.approx(few.log_odds, abs=1e-6)
+    check_sum(few, score)
     assert [part.begin for part in few.parts] == sorted(part.begin for part in few.parts)
 
 
@@ -132,9 +157,9 @@ def test_many_texts_share_a_bound() -> None:
     """A large batch has fewer parts in each explanation, not more bytes."""
     text = " ".join(TRAINING)
     many = MOST_IN_CALL // 50
-    explanations = SCORER.explain([text] * many).explanations
+    scores, explanations = SCORER.explain([text] * many)
     assert {len(read(explanation).parts) for explanation in explanations[::1000]} == {50}
-    assert total(read(explanations[-1])) == pytest.approx(read(explanations[-1]).log_odds, abs=1e-6)
+    check_sum(read(explanations[-1]), scores[-1])
 
 
 def test_texts_beyond_the_scratch_and_no_texts() -> None:
@@ -151,16 +176,9 @@ def test_texts_beyond_the_scratch_and_no_texts() -> None:
 def test_the_page_is_emptied_as_often_as_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Explanations don't depend on how many share a page."""
     texts = [*TRAINING, "", "\u03a3 good film"] * 20
-    expected = [bytes(read_raw) for read_raw in map(raw, SCORER.explain(texts).explanations)]
+    expected = [*map(bytes, map(raw, SCORER.explain(texts).explanations))]
     monkeypatch.setattr(compiled_scorer, "JSON_BYTES", MOST_PARTS * 48 + 192)
-    again = compiled(PIPELINE).explain(texts).explanations
-    assert [bytes(raw(explanation)) for explanation in again] == expected
-
-
-def raw(explanation: Raw | None) -> Raw:
-    """An explanation's bytes."""
-    assert explanation is not None
-    return explanation
+    assert [*map(bytes, map(raw, compiled(PIPELINE).explain(texts).explanations))] == expected
 
 
 def test_numbers_beyond_all_reason_are_not_explained() -> None:
@@ -186,3 +204,78 @@ def test_floats_are_written_as_they_are(number: float) -> None:
     page = np.zeros(64, np.uint8)
     end = write_float(number, page, 0)
     assert float(page[:end].tobytes()) == pytest.approx(number, rel=1e-15, abs=1e-15)
+
+
+# None of them is compiled.
+EXPLAINED: dict[str, list[Any]] = {
+    "one-letter tokens": [CountVectorizer(token_pattern=r"(?u)\b(\w)\w*")],  # noqa: S106 - no secret
+    "largest": [CountVectorizer(ngram_range=(1, 2), stop_words=["the"]), MaxAbsScaler()],
+    "largest of a row": [TfidfVectorizer(lowercase=False), Normalizer("max")],
+    "narrow": [TfidfVectorizer(dtype=np.float32, ngram_range=(2, 6)), "passthrough"],
+}
+
+
+@pytest.fixture(scope="module", params=EXPLAINED)
+def pipeline(request: pytest.FixtureRequest) -> Pipeline:
+    """A pipeline that scikit-learn serves."""
+    return fitted(*EXPLAINED[request.param], logistic())
+
+
+# Once more than 1e-7 apart in float32.
+@example("aaa isn not not")
+@settings(max_examples=40)
+@given(st.one_of(KNOWN, TEXTS))
+def test_sklearns_explanations_add_up(pipeline: Pipeline, text: str) -> None:
+    """Intercept and parts are the log-odds, of which the score is the sigmoid; spans are tokens."""
+    [score], [explanation] = SklearnScorer(pipeline).explain([text])
+    found = read(explanation)
+    assert found.rest == 0
+    check_sum(found, score, abs_=1e-6)
+    assert not any(end.isspace() for ends in spans(found, text) for end in ends)
+
+
+def test_sklearns_long_texts_keep_the_largest_parts() -> None:
+    """What is beyond the bound is one sum, with which all still add up."""
+    pipeline = fitted(CountVectorizer(), MaxAbsScaler(), logistic())
+    text = " ".join(TRAINING)
+    found = read(explain(pipeline, text, 5))
+    assert len(found.parts) == 5
+    assert found.rest
+    check_sum(found, pipeline.predict_proba([text])[0, 1])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [HashingVectorizer(n_features=64)],
+        [CountVectorizer(analyzer="char")],
+        [CountVectorizer(tokenizer=str.split)],
+        [CountVectorizer(), TruncatedSVD(3)],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The parameter 'token_pattern' will not be used")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_others_have_scores_and_no_explanation(steps: list[Any]) -> None:
+    """Where columns are no n-grams, or their places are not known, nothing is made up."""
+    pipeline = fitted(*steps, logistic())
+    scores, explanations = explain_some(SklearnScorer(pipeline), ["good film", "bad"], {1})
+    assert explanations == [None, None]
+    np.testing.assert_allclose(scores, pipeline.predict_proba(["good film", "bad"])[:, 1])
+
+
+def test_ours_is_explained_by_its_compiled_form_alone() -> None:
+    """The pipeline itself answers without an explanation, and doesn't fail."""
+    ours = build((1, 1, 1)).fit(TRAINING, np.array(LABELS, int))
+    assert explain(ours, "good film", MOST_PARTS) is None
+
+
+def test_the_slow_way_says_the_same_as_the_quick_one() -> None:
+    """Where both know a pipeline, they explain it alike."""
+    pipeline = PIPELINES["tf-idf"]()
+    quick = compiled(pipeline).explain(TRAINING).explanations
+    for text, explanation in zip(TRAINING, quick, strict=True):
+        ours, theirs = read(explanation), read(explain(pipeline, text, MOST_PARTS))
+        assert [part.begin for part in ours.parts] == [part.begin for part in theirs.parts]
+        assert [part.contribution for part in ours.parts] == pytest.approx(
+            [part.contribution for part in theirs.parts], abs=2e-8
+        )

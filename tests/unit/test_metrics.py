@@ -1,12 +1,11 @@
 import re
-import subprocess
-import sys
 
 import pytest
 
 from sentiment import apps, metrics
 from sentiment.metrics import Metric, Metrics
 from stream_worker.trends.metrics import TRENDS
+from tests.processes import python
 from web.metrics import WEB
 
 TABLE = apps.metrics()
@@ -87,20 +86,16 @@ def test_each_app_shows_its_own_metrics(table: Metrics) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "labels"),
-    [
+def test_what_rules_count_is_there_before_it_happens() -> None:
+    """The first refusal is an increase: its series is there from the start, at zero."""
+    wanted = [
         ("sentiment_model_swaps_total", {"outcome": "refused"}),
         ("sentiment_transactions_total", {"outcome": "aborted"}),
         ("sentiment_broker_refusals_total", {"reason": "tls"}),
         ("sentiment_web_events_total", {"outcome": "failed"}),
-    ],
-)
-def test_what_rules_count_is_there_before_it_happens(name: str, labels: dict[str, str]) -> None:
-    """The first refusal is an increase: its series is there from the start, at zero."""
+    ]
     code = (
-        "from sentiment import apps; from sentiment.metrics import REGISTRY; apps.metrics();"
-        f"print(REGISTRY.get_sample_value({name!r}, {labels!r}))"
+        "from sentiment import apps; from sentiment.metrics import REGISTRY; apps.metrics()\n"
+        f"print(*(REGISTRY.get_sample_value(*one) for one in {wanted!r}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "0.0\n"
+    assert python("-c", code).stdout == "0.0 0.0 0.0 0.0\n"

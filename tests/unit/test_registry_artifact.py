@@ -3,7 +3,6 @@
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,15 @@ from sklearn.pipeline import make_pipeline
 
 from sentiment.errors import ModelRefusedError
 from sentiment.model.scorer import PROBES
-from sentiment.registry.artifact import Scorer, open_model
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
+from tests.compiled import bundled
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A copy of the bundled model to damage."""
     return Path(shutil.copytree(bundled_model(), tmp_path / "model"))
-
-
-@cache
-def bundled() -> Scorer:
-    """The bundled model, opened once."""
-    return open_model(bundled_model())
 
 
 def fitted(labels: Sequence[object], **options: object) -> Any:  # noqa: ANN401 - sklearn has no types

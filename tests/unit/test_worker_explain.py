@@ -1,7 +1,6 @@
 """Claims about explanations in the worker's results, without a broker."""
 
 import json
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,11 +13,11 @@ from sentiment.classify.decode import Explain, decode
 from sentiment.classify.score import Models, answer
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.scorer import Explained, Fractions
-from sentiment.registry.artifact import open_model
-from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.wire import SentimentResult
+from tests import compiled
+from tests.unit.test_explain import check_sum, spans
 
 TOPICS = TopicSettings()
 TEXTS = [
@@ -32,7 +31,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def model() -> LoadedModel:
     """The bundled model."""
-    return LoadedModel("sentiment", "1", open_model(bundled_model()), 0.0)
+    return LoadedModel("sentiment", "1", compiled.bundled(), 0.0)
 
 
 def shifted(model: LoadedModel, version: str) -> LoadedModel:
@@ -70,14 +69,11 @@ def results(batch: Batch) -> list[SentimentResult]:
     return [wire.decode_result(value) for value in values]
 
 
-def adds_up(result: SentimentResult, text: str) -> bool:
-    """Whether a result's explanation is one of its own score, and of its text."""
-    found = result.explanation
-    assert found is not None
-    assert all(0 <= part.begin < part.end <= len(text) for part in found.parts)
-    total = found.intercept + found.rest + sum(part.contribution for part in found.parts)
-    assert total == pytest.approx(found.log_odds, abs=1e-6)
-    return abs(1 / (1 + math.exp(-found.log_odds)) - result.score) < 1e-9
+def check_explained(result: SentimentResult, text: str) -> None:
+    """A result's explanation is one of its own score, and of its text."""
+    assert result.explanation is not None
+    check_sum(result.explanation, result.score)
+    spans(result.explanation, text)
 
 
 def test_those_that_ask_get_one_and_all_have_their_score(model: LoadedModel) -> None:
@@ -91,7 +87,8 @@ def test_those_that_ask_get_one_and_all_have_their_score(model: LoadedModel) -> 
     for result in found:
         number = result.input.offset
         assert (result.explanation is not None) == (number % 3 == 0)
-        assert result.explanation is None or adds_up(result, TEXTS[number % 4])
+        if result.explanation:
+            check_explained(result, TEXTS[number % 4])
 
 
 @pytest.mark.parametrize(("explain", "explained"), [("asked", 1), ("always", 2), ("never", 0)])
@@ -121,7 +118,7 @@ def test_who_answers_explains(model: LoadedModel) -> None:
     }
     for result in found:
         if result.explanation:
-            assert adds_up(result, TEXTS[result.input.offset % 4])
+            check_explained(result, TEXTS[result.input.offset % 4])
     intercepts = {
         version: {
             r.explanation.intercept for r in found if r.explanation and r.model.version == version
@@ -159,7 +156,8 @@ def test_an_explanation_costs_no_answer(model: LoadedModel) -> None:
     # What a challenger can't score, the champion answers and explains.
     models = Models(model, failing, canary_share=1.0)
     [result] = results(run(models, [record(0, text="FAIL good", explain=True)]))
-    assert (result.model.version, adds_up(result, "FAIL good")) == ("1", True)
+    assert result.model.version == "1"
+    check_explained(result, "FAIL good")
 
 
 def test_the_largest_result_is_far_below_the_topics_limit(model: LoadedModel) -> None:
@@ -167,7 +165,7 @@ def test_the_largest_result_is_far_below_the_topics_limit(model: LoadedModel) ->
     text = "i . a . " * 8150
     batch = run(Models(model), [record(0, text=text, explain=True)])
     [result] = results(batch)
-    assert adds_up(result, text)
+    check_explained(result, text)
     assert result.explanation
     assert result.explanation.rest
     assert len(batch.outputs[0].value or b"") < 131_072

@@ -1,3 +1,5 @@
+"""Claims about how clients are set up, and which topics there are."""
+
 import base64
 import sys
 from pathlib import Path
@@ -8,8 +10,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from sentiment.errors import SettingsError
+from sentiment.kafka import clients, topics
 from sentiment.kafka.clients import Access, msk_tokens, security_config
-from sentiment.settings import KafkaSettings
+from sentiment.settings import KafkaSettings, Settings, TopicSettings
+from stream_worker.trends.settings import TrendsSettings
 
 # librdkafka's numbers for them, whose names are private.
 AUTHENTICATION, TRANSPORT, ALL_BROKERS_DOWN = -169, -195, -187
@@ -147,3 +151,68 @@ def test_a_broker_that_is_away_is_no_refusal() -> None:
     access.told(KafkaError(TRANSPORT, "Connection refused"))
     access.told(KafkaError(ALL_BROKERS_DOWN, "1/1 brokers are down"))
     assert access.refusal is None
+
+
+# Outside of a transaction; what it is good for is shown by `make chaos`.
+IN_FLIGHT = "max.in.flight.requests.per.connection"
+
+
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The properties of each producer that is made; the library does not tell them."""
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(clients, "Producer", lambda config, **_: made.append(config))
+    return made
+
+
+def test_outside_a_transaction_one_request_is_under_way(configs: list[dict[str, Any]]) -> None:
+    """No batch gets past one that was refused; a transaction needs no such care."""
+    clients.new_producer(KafkaSettings())
+    clients.new_producer(KafkaSettings(), transactional_id="a")
+    assert [config.get(IN_FLIGHT) for config in configs] == [1, None]
+
+
+def test_what_people_set_wins(configs: list[dict[str, Any]]) -> None:
+    """`KAFKA_CONFIG` is the last word, here as elsewhere."""
+    clients.new_producer(KafkaSettings(config={IN_FLIGHT: 5}))
+    assert configs[0][IN_FLIGHT] == 5
+
+
+def test_every_named_topic_is_wanted() -> None:
+    """Each name among the settings is a topic that is created and checked."""
+    settings = Settings()
+    numbers = {"partitions", "replication"}
+    names = {
+        getattr(settings.topics, field) for field in TopicSettings.model_fields.keys() - numbers
+    }
+    # Named after another, and no setting of their own.
+    names |= {settings.topics.redriven, settings.of(TrendsSettings).windows}
+    assert {topic.name for topic in topics.wanted(settings)} == names
+
+
+def test_partitions_are_those_of_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and dead letters have their event's partition; tallies, and their sums, have one."""
+    monkeypatch.setenv("TOPICS_PARTITIONS", "6")
+    settings = Settings()
+    ones = {settings.topics.tallies, settings.of(TrendsSettings).windows}
+    found = {topic.name: topic.partitions for topic in topics.wanted(settings)}
+    assert {name for name, partitions in found.items() if partitions == 1} == ones
+    assert {found[name] for name in found.keys() - ones} == {6}
+
+
+def test_dead_letters_take_more_than_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of the largest size that an events topic takes by default fits with its headers."""
+    monkeypatch.setenv("TOPICS_DEAD_LETTERS", "dead")
+    shapes = {topic.name: topic.config for topic in topics.wanted(Settings())}
+    # Kafka's default for `max.message.bytes`.
+    assert int(shapes["dead"]["max.message.bytes"]) > 1_048_588 + 64 * 1024
+
+
+def test_feedback_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was redriven doesn't expire, nor the last label of an event; everything else does."""
+    monkeypatch.setenv("TOPICS_FEEDBACK", "feedback")
+    monkeypatch.setenv("TOPICS_DEAD_LETTERS", "dead")
+    kept = {t.name for t in topics.wanted(Settings()) if t.config.get("retention.ms") == "-1"}
+    assert kept == {"dead.redriven"}
+    compacted = {t.name for t in topics.wanted(Settings()) if "cleanup.policy" in t.config}
+    assert compacted == {"feedback", Settings().of(TrendsSettings).windows}

@@ -18,6 +18,7 @@ import pytest
 from local.process import free_ports
 from producer.command import Plan, Run
 from sentiment.kafka.producer import EventProducer
+from tests.processes import python, run as run_to_end
 
 # No broker listens there: the port is reserved.
 NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_CONNECT_TIMEOUT_S": "2"}
@@ -33,15 +34,10 @@ def run(
     arguments: Sequence[str],
     moment: int | str,
     environment: dict[str, str],
-    number: signal.Signals = signal.SIGINT,
 ) -> tuple[int, str, bool]:
-    """Run a command and send it a signal.
+    """Run a command and send it a signal after so many imports, or when it says something.
 
-    Args:
-        arguments: The command.
-        moment: After so many imports; or when it says this.
-        environment: What it has beside the test's own.
-        number: The signal; to the whole group of processes, as a terminal does.
+    The signal is sent to the whole group of processes, as a terminal does.
 
     Returns:
         Exit code, standard error without the imports, and whether the signal was sent.
@@ -69,7 +65,7 @@ def run(
             due = due or '"waiting"' in line
             if due and not sent:
                 sent = True
-                os.killpg(process.pid, number)
+                os.killpg(process.pid, signal.SIGINT)
     return process.returncode, "".join(said), sent
 
 
@@ -146,63 +142,57 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     assert "Error: No Kafka broker answers" in said
 
 
-def test_ctrl_c_that_a_callback_swallows_is_not_lost() -> None:
-    """Where Python could only print the interrupt and go on, the process ends."""
-    code = (
-        "import signal, weakref\n"
-        "from sentiment import interrupts\n"
-        "class Thing: pass\n"
-        "def command():\n"
-        "    thing = Thing()\n"
-        "    kept = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))\n"
-        "    del thing\n"
-        "    print('went on')\n"
-        "interrupts.run(command)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+# Python could only print the interrupt, and go on.
+CALLBACK = """
+import signal, weakref
+from sentiment import interrupts
+class Thing: pass
+def command():
+    thing = Thing()
+    kept = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    print('went on')
+interrupts.run(command)
+"""
+IMPORT = "from sentiment import interrupts; interrupts.run(lambda: __import__('greedy'))"
+# What a module catches while it is imported.
+GREEDY = """
+import signal
+try:
+    exec('signal.raise_signal(signal.SIGINT)')
+except BaseException:
+    print('went on')
+"""
+
+
+@pytest.mark.parametrize("code", [CALLBACK, IMPORT], ids=["callback", "module"])
+def test_ctrl_c_that_is_swallowed_is_not_lost(code: str, tmp_path: Path) -> None:
+    """Neither a callback nor a module that catches it keeps the command going."""
+    (tmp_path / "greedy.py").write_text(GREEDY)
+    done = python("-c", code, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr.strip() == "Interrupted."
 
 
-def test_ctrl_c_that_a_module_swallows_is_not_lost(tmp_path: Path) -> None:
-    """What a module catches while it is imported doesn't keep the command going."""
-    (tmp_path / "greedy.py").write_text(
-        "import signal\n"
-        "try:\n"
-        "    exec('signal.raise_signal(signal.SIGINT)')\n"
-        "except BaseException:\n"
-        "    print('went on')\n"
-    )
-    code = "from sentiment import interrupts; interrupts.run(lambda: __import__('greedy'))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False, text=True
-    )
-    assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr.strip() == "Interrupted."
+UNDO = """
+import time
+from local.process import Stopping
+stopping = Stopping()
+try:
+    import calm
+    time.sleep(100)
+except KeyboardInterrupt:
+    print('undone', stopping.event.is_set())
+"""
 
 
 def test_what_is_being_started_is_undone_after_an_import(tmp_path: Path) -> None:
     """The demo, which has something to undo, is interrupted as soon as an import has ended."""
-    (tmp_path / "calm.py").write_text(
-        "import signal\n"
-        "try:\n"
-        "    signal.raise_signal(signal.SIGINT)\n"
-        "except BaseException:\n"
-        "    print('swallowed')\n"
+    calm = GREEDY.replace(
+        "exec('signal.raise_signal(signal.SIGINT)')", "signal.raise_signal(signal.SIGINT)"
     )
-    code = (
-        "import time\n"
-        "from local.process import Stopping\n"
-        "stopping = Stopping()\n"
-        "try:\n"
-        "    import calm\n"
-        "    time.sleep(100)\n"
-        "except KeyboardInterrupt:\n"
-        "    print('undone', stopping.event.is_set())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False, text=True
-    )
+    (tmp_path / "calm.py").write_text(calm)
+    done = python("-c", UNDO, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "undone True\n", "")
 
 
@@ -230,7 +220,7 @@ def test_a_sender_ends_after_an_import(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_first_process_of_a_container_hears_sigterm(moment: int) -> None:
     """Such a one has no default action for SIGTERM, and would go on for as long as it likes."""
     outside = [str(UNSHARE), "--map-root-user", "--pid", "--fork", "--kill-child"]
-    if subprocess.run([*outside, "true"], check=False, capture_output=True).returncode:
+    if run_to_end(*outside, "true").returncode:
         pytest.skip("this machine lets nobody make a namespace of processes")
     program = [sys.executable, "-X", "importtime", "-m", "sentiment", "topics"]
     imports, seen = 0, False
