@@ -2,8 +2,7 @@
 
 - `docs`: writes and checks every generated file
 - `asyncapi`: the topics
-- `reference`: settings, rights and metrics
-- `chart`: the chart's values
+- `reference`: settings, rights and metrics, and the chart's values
 - `rights`: users, policies and ACLs
 - `layout`: how the code is cut, counted
 - `audit`: known weaknesses of what is installed anywhere

@@ -16,7 +16,7 @@ from sentiment.settings import KafkaSettings, Section
 from stream_worker.trends import app as trends_app
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, Manifest, environment, objects, pods
-from tools import chart
+from tools import reference
 from web.telemetry import probes
 
 # What is no setting of ours: the pod's own name, MLflow's and DagsHub's, and the test's.
@@ -56,8 +56,8 @@ def test_every_variable_is_one_that_the_programs_know(name: str) -> None:
     """Nothing is set that nobody reads, and no secret is a variable."""
     for _, pod in pods(objects(name)):
         named = environment(pod).keys()
-        assert named - OTHERS <= set(chart.names())
-        assert not named & set(chart.names(secret=True))
+        assert named - OTHERS <= set(reference.setting_names())
+        assert not named & set(reference.setting_names(secret=True))
 
 
 @every_set
