@@ -26,7 +26,7 @@ from sentiment.registry.artifact import metadata, open_model
 from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
 from stream_worker.drift import MOST_TEXTS, Figures, Window
-from trainer import layout, params, report, tables
+from trainer import params, reports, tables
 from trainer.ingest import ingest
 from trainer.preprocess import preprocess
 
@@ -56,7 +56,7 @@ def main(*, data: Path, output: Path) -> None:
     model = LoadedModel("sentiment", "bundled", open_model(directory), 0.0, drift.read(directory))
     texts = asked["text"].tolist()
     twin = Texts(
-        report.read_scores(directory / layout.EVALUATION / report.SCORES, len(asked)),
+        reports.read_scores(directory / tables.EVALUATION / reports.SCORES, len(asked)),
         drift.sizes(model.scorer, texts).tokens,
         _known(learnt["text"].tolist(), texts, least),
     )
@@ -92,8 +92,8 @@ def _texts(data: Path) -> tuple[pd.DataFrame, pd.DataFrame, int]:
         raw, prepared = Path(work) / "raw", Path(work) / "prepared"
         ingest(knobs.ingest, data, raw)
         preprocess(knobs.preprocess, raw, prepared)
-        learnt = tables.read(prepared / layout.TRAIN, "preprocess")
-        asked = tables.read(prepared / layout.TEST, "preprocess")
+        learnt = tables.read(prepared / tables.TRAIN, "preprocess")
+        asked = tables.read(prepared / tables.TEST, "preprocess")
     return learnt, asked, int(knobs.candidates[knobs.release].params["min_df"][0])
 
 

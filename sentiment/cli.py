@@ -4,6 +4,7 @@ import os
 import pkgutil
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -129,42 +130,54 @@ class Progress:
     """A line that is written over on a terminal; log lines elsewhere.
 
     Args:
-        total: How many events there are, where that is known from the start.
+        total: How many there are, where that is known from the start.
         begun: How many of them an earlier start has done.
+        what: What is counted.
+        say: Told the lines, where neither the terminal nor the log shall have them.
     """
 
-    def __init__(self, total: int | None = None, begun: int = 0) -> None:
+    def __init__(
+        self,
+        total: int | None = None,
+        begun: int = 0,
+        what: str = "events",
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self._total = total
         self._begun = begun
-        self._terminal = sys.stderr.isatty()
+        self._what = what
+        self._say = say
+        self._terminal = say is None and sys.stderr.isatty()
         self._started = self._last = time.monotonic()
 
-    def update(self, sent: int, share: float | None = None) -> None:
+    def update(self, done: int, share: float | None = None) -> None:
         """Say how far it is, unless that was said just now.
 
         Args:
-            sent: Events sent by now.
+            done: How many are done by now.
             share: Share of the whole, from 0 to 1; None where the whole isn't known, or `total` is.
         """
         now = time.monotonic()
         if now - self._last < (TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S):
             return
         self._last = now
-        rate = (sent - self._begun) / (now - self._started)
+        rate = (done - self._begun) / (now - self._started)
         if self._total:
-            share = sent / self._total
+            share = done / self._total
         percent = None if share is None else round(100 * share)
-        left_s = round((self._total - sent) / rate) if self._total and rate else None
-        if self._terminal:
-            of = f" of {self._total:,}" if self._total else ""
-            tail = "" if percent is None else f", {percent} %"
-            tail += "" if left_s is None else f", {timedelta(seconds=left_s)} left"
-            click.echo(
-                f"\r\x1b[K{sent:,}{of} events, {rate:,.0f} per second{tail}", err=True, nl=False
-            )
-        else:
+        left_s = round((self._total - done) / rate) if self._total and rate else None
+        if not self._terminal and not self._say:
             known = {} if self._total is None else {"of": self._total, "seconds_left": left_s}
-            log.info("progress", sent=sent, rate=round(rate), percent=percent, **known)
+            log.info("progress", sent=done, rate=round(rate), percent=percent, **known)
+            return
+        of = f" of {self._total:,}" if self._total else ""
+        line = f"{done:,}{of} {self._what}, {rate:,.0f} per second"
+        line += "" if percent is None else f", {percent} %"
+        line += "" if left_s is None else f", {timedelta(seconds=left_s)} left"
+        if self._say:
+            self._say(line)
+        else:
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
 
     def clear(self) -> None:
         """Take the line away, so that the summary stands alone."""

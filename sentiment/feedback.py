@@ -38,12 +38,7 @@ log = logs.get(__name__)
 class Accuracy(Struct, frozen=True):
     """What people's labels say of a model; `positive` is what precision and recall are of.
 
-    Attributes:
-        labels: Events that somebody labelled.
-        accuracy: Share of them that the model had right.
-        precision: Share of right ones among those that it called positive; None without any.
-        recall: Share that it called positive among those that are; None without any.
-        f1: Harmonic mean of the two; None without anything positive.
+    A share of nothing is None.
     """
 
     labels: int
@@ -60,11 +55,7 @@ Found = dict[str, tuple[Feedback, int]]
 
 
 class Labels:
-    """The last label of each event. One thread may add to it while others ask.
-
-    Args:
-        most: Events that are kept; the ones labelled the longest ago go first.
-    """
+    """The last label of each event, of the `most` latest; one thread may add while others ask."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -113,11 +104,7 @@ class Labels:
                 del self._counts[other]
 
     def counts(self, versions: int | None = None) -> dict[Cell, int]:
-        """How many events there are of each model version, answer and label.
-
-        Args:
-            versions: Of so many versions, those that were labelled last; None: of all.
-        """
+        """How many events there are of each answer and label, of the versions labelled last."""
         with self._lock:
             latest = set(list(self._versions)[-versions:] if versions else self._versions)
             return {cell: count for cell, count in self._counts.items() if cell[0] in latest}

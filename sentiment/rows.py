@@ -74,16 +74,12 @@ CODES: dict[Reason, ErrorCode] = {
 
 
 class Fault(NamedTuple):
-    """Why a row can't be read.
-
-    Attributes:
-        reason: For programs.
-        message: For people; goes on "the row is …".
-        excerpt: Its beginning, printable and short.
-    """
+    """Why a row can't be read."""
 
     reason: Reason
+    # For people; goes on "the row is …".
     message: str
+    # Its beginning, printable and short.
     excerpt: str
 
 
@@ -105,11 +101,8 @@ def format_of(name: str) -> Format | None:
 def opened(stream: BinaryIO, where: str, size: int = 0, most: int | None = None) -> BinaryIO:
     """A stream of what a file holds: unpacked where its first bytes say that it is compressed.
 
-    Args:
-        stream: The file, at its beginning; may be a pipe that has `peek`.
-        where: Names it in errors.
-        size: Of the file in bytes, from which its bound is reckoned.
-        most: Bytes that it may have unpacked, where that is another bound.
+    The file may be a pipe that has `peek`. Its size in bytes bounds what it may have unpacked,
+    where `most` is no other bound; `where` names it in errors.
     """
     if _head(stream, 2) != b"\x1f\x8b":
         return stream
@@ -127,7 +120,7 @@ def _head(stream: BinaryIO, count: int) -> bytes:
 
 
 class _Unpacked(io.RawIOBase):
-    """What a gzip file holds, up to the bound."""
+    """What a gzip file holds, up to the bound; beyond it, an `InputError`."""
 
     def __init__(self, stream: BinaryIO, where: str, most: int) -> None:
         self._file = gzip.GzipFile(fileobj=stream)
@@ -143,21 +136,13 @@ class _Unpacked(io.RawIOBase):
         return self._file.seekable()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer is one
-        """Read some of it.
-
-        Raises:
-            InputError: It has more than it may have.
-        """
+        """Read some of it."""
         count = self._file.readinto(buffer)
         self._check(self._file.tell())
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place that is counted from the beginning, or from here.
-
-        Raises:
-            InputError: It is beyond what the file may have.
-        """
+        """Go to a place that is counted from the beginning, or from here."""
         self._check(offset if whence == io.SEEK_SET else self.tell() + offset)
         return self._file.seek(offset, whence)
 
@@ -180,13 +165,9 @@ def rows(
 ) -> Iterator[tuple[int, Row]]:
     """The rows of a file with their numbers: lines count from 1, rows of tables from their first.
 
-    Args:
-        stream: See `opened`; it is left open.
-        form: How it is written.
-        choose: Which columns of a table are read. Of JSON all members are, as `Raw`, since each
-            row may have others; of lines there is only `text`.
-        where: Names the file in errors.
-        max_row: Longest row in bytes; of CSV in characters.
+    Of a table the chosen columns are read. Of JSON all members are, as `Raw`, since each row may
+    have others; of lines there is only `text`. The longest row is counted in bytes, of CSV in
+    characters. The stream is left open.
 
     Raises:
         InputError: The file is not what its format says.
@@ -194,9 +175,12 @@ def rows(
     with readable(where, form):
         match form:
             case "lines":
-                yield from _texts(stream, where, max_row)
+                for number, line in lines(stream, where, max_row):
+                    yield number, line if isinstance(line, Fault) else _text(line)
             case "jsonl":
-                yield from _objects(stream, where, max_row)
+                for number, line in lines(stream, where, max_row):
+                    if not _is_empty(line):
+                        yield number, line if isinstance(line, Fault) else _object(line)
             case "json":
                 yield from ((number, _object(value)) for number, value in _json(stream, where))
             case "csv" | "tsv":
@@ -208,14 +192,10 @@ def rows(
 def events(
     stream: BinaryIO, form: Format, choose: Choose, where: str, max_row: int = MAX_ROW_BYTES
 ) -> Iterator[Numbered]:
-    """The events in a file, in batches; of lines as soon as they are there.
+    """The events in a file, in batches; of lines as soon as they are there. See `rows`.
 
-    Args:
-        stream: As for `rows`.
-        form: As for `rows`. A line of JSON Lines is an event by all rules of the wire.
-        choose: As for `rows`. Its first column is the text; others are fields by their names.
-        where: As for `rows`.
-        max_row: As for `rows`; a longer text is too large as well.
+    A line of JSON Lines is an event by all rules of the wire. The first column that is chosen is
+    the text; others are fields by their names. A text longer than a row is too large as well.
 
     Raises:
         InputError: As for `rows`.
@@ -228,17 +208,11 @@ def events(
             for some in values:
                 yield [(at, _decoded(value, max_row)) for at, value in some if not _is_empty(value)]
         return
-    named: Sequence[str] = ()
-
-    def choose_and_keep(present: list[str]) -> Sequence[str]:
-        nonlocal named
-        named = choose(present)
-        return named
-
     batch: Numbered = []
-    for number, row in rows(stream, form, choose_and_keep, where, max_row):
-        if isinstance(row, dict) and named and named[0] != "text":
-            row["text"] = row.pop(named[0])
+    for number, row in rows(stream, form, choose, where, max_row):
+        # The first of the columns that were chosen, and the only one of lines.
+        if isinstance(row, dict) and (first := next(iter(row), "text")) != "text":
+            row["text"] = row.pop(first)
         batch.append((number, _event(row, max_row)))
         if len(batch) == PARQUET_ROWS:
             yield batch
@@ -247,14 +221,7 @@ def events(
 
 
 def columns(required: Sequence[str], optional: Sequence[str], where: str, hint: str) -> Choose:
-    """A choice of columns by name.
-
-    Args:
-        required: Those that a file must have.
-        optional: Read too where there are any.
-        where: Names the file in errors.
-        hint: How the user names others.
-    """
+    """A choice of columns by name; the hint says how the user names others."""
 
     def choose(present: list[str]) -> Sequence[str]:
         require(required, present, where, hint)
@@ -306,11 +273,7 @@ def excerpt(text: str | bytes) -> str:
 
 @contextmanager
 def readable(where: str, form: str) -> Iterator[None]:
-    """What a damaged file raises, as one error.
-
-    Raises:
-        InputError: It can't be read as what it should be.
-    """
+    """What a damaged file raises, as one `InputError`."""
     try:
         yield
     except (OSError, EOFError, zlib.error, csv.Error) as error:
@@ -328,10 +291,7 @@ def line_batches(
 ) -> Iterator[list[tuple[int, bytes | Fault]]]:
     """Lines with their numbers from 1, without their ends, as many as there are at a time.
 
-    Args:
-        stream: May be a pipe that somebody still writes to.
-        where: Names it in errors.
-        max_row: A longer line is a fault.
+    The stream may be a pipe that somebody still writes to. A line longer than a row is a fault.
 
     Raises:
         InputError: It is text of another encoding.
@@ -375,11 +335,7 @@ def _is_empty(line: bytes | Fault) -> bool:
 
 
 def _without_mark(chunk: bytes, where: str) -> bytes:
-    """The first bytes of a text without the mark of their order.
-
-    Raises:
-        InputError: They are of another encoding.
-    """
+    """The first bytes of a text without the mark of their order; they must be UTF-8."""
     for mark, encoding in (
         (b"\xff\xfe\x00\x00", "UTF-32"),
         (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -414,12 +370,11 @@ def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Fault:
     return Fault("not_utf8", said, excerpt(raw))
 
 
-def _texts(stream: BinaryIO, where: str, max_row: int) -> Iterator[tuple[int, Row]]:
-    for number, line in lines(stream, where, max_row):
-        try:
-            yield number, line if isinstance(line, Fault) else {"text": line.decode()}
-        except UnicodeDecodeError as error:
-            yield number, _not_utf8(cast("bytes", line), error)
+def _text(line: bytes) -> Row:
+    try:
+        return {"text": line.decode()}
+    except UnicodeDecodeError as error:
+        return _not_utf8(line, error)
 
 
 def _decoded(line: bytes | Fault, max_bytes: int) -> TextEvent | EventError:
@@ -449,14 +404,6 @@ def _event(row: Row, max_bytes: int) -> TextEvent | EventError:
 # JSON.
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-def _objects(stream: BinaryIO, where: str, max_row: int) -> Iterator[tuple[int, Row]]:
-    for number, line in lines(stream, where, max_row):
-        if isinstance(line, Fault):
-            yield number, line
-        elif line.strip():
-            yield number, _object(line)
 
 
 def _object(value: bytes) -> Row:
@@ -533,12 +480,7 @@ def _csv_rows(text: io.TextIOWrapper, form: Format, choose: Choose, max_row: int
 
 
 class _Lines:
-    """The lines of a CSV, as many as a row may have.
-
-    Attributes:
-        excerpts: Of each line that the row in work is made of.
-        is_too_long: Whether they were more than a row may have.
-    """
+    """The lines of a CSV, as many as a row may have."""
 
     def __init__(self, text: io.TextIOWrapper, max_row: int) -> None:
         self._text = text
@@ -547,7 +489,9 @@ class _Lines:
 
     def begin(self) -> None:
         """A row begins."""
+        # Of each line that it is made of.
         self.excerpts: list[str] = []
+        # They are more than a row may have.
         self.is_too_long = False
         self._chars = 0
 

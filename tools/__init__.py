@@ -2,8 +2,7 @@
 
 - `docs`: writes and checks every generated file
 - `asyncapi`: the topics
-- `reference`: settings, rights and metrics
-- `chart`: the chart's values
+- `reference`: settings, rights and metrics, and the chart's values
 - `rights`: users, policies and ACLs
 - `contracts`: who may import whom
 - `layout`: how the code is cut, counted

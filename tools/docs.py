@@ -5,7 +5,7 @@ Each is made from the code that it describes, so that it can't name what doesn't
 - `docs/asyncapi.yaml`, `docs/schemas/`: the topics (`asyncapi`)
 - `docs/openapi.yaml`: the page's API (`web.openapi`)
 - `docs/operations.md`: the tables of settings, rights and metrics (`reference`)
-- the chart's table of values and the names of settings in its schema (`chart`)
+- the chart's table of values and the names of settings in its schema (`reference`)
 - `k8s/`: users, policies and ACLs (`rights`)
 - `observability/dashboards/` (`observability.boards`)
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from observability import boards
-from tools import asyncapi, chart, reference, rights
+from tools import asyncapi, reference, rights
 from web.openapi.document import document as openapi
 from web.settings import WebSettings
 
@@ -51,8 +51,8 @@ def files(root: Path = ROOT) -> dict[str, str]:
         )
         + as_yaml(openapi(reference.defaults().of(WebSettings))),
         "docs/operations.md": filled(operations, reference.tables()),
-        f"{helm}/README.md": filled(readme, {"values": chart.values_table(values)}),
-        f"{helm}/values.schema.json": chart.schema(schema),
+        f"{helm}/README.md": filled(readme, {"values": reference.values_table(values)}),
+        f"{helm}/values.schema.json": reference.schema(schema),
         "k8s/strimzi/users.yaml": rights.USERS_HEAD + as_yaml(*rights.users()),
         "k8s/msk/trends-acls.sh": rights.acls(),
         **{f"k8s/msk/policies/{user}.json": text for user, text in rights.policies().items()},

@@ -1,9 +1,16 @@
-"""The tables of settings, rights and metrics in `docs/operations.md`."""
+"""The tables of settings, rights and metrics in `docs/operations.md`, and of the chart's values."""
 
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
+from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from local.settings import LocalSettings
 from sentiment import apps
 from sentiment.settings import Settings
 
@@ -19,31 +26,44 @@ def defaults() -> Settings:
     return settings
 
 
+def tables() -> dict[str, str]:
+    """The tables of `docs/operations.md`, by the name of their markers."""
+    return {
+        "settings": settings_table(),
+        "rights": rights_table(),
+        "metrics": metrics_table(),
+    }
+
+
 def settings_table() -> str:
     """Every setting as a Markdown table: variable, default, meaning."""
-    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    rows = []
     for section in apps.sections():
         prefix = section.model_config.get("env_prefix", "")
         for name, field in section.model_fields.items():
-            default = field.default
-            if default is PydanticUndefined:
-                default = "{}"
+            default = "{}" if field.default is PydanticUndefined else field.default
             shown = str(default).replace(str(Path.home()), "~").replace("**********", "")
             value = f"`{shown}`" if shown else "(empty)"
-            rows.append(f"| `{prefix}{name.upper()}` | {value} | {field.description} |")
-    return "\n".join(rows)
+            rows.append((f"`{prefix}{name.upper()}`", value, str(field.description)))
+    return _table(("variable", "default", "meaning"), rows)
 
 
 def metrics_table() -> str:
     """Every metric as a Markdown table: name, type, labels, unit, meaning."""
-    rows = ["| metric | app | type | labels | unit | meaning |", "|---|---|---|---|---|---|"]
-    for metric in apps.metrics():
-        labels = ", ".join(f"`{label}`" for label in metric.labels)
-        rows.append(
-            f"| `{metric.name}` | {metric.app} | {metric.kind} | {labels} | {metric.unit} |"
-            f" {metric.meaning} |"
-        )
-    return "\n".join(rows)
+    return _table(
+        ("metric", "app", "type", "labels", "unit", "meaning"),
+        (
+            (
+                f"`{metric.name}`",
+                metric.app,
+                metric.kind,
+                ", ".join(f"`{label}`" for label in metric.labels),
+                metric.unit,
+                metric.meaning,
+            )
+            for metric in apps.metrics()
+        ),
+    )
 
 
 def rights_table() -> str:
@@ -54,16 +74,120 @@ def rights_table() -> str:
         named.setdefault(key, []).append(
             f"`{{{right.setting}}}{right.suffix}`" if right.suffix else f"`{right.setting}`"
         )
-    rows = ["| part | right | on |", "|---|---|---|"]
-    for (part, operation, resource), names in named.items():
-        rows.append(f"| {part} | {operation} | {resource} {', '.join(names)} |")
-    return "\n".join(rows)
+    return _table(
+        ("part", "right", "on"),
+        (
+            (part, operation, f"{resource} {', '.join(names)}")
+            for (part, operation, resource), names in named.items()
+        ),
+    )
 
 
-def tables() -> dict[str, str]:
-    """The tables of `docs/operations.md`, by the name of their markers."""
-    return {
-        "settings": settings_table(),
-        "rights": rights_table(),
-        "metrics": metrics_table(),
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+# The chart's table of values, and the names of settings in its schema.
+
+
+# Set by the chart itself from values of its own: set otherwise, they would be one thing in the app
+# and another in ports, probes, volumes or rights.
+OWN = frozenset(
+    {
+        *(f"KAFKA_{name}" for name in ("BOOTSTRAP_SERVERS", "SECURITY_PROTOCOL", "SASL_MECHANISM")),
+        *(f"KAFKA_{name}" for name in ("SASL_USERNAME", "MSK_REGION", "CONFIG", "SSL_CA_LOCATION")),
+        *("LOG_LEVEL", "LOG_FORMAT", "MODEL_CACHE_DIR", "WORKER_TRANSACTIONAL_ID"),
+        *("TOPICS_PARTITIONS", "TOPICS_REPLICATION", "WEB_HOST", "WEB_PORT"),
+        *("WORKER_HTTP_HOST", "WORKER_HTTP_PORT", "TRENDS_HTTP_HOST", "TRENDS_HTTP_PORT"),
     }
+)
+KEY = re.compile(r"(?P<indent> *)(?P<key>[\w-]+):(?: (?P<value>.*))?$")
+# As wide as the lines of the code.
+WIDTH = 100
+
+
+def setting_names(*, secret: bool = False) -> list[str]:
+    """The settings of the apps: those with secret values, or all others; not those of a laptop."""
+    return sorted(
+        f"{section.model_config.get('env_prefix', '')}{name.upper()}"
+        for section in apps.sections()
+        if section is not LocalSettings
+        for name, field in section.model_fields.items()
+        if (field.annotation is SecretStr) is secret
+    )
+
+
+def schema(present: str) -> str:
+    """A schema of the values with the names of the settings as they are now."""
+    document = json.loads(present)
+    parts = document["$defs"]
+    parts["settings"]["propertyNames"]["enum"] = [
+        name for name in setting_names() if name not in OWN
+    ]
+    parts["secretFile"]["properties"]["setting"]["enum"] = setting_names(secret=True)
+    return _laid_out(document) + "\n"
+
+
+def values_table(text: str) -> str:
+    """The values of a chart as a Markdown table: name, default, meaning.
+
+    The comment above a key of its `values.yaml` is its meaning; one without stands for itself in
+    the meaning of what it is part of.
+
+    Raises:
+        ValueError: A value has no comment.
+    """
+    defaults = yaml.safe_load(text)
+    rows = []
+    commented = dict(_comments(text))
+    for path, comment in commented.items():
+        value = defaults
+        for key in path:
+            value = value[key]
+        if not any(other[: len(path)] == path and len(other) > len(path) for other in commented):
+            shown = f"`{json.dumps(value)}`" if value not in ("", None) else "(empty)"
+            rows.append((f"`{'.'.join(path)}`", shown, comment))
+    for path in _leaves(defaults):
+        if not any(path[:length] in commented for length in range(1, len(path) + 1)):
+            raise ValueError(f"values.yaml: {'.'.join(path)} has no comment that says why.")
+    return _table(("value", "default", "meaning"), rows)
+
+
+def _comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each key that has a comment, by its path."""
+    path: list[tuple[int, str]] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        if line.lstrip().startswith("#"):
+            comment.append(line.strip(" #"))
+            continue
+        if found := KEY.match(line):
+            indent = len(found["indent"])
+            path = [(i, key) for i, key in path if i < indent] + [(indent, found["key"])]
+            if comment:
+                yield tuple(key for _, key in path), " ".join(comment)
+        comment = []
+
+
+def _leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, key))
+    else:
+        yield path
+
+
+def _laid_out(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - what JSON has
+    """JSON with what fits into a line on one line: a schema's leaves are short."""
+    flat = json.dumps(value)
+    if not isinstance(value, dict | list) or len(flat) + 2 * depth < WIDTH:
+        return flat
+    space = "  " * (depth + 1)
+    if isinstance(value, list):
+        items = [_laid_out(item, depth + 1) for item in value]
+        begin, end = "[", "]"
+    else:
+        items = [f"{json.dumps(key)}: {_laid_out(v, depth + 1)}" for key, v in value.items()]
+        begin, end = "{", "}"
+    return f"{begin}\n" + ",\n".join(space + item for item in items) + f"\n{'  ' * depth}{end}"

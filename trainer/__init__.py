@@ -3,26 +3,23 @@
 A stage is a plain function in a module of its own, with a command of its name.
 
 - `params`: every knob
-- `layout`: where files go, and which commit made them
-- `sources`: fetches and reads texts
+- `tables`: what stages leave for each other, written whole or not at all
+- `reports`: what stages tell of their work
 - `ingest`: labelled texts into one table
+- `remote`: files from the web and S3
+- `readers`: from rows of files to labelled texts
 - `preprocess`: cleaned, and split by group
-- `champion`: the candidate that is served, and what a candidate is
+- `train`: fits a candidate, and saves it as MLflow does
+- `champion`: the candidate that is served
 - `baseline`: the earlier system, to compare with
-- `train`: fits a candidate
 - `judging`: measures models
 - `evaluate`: judges candidates, and compares them
-- `release`: the model that workers get, with all that is known of it
-- `card`: its model card
+- `release`: the model that workers get, with its card
+- `gates`: what stands before `champion`
+- `promote`: to champion and back, and the audit trail
 - `register`: into the registry
-- `promotion`: what stands before `champion`
-- `promote`: to champion or challenger, and back
 - `commands`: the subcommands
-- `tables`: tables and files, written whole or not at all
-- `saving`: models as MLflow saves them
-- `report`: what stages tell each other
 - `pipeline`: all stages, without DVC
-- `progress`: long work, a line at a time
 """
 
 from sentiment.apps import App, Right

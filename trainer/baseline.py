@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment.errors import SetupError
-from trainer.progress import Say, silent
+from trainer.reports import Say, silent
 
 Normaliser = Literal["lemmatise", "stem"]
 
@@ -61,8 +61,7 @@ class NltkNormaliser(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
             ValueError: There is no such normaliser.
         """
         del texts, y
-        if self.normaliser not in get_args(Normaliser):
-            raise ValueError(f"normaliser must be lemmatise or stem, not {self.normaliser!r}")
+        _check(self.normaliser)
         _require_corpus("stopwords")
         _reducer(self.normaliser)
         self.stop_words_: NDArray[np.str_] = np.array(sorted(stopwords.words("english")))
@@ -70,9 +69,6 @@ class NltkNormaliser(TransformerMixin, BaseEstimator):  # type: ignore[misc] # s
 
     def transform(self, texts: ArrayLike) -> list[str]:
         """The words that are left of each text, with a space between.
-
-        Args:
-            texts: A list or column of texts.
 
         Raises:
             SetupError: WordNet is missing.
@@ -112,15 +108,14 @@ class Baseline:
         # It ends after some 170, on film reviews as on all domains.
         max_iter: int = 1000,
     ) -> None:
-        if normaliser not in get_args(Normaliser):
-            raise ValueError(f"normaliser must be lemmatise or stem, not {normaliser!r}")
+        _check(normaliser)
         self.max_features = max_features
         self.normaliser: Normaliser = normaliser
         self.C = C
         self.max_iter = max_iter
 
     def fit(self, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
-        """See `trainer.champion.Candidate`.
+        """See `trainer.train.Candidate`.
 
         Raises:
             SetupError: A corpus of NLTK's is missing.
@@ -151,12 +146,13 @@ class Baseline:
         )
 
 
-def _require_corpus(name: str) -> None:
-    """Make sure that NLTK finds a corpus, by its own search path and downloader.
+def _check(normaliser: str) -> None:
+    if normaliser not in get_args(Normaliser):
+        raise ValueError(f"normaliser must be lemmatise or stem, not {normaliser!r}")
 
-    Raises:
-        SetupError: It does not.
-    """
+
+def _require_corpus(name: str) -> None:
+    """Make sure that NLTK finds a corpus, by its own search path and downloader; else raise."""
     for attempt in range(2):
         for resource in (f"corpora/{name}", f"corpora/{name}.zip"):
             try:

@@ -1,29 +1,38 @@
 """The evaluate stage: how good each candidate is on texts that it never saw, and which is better.
 
-`evaluation/<name>/` gets `report.json` and `scores.npy` (see `trainer.report`), `metrics.json` and
+`evaluation/<name>/` gets `report.json` and `scores.npy` (see `trainer.reports`), `metrics.json` and
 `plots/` for DVC, `images/`, and `speed.json`; `evaluation/` gets the comparison of all. But for the
 speed, the same model and texts give the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sentiment.errors import InputError
 from sentiment.model.compiled.linear import NotCompilableError, read
 from sentiment.model.scorer import THRESHOLD
 from sentiment.registry.artifact import Scorer, SklearnScorer, load_pipeline, metadata, open_model
-from trainer import layout, report, saving, tables
-from trainer.judging import behaviours, intervals, plots
-from trainer.judging.figures import labels_of, sample, scores as scores_of, speeds
+from trainer import reports, tables
+from trainer.judging import behaviours, figures, plots
+from trainer.judging.figures import labels_of
 from trainer.params import Evaluate
-from trainer.progress import Say, silent
-from trainer.report import Comparison, Pair, Report, Speed, beside_the_earlier, side_by_side, table
+from trainer.reports import (
+    Comparison,
+    Pair,
+    Report,
+    Say,
+    Speed,
+    beside_the_earlier,
+    side_by_side,
+    silent,
+    table,
+)
+from trainer.train import require
 
 
 def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
@@ -33,7 +42,7 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
     train: pd.DataFrame,
     params: Evaluate,
     *,
-    output: Path = layout.EVALUATION,
+    output: Path = tables.EVALUATION,
     trusted: tuple[str, ...] = (),
     say: Say = silent,
 ) -> Report:
@@ -56,9 +65,12 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         ModelRefusedError: A worker would refuse the model.
     """
     labels = labels_of(test)
-    tables.check_folder(output / name, layout.REPORT)
+    tables.check_folder(output / name, tables.REPORT)
     say(f"{name}: opening {model_directory} …")
-    scorer, pipeline = _open(model_directory, trusted)
+    require(model_directory, "train")
+    # As scikit-learn serves it, and as a worker would.
+    pipeline = SklearnScorer(load_pipeline(model_directory, trusted))
+    scorer: Scorer = pipeline if trusted else open_model(model_directory)
     noted, train_sha256 = metadata(model_directory), tables.digest(train)
     if noted.get("train_sha256", train_sha256) != train_sha256:
         raise InputError(
@@ -66,15 +78,15 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
             f"Run `sentiment train {name}` again, or `dvc repro`.",
         )
     texts: list[str] = test["text"].tolist()
-    scores = scores_of(scorer.score, texts, f"texts scored by {name}", say)
+    scores = figures.scores(scorer.score, texts, f"texts scored by {name}", say)
     compiled_difference = None
     if scorer.kind == "compiled":
         what = f"texts scored by {name} in scikit-learn"
-        by_sklearn = scores_of(pipeline.score, texts, what, say)
+        by_sklearn = figures.scores(pipeline.score, texts, what, say)
         compiled_difference = float(np.abs(scores - by_sklearn).max())
     top = strongest(pipeline.pipeline)
     say(f"{name}: {params.bootstrap:,} resamplings, behaviours and plots …")
-    overall, domains = intervals.bootstrap(labels, test["domain"].to_numpy(object), scores, params)
+    overall, domains = figures.bootstrap(labels, test["domain"].to_numpy(object), scores, params)
     found = Report(
         candidate=name,
         train_sha256=train_sha256,
@@ -90,31 +102,21 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         knobs=noted.get("knobs", ""),
     )
     with tables.folder(output / name) as folder:
-        report.write(found, folder / layout.REPORT)
-        report.write(_metrics(found), folder / report.METRICS)
-        np.save(folder / report.SCORES, scores)
+        reports.write(found, folder / tables.REPORT)
+        metrics = {figure: interval.value for figure, interval in found.overall.items()}
+        metrics |= {
+            f"passed_{kind}": round(behaviour.share, figures.DIGITS)
+            for kind, behaviour in found.behaviours.items()
+        }
+        reports.write(metrics, folder / reports.METRICS)
+        np.save(folder / reports.SCORES, scores)
         plots.write_tables(folder / "plots", labels, scores, top)
-        accuracies = {domain: figures["accuracy"] for domain, figures in domains.items()}
-        plots.draw(folder / layout.IMAGES, labels, scores, accuracies, top)
+        accuracies = {domain: measured["accuracy"] for domain, measured in domains.items()}
+        plots.draw(folder / tables.IMAGES, labels, scores, accuracies, top)
         say(f"{name}: measuring the speed …")
-        served, by_itself = speeds([scorer.score, pipeline.score], sample(texts))
-        report.write(Speed(served, by_itself, scorer.kind), folder / report.SPEED)
+        served, by_itself = figures.speeds([scorer.score, pipeline.score], figures.sample(texts))
+        reports.write(Speed(served, by_itself, scorer.kind), folder / reports.SPEED)
     return found
-
-
-def _metrics(found: Report) -> dict[str, float]:
-    figures = {figure: interval.value for figure, interval in found.overall.items()}
-    return figures | {
-        f"passed_{kind}": round(behaviour.share, intervals.DIGITS)
-        for kind, behaviour in found.behaviours.items()
-    }
-
-
-def _open(directory: Path, trusted: tuple[str, ...]) -> tuple[Scorer, SklearnScorer]:
-    """The model as a worker would serve it, and as scikit-learn does."""
-    saving.require(directory, "train")
-    pipeline = SklearnScorer(load_pipeline(directory, trusted))
-    return (pipeline if trusted else open_model(directory)), pipeline
 
 
 def _why_not_compiled(scorer: Scorer, pipeline: Any, trusted: tuple[str, ...]) -> str:  # noqa: ANN401 - sklearn has no types
@@ -133,30 +135,23 @@ def _why_not_compiled(scorer: Scorer, pipeline: Any, trusted: tuple[str, ...]) -
 # estimators give to what they have learnt, so that it works for any pipeline that uses them.
 
 
-def known(pipeline: Any) -> NDArray[np.object_] | None:  # noqa: ANN401 - sklearn has no types
-    """The n-grams that a pipeline counts, in their order; None where no step of it tells them."""
-    for _, step in pipeline.steps:
-        if hasattr(step, "get_feature_names_out"):
-            names: NDArray[np.object_] = step.get_feature_names_out()
-            return names
-    return None
-
-
-def strongest(pipeline: Any) -> plots.Ngrams | None:  # noqa: ANN401 - as above
+def strongest(pipeline: Any) -> plots.Ngrams | None:  # noqa: ANN401 - sklearn has no types
     """What the strongest n-grams add to the log-odds, before rows are brought to one length.
 
     Where texts of different length have weights of their own, the mean. None where a pipeline has
     no weight for each n-gram.
     """
-    names, weights = known(pipeline), np.ones(1)
-    coefficients = np.atleast_2d(getattr(pipeline.steps[-1][1], "coef_", []))
-    if names is None or coefficients.shape[1] != len(names):
+    steps = [step for _, step in pipeline.steps]
+    counts = next((step for step in steps if hasattr(step, "get_feature_names_out")), None)
+    names = [] if counts is None else counts.get_feature_names_out().tolist()
+    weights, coefficients = np.ones(1), np.atleast_2d(getattr(steps[-1], "coef_", []))
+    if not names or coefficients.shape[1] != len(names):
         return None
-    for _, step in pipeline.steps:
+    for step in steps:
         for learnt in ("ratio_", "idf_"):
             weights = weights * getattr(step, learnt, 1.0)
     weights = weights * coefficients.mean(axis=0)
-    return plots.strongest(zip(names.tolist(), weights.tolist(), strict=True))
+    return plots.strongest(zip(names, weights.tolist(), strict=True))
 
 
 # Candidates compared: with each other on the same texts, and beside the earlier system.
@@ -194,58 +189,47 @@ def compare(
     names: Sequence[str],
     test: pd.DataFrame,
     params: Evaluate,
-    output: Path = layout.EVALUATION,
+    output: Path = tables.EVALUATION,
     say: Say = silent,
 ) -> Comparison:
     """Compare evaluated candidates with each other, and put them beside the earlier system.
 
-    Writes `comparison.json` and `comparison.md`.
-
-    Args:
-        names: The candidates; each is compared with all before it.
-        test: The texts that all of them were judged by.
-        params: As for `evaluate`.
-        output: Where their evaluations stand.
-        say: Told what is being done.
+    Writes `comparison.json` and `comparison.md`. Each candidate is compared with all before it.
 
     Raises:
         InputError: A candidate was not evaluated, or on other texts.
     """
     labels, domains = labels_of(test), test["domain"].to_numpy(object)
     sha256 = tables.digest(test)
-    reports = {name: report.read(output / name / layout.REPORT) for name in names}
-    for name, judged in reports.items():
-        if judged.test_sha256 != sha256:
+    judged = {name: reports.read(output / name / tables.REPORT) for name in names}
+    for name, found in judged.items():
+        if found.test_sha256 != sha256:
             raise InputError(
-                f"{output / name / layout.REPORT} is about other texts than the test table.",
+                f"{output / name / tables.REPORT} is about other texts than the test table.",
                 f"Run `sentiment evaluate {name}` again, or `dvc repro`.",
             )
-    scores = {name: report.read_scores(output / name / report.SCORES, len(test)) for name in names}
+    scores = {
+        name: reports.read_scores(output / name / reports.SCORES, len(test)) for name in names
+    }
     pairs = []
     for b, a in combinations(names, 2):
         say(f"Comparing {a} with {b} …")
-        decided_a, decided_b = scores[a] >= THRESHOLD, scores[b] >= THRESHOLD
-        pairs.append(
-            Pair(
-                a,
-                b,
-                intervals.mcnemar(labels, decided_a, decided_b),
-                intervals.differences(labels, domains, scores[a], scores[b], params),
-            )
-        )
+        tested = figures.mcnemar(labels, scores[a] >= THRESHOLD, scores[b] >= THRESHOLD)
+        differences = figures.differences(labels, domains, scores[a], scores[b], params)
+        pairs.append(Pair(a, b, tested, differences))
     compared = Comparison(
         test_sha256=sha256,
         test_texts=len(test),
         earlier=EARLIER,
-        overall={name: read.overall for name, read in reports.items()},
+        overall={name: found.overall for name, found in judged.items()},
         films={
-            name: read.domains[FILMS] for name, read in reports.items() if FILMS in read.domains
+            name: found.domains[FILMS] for name, found in judged.items() if FILMS in found.domains
         },
         pairs=pairs,
     )
-    with tables.file(output / report.COMPARISON_PAGE) as page:
+    with tables.file(output / reports.COMPARISON_PAGE) as page:
         page.write_text(render(compared, params), encoding="utf-8")
-    report.write(compared, output / report.COMPARISON)
+    reports.write(compared, output / reports.COMPARISON)
     return compared
 
 
@@ -261,18 +245,30 @@ def render(comparison: Comparison, params: Evaluate) -> str:
         pairs=table(
             ("first", "second", "only first right", "only second right", "p"),
             (
-                (
-                    pair.a,
-                    pair.b,
-                    f"{pair.mcnemar.only_a:,}",
-                    f"{pair.mcnemar.only_b:,}",
-                    f"{pair.mcnemar.p_value:.2g}",
-                )
+                (pair.a, pair.b, f"{test.only_a:,}", f"{test.only_b:,}", f"{test.p_value:.2g}")
                 for pair in comparison.pairs
+                for test in [pair.mcnemar]
             ),
             left=2,
         ),
         differences=side_by_side(
             {f"{pair.a} less {pair.b}": pair.differences for pair in comparison.pairs}, sign="+"
         ),
+    )
+
+
+def summary(found: Mapping[str, Report]) -> str:
+    """For the terminal: figures and passed behaviours, a column per candidate."""
+    shares = {
+        kind: [f"{report.behaviours[kind].share:.1%}" for report in found.values()]
+        for kind in behaviours.about()
+    }
+    figures = {
+        reports.NAMES[name]: [f"{report.overall[name].value:.4f}" for report in found.values()]
+        for name in reports.NAMES
+    }
+    rows = {"": list(found), **figures, "passed:": [], **shares}
+    return "\n".join(
+        (f"{head.replace('_', ' '):<34}" + "".join(f"{cell:>12}" for cell in cells)).rstrip()
+        for head, cells in rows.items()
     )

@@ -4,7 +4,7 @@ Three files come of it, whole or not at all:
 
 - `texts.parquet`: the usable rows, with the columns of `trainer.tables`;
 - `rejected.jsonl`: each unusable row with its source, file, number, reason (they are listed in
-  `trainer.sources.examples`) and a short excerpt;
+  `trainer.readers`) and a short excerpt;
 - `report.json`: what was read, with checksums, and what became of it.
 
 A `group` is `source:value`, or `source#number` where the row has none. A domain is the row's, else
@@ -12,23 +12,24 @@ the source's, else the source's name. Of an aclImdb archive the official test pa
 Remote files are kept in `cache/` beside the output.
 """
 
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import pandas as pd
 from msgspec import Struct
 
 from sentiment.errors import InputError
-from trainer import report as reports, tables
-from trainer.layout import RAW, REPORT, TEXTS
-from trainer.params import Ingest, Source
-from trainer.progress import Say, silent, ticking
-from trainer.sources import aclimdb, readers
-from trainer.sources.examples import Example, Fault, Reason, example, label_table
-from trainer.sources.inputs import Input, inputs
+from sentiment.registry.artifact import sha256_of
+from trainer import readers, remote, reports, tables
+from trainer.params import S3, Ingest, Source
+from trainer.readers import Example, Fault, Format, Reason
+from trainer.reports import Say, silent, ticking
 
 REJECTED = "rejected.jsonl"
 # Rows of all sources, usable or not. All usable ones are in memory at once, at 200 bytes each and
@@ -36,6 +37,17 @@ REJECTED = "rejected.jsonl"
 MAX_ROWS = 5_000_000
 # Beside the output: remote files.
 CACHE = "cache"
+# Of a remote file's name, what its copy here keeps; file systems take 255 bytes.
+NAME_CHARS = 80
+
+
+class Input(NamedTuple):
+    """A file to read; reports call it `name`, on every machine the same."""
+
+    name: str
+    path: Path
+    sha256: str
+    format: Format
 
 
 class InputReport(Struct, frozen=True):
@@ -75,14 +87,10 @@ class RejectedRow(Struct, frozen=True):
     excerpt: str
 
 
-def ingest(params: Ingest, root: Path, output: Path = RAW, say: Say = silent) -> IngestReport:
-    """Read all sources and write the table.
-
-    Args:
-        params: The sources.
-        root: What relative files and folders are below.
-        output: The folder to write; what is there stays until all is done.
-        say: Told of progress.
+def ingest(
+    params: Ingest, root: Path, output: Path = tables.RAW, say: Say = silent
+) -> IngestReport:
+    """Read all sources, relative ones below `root`, and write the table.
 
     Raises:
         InputError: A source is missing, is not what it should be, or has too large a share of
@@ -96,14 +104,19 @@ def ingest(params: Ingest, root: Path, output: Path = RAW, say: Say = silent) ->
             "Groups are told apart by the names of their sources.",
         )
     try:
-        with tables.files(output, REJECTED, TEXTS, REPORT) as work:
+        with tables.files(output, REJECTED, tables.TEXTS, tables.REPORT) as work:
             stage = _Stage(params, root, output, say)
             with (work / REJECTED).open("wb") as rejected:
                 found = [stage.read(source, rejected) for source in params.sources]
             say(f"Writing {len(stage.columns['text']):,} texts to {output}")
-            tables.write(pd.DataFrame(stage.columns).astype({"label": "int8"}), work / TEXTS)
-            report = _total(found)
-            reports.write(report, work / REPORT)
+            tables.write(pd.DataFrame(stage.columns).astype({"label": "int8"}), work / tables.TEXTS)
+            report = IngestReport(
+                sum(source.rows for source in found),
+                sum(source.kept for source in found),
+                dict(sum((Counter(source.rejected) for source in found), Counter[Reason]())),
+                found,
+            )
+            reports.write(report, work / tables.REPORT)
     except OSError as error:
         raise InputError(f"{output} can't be written: {error.strerror or error}.") from error
     return report
@@ -118,11 +131,7 @@ class _Stage:
         self._rows = 0
 
     def read(self, source: Source, rejected: BinaryIO) -> SourceReport:
-        """Take in a source's usable rows and write down the others.
-
-        Raises:
-            InputError: See `ingest`.
-        """
+        """Take in a source's usable rows and write down the others."""
         cache = self._output.parent / CACHE
         files = inputs(source, self._params.s3, self._root, cache, self._say)
         total, reasons = 0, Counter[Reason]()
@@ -130,7 +139,13 @@ class _Stage:
         for file in files:
             for row, found in self._examples(source, file):
                 total += 1
-                self._count(source, file)
+                self._rows += 1
+                if self._rows > MAX_ROWS:
+                    raise InputError(
+                        f"Source {source.name!r}: with {file.name} the sources have more than"
+                        f" {MAX_ROWS:,} rows, and a stage keeps all of them in memory.",
+                        "Take a sample of the file: a linear model learns little from more.",
+                    )
                 if isinstance(found, Example):
                     self._keep(source, total, found)
                     continue
@@ -151,28 +166,17 @@ class _Stage:
 
     def _examples(self, source: Source, file: Input) -> Iterator[tuple[int, Example | Fault]]:
         self._say(f"{source.name}: reading {file.name}")
-        labels = aclimdb.LABELS if file.format == "aclimdb" else label_table(source)
+        labels = readers.ARCHIVE_LABELS if file.format == "aclimdb" else readers.label_table(source)
         where = f"Source {source.name!r}: {file.name}"
         rows = readers.rows(file.path, file.format, source.columns, where)
         for number, row in ticking(rows, self._say, f"rows of {file.name}"):
-            yield number, row if isinstance(row, Fault) else example(row, labels)
-
-    def _count(self, source: Source, file: Input) -> None:
-        self._rows += 1
-        if self._rows > MAX_ROWS:
-            raise InputError(
-                f"Source {source.name!r}: with {file.name} the sources have more than"
-                f" {MAX_ROWS:,} rows, and a stage keeps all of them in memory.",
-                "Take a sample of the file: a linear model learns little from more.",
-            )
+            yield number, row if isinstance(row, Fault) else readers.example(row, labels)
 
     def _keep(self, source: Source, number: int, found: Example) -> None:
         group = f"{source.name}#{number}" if found.group is None else f"{source.name}:{found.group}"
         domain = found.domain or source.domain or source.name
         split = found.split if source.split == "auto" else source.split
-        values: tuple[str | int, ...] = (
-            found.text, found.label, domain, group, source.name, split
-        )  # fmt: skip
+        values: tuple[str | int, ...] = (found.text, found.label, domain, group, source.name, split)
         for column, value in zip(self.columns.values(), values, strict=True):
             column.append(value)
 
@@ -194,13 +198,107 @@ class _Stage:
         )
 
 
-def _total(sources: list[SourceReport]) -> IngestReport:
-    rejected = Counter[Reason]()
-    for source in sources:
-        rejected.update(source.rejected)
-    return IngestReport(
-        sum(source.rows for source in sources),
-        sum(source.kept for source in sources),
-        dict(rejected),
-        sources,
-    )
+# The files of a source: found in a folder, or fetched from S3 or the web.
+
+
+def inputs(source: Source, s3: S3, root: Path, cache: Path, say: Say) -> list[Input]:
+    """The files of a source, in the order of their names; remote ones are kept in the cache.
+
+    Raises:
+        InputError: There are none, or one is not what the source says.
+        SentimentError: One can't be fetched.
+    """
+    if source.uri.startswith(remote.SCHEME):
+        with remote.Store(s3) as store:
+            return _from_s3(source, store, cache, say)
+    if source.uri.startswith(("http://", "https://")):
+        return _from_web(source, cache, say)
+    return _from_disk(source, root, say)
+
+
+def _from_disk(source: Source, root: Path, say: Say) -> list[Input]:
+    uri = Path(source.uri)
+    # An absolute one stays what it is; no report names the folders above it.
+    path, title = root / uri, uri.name if uri.is_absolute() else uri.as_posix()
+    files = {title: path}
+    if path.is_dir():
+        below = {found.relative_to(path).as_posix(): found for found in path.rglob("*")}
+        files = {
+            f"{title}/{name}": found
+            for name, found in sorted(below.items())
+            # Hidden ones are other programs' own.
+            if found.is_file() and not re.search(r"(^|/)\.", name)
+        }
+    elif not path.is_file():
+        raise InputError(
+            f"Source {source.name!r}: there is no file or folder {path}.",
+            "" if uri.is_absolute() else "Its `uri` is below --root (SENTIMENT_DATA).",
+        )
+    found = []
+    for name, form in _chosen(source, list(files), say, many=path.is_dir()):
+        try:
+            sha256 = sha256_of(files[name])
+        except OSError as error:
+            raise InputError(f"{files[name]} can't be read: {error.strerror}.") from error
+        remote.require(str(files[name]), sha256, source.sha256)
+        found.append(Input(name, files[name], sha256, form))
+    return found
+
+
+def _from_s3(source: Source, store: remote.Store, cache: Path, say: Say) -> list[Input]:
+    _, key = remote.parse(source.uri)
+    many = not key or key.endswith("/")
+    names = store.names(source.uri) if many else [source.uri]
+    # The same address in another S3 is another object.
+    owner = store.params.endpoint or ""
+    found = []
+    for name, form in _chosen(source, names, say, many=many):
+        target = _target(cache, f"{owner} {name}", name)
+        sha256 = remote.fetch(name, partial(store.read, name), target, source.sha256, say)
+        found.append(Input(name, target, sha256, form))
+    return found
+
+
+def _from_web(source: Source, cache: Path, say: Say) -> list[Input]:
+    name = remote.shown(source.uri)
+    if source.sha256 is None:
+        raise InputError(
+            f"Source {source.name!r}: {name} needs a `sha256` in params.yaml.",
+            "What an address answers may change; `sha256sum` gives that of a file you trust.",
+        )
+    ((_, form),) = _chosen(source, [name], say, many=False)
+    target = _target(cache, source.uri, name)
+    sha256 = remote.fetch(name, partial(remote.read_web, source.uri), target, source.sha256, say)
+    return [Input(name, target, sha256, form)]
+
+
+def _chosen(source: Source, names: list[str], say: Say, *, many: bool) -> list[tuple[str, Format]]:
+    """Those that can be read: of many the ones whose names say so."""
+    if not many and source.format != "auto":
+        return [(name, source.format) for name in names]
+    forms = ((name, readers.format_of(name, source.format)) for name in names)
+    found = [(name, form) for name, form in forms if form]
+    uri = remote.shown(source.uri) if "://" in source.uri else source.uri
+    if not found:
+        ends = ", ".join(readers.SUFFIXES)
+        raise InputError(
+            f"Source {source.name!r}: {uri} has no "
+            + (f"file that can be read, out of {len(names):,}." if many else "known format."),
+            f"Names end in {ends}, with or without .gz; `format` in params.yaml says it of a single"
+            " file, and `aclimdb` always has to be said.",
+        )
+    others = sorted(set(names) - {name for name, _ in found})
+    if others:
+        say(f"{source.name}: leaving out {len(others):,} of {len(names):,} files, as {others[0]}")
+    if source.sha256 and len(found) > 1:
+        raise InputError(
+            f"Source {source.name!r}: one `sha256` can't be that of the {len(found)} files in"
+            f" {uri}.",
+            "Leave it out, or name a single file.",
+        )
+    return found
+
+
+def _target(cache: Path, identity: str, name: str) -> Path:
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return cache / f"{key}-{re.sub(r'[^A-Za-z0-9._-]', '_', name.rpartition('/')[2])[-NAME_CHARS:]}"

@@ -86,7 +86,7 @@ class Preprocess(Strict, frozen=True, kw_only=True):
 class CandidateParams(Strict, frozen=True, kw_only=True):
     """A kind of model, and its own knobs."""
 
-    # `module:Class` of a `trainer.champion.Candidate`.
+    # `module:Class` of a `trainer.train.Candidate`.
     kind: str
     params: dict[str, Any] = {}
 
@@ -155,8 +155,7 @@ def read(path: Path = Path("params.yaml")) -> Params:
     """Read and check the file.
 
     Raises:
-        InputError: It is missing, is no YAML, or holds something unknown or out of range; the
-            message names the place.
+        InputError: It is missing, is no YAML, or holds something unknown or out of range.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

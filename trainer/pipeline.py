@@ -17,7 +17,7 @@ import click
 
 from sentiment.cli import fail
 from sentiment.errors import InputError, SentimentError
-from trainer import layout
+from trainer import tables
 
 _BEGINS = re.compile(r"Running stage '(.+)':")
 # `getrusage` counts in KiB, but for macOS.
@@ -25,13 +25,7 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def run(data: Path | None) -> int:
-    """Run `dvc repro`, and tell what it took.
-
-    Args:
-        data: The folder that relative sources are below; None: the environment's.
-
-    Returns:
-        DVC's exit code.
+    """Run `dvc repro`, tell what it took, and give its exit code.
 
     Raises:
         InputError: There is no such folder.
@@ -47,7 +41,7 @@ def run(data: Path | None) -> int:
             )
         environment["SENTIMENT_DATA"] = str(data.absolute())
     dvc = [sys.executable, "-m", "dvc"]
-    if not layout.ask("rev-parse", "--git-dir"):
+    if not tables.git("rev-parse", "--git-dir"):
         # DVC refuses to work without Git unless it is told to.
         subprocess.run(  # noqa: S603 - our own interpreter, with arguments of ours
             [*dvc, "config", "--local", "core.no_scm", "true"], check=True, env=environment
@@ -64,24 +58,24 @@ def run(data: Path | None) -> int:
         # The stage was interrupted too, and cleans up.
         process.wait()
         raise
-    for name, begun, ended in stages:
-        click.echo(f"{name:<20} {_clock(ended - begun)}")
+    for name, seconds in stages:
+        click.echo(f"{name:<20} {_clock(seconds)}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MEMORY_UNIT / 1e9
     click.echo(f"{'all':<20} {_clock(time.monotonic() - started)}, at most {peak:.1f} GB at a time")
     return code
 
 
-def _stages(lines: Iterator[str]) -> Iterator[tuple[str, float, float]]:
-    """Pass DVC's lines on; give each stage that it ran, with the times of its begin and end."""
+def _stages(lines: Iterator[str]) -> Iterator[tuple[str, float]]:
+    """Pass DVC's lines on; give each stage that it ran, with the seconds that it took."""
     name, begun = "", 0.0
     for line in lines:
         click.echo(line, nl=False)
         if begins := _BEGINS.match(line):
             if name:
-                yield name, begun, time.monotonic()
+                yield name, time.monotonic() - begun
             name, begun = begins[1], time.monotonic()
     if name:
-        yield name, begun, time.monotonic()
+        yield name, time.monotonic() - begun
 
 
 def _clock(seconds: float) -> str:

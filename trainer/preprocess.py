@@ -3,6 +3,7 @@
 import hashlib
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,21 +13,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sentiment.errors import InputError, SentimentError
-from trainer import report, tables
-from trainer.layout import PREPARED, RAW, REPORT, TEST, TEXTS, TRAIN
+from trainer import reports, tables
 from trainer.params import Preprocess
-from trainer.progress import Say, silent, ticking
+from trainer.reports import Say, silent, ticking
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What became of some texts: all that were read are in one of the others."""
+    """What became of some texts: all that were read are in one of the others.
+
+    Of the empty ones cleaning left nothing; conflicting ones are copies of each other with
+    different labels, all of which were dropped; duplicates are copies of a text that was kept.
+    """
 
     read: int
-    # Nothing was left of them.
     empty: int
-    # Copies of each other with different labels; all were dropped.
     conflicting: int
-    # Copies of a text that was kept.
     duplicates: int
     train: int
     test: int
@@ -55,24 +56,18 @@ class PreprocessReport(msgspec.Struct, frozen=True):
 
 
 def preprocess(
-    params: Preprocess, raw: Path = RAW, output: Path = PREPARED, say: Say = silent
+    params: Preprocess, raw: Path = tables.RAW, output: Path = tables.PREPARED, say: Say = silent
 ) -> PreprocessReport:
     """Clean, drop copies, split, and write `train.parquet`, `test.parquet` and `report.json`.
 
     The same rows in any order give the same files. Where the report stands, both tables are whole
     and those that it describes.
 
-    Args:
-        params: The share of the test side and the seed.
-        raw: The folder with the table that ingest made.
-        output: The folder for the result.
-        say: Told of progress.
-
     Raises:
         InputError: The table is missing or no such table, or what is left of it doesn't make two
             sides with both labels.
     """
-    frame = _read(raw / TEXTS)
+    frame = _read(raw / tables.TEXTS)
     say(f"Cleaning {len(frame):,} texts …")
     texts = [clean(text) for text in ticking(frame["text"], say, "texts cleaned")]
     cleaned = int((frame["text"].to_numpy(object) != np.array(texts, object)).sum())
@@ -88,7 +83,7 @@ def preprocess(
     kept = frame[fate == ""]
     if kept.empty:
         raise InputError(
-            f"Of the {len(frame):,} texts in {raw / TEXTS} none is left after cleaning.",
+            f"Of the {len(frame):,} texts in {raw / tables.TEXTS} none is left after cleaning.",
             "Look at the file, and at the sources in params.yaml.",
         )
     say(f"Splitting {len(kept):,} texts …")
@@ -98,10 +93,10 @@ def preprocess(
     made = _report(frame.assign(fate=fate), cleaned)
     _check_sides(made, params.test_share)
     say(f"Writing {output} …")
-    with tables.files(output, TRAIN, TEST, REPORT) as work:
-        tables.write(frame[fate == "train"].assign(split="train"), work / TRAIN)
-        tables.write(frame[fate == "test"].assign(split="test"), work / TEST)
-        report.write(made, work / REPORT)
+    with tables.files(output, tables.TRAIN, tables.TEST, tables.REPORT) as work:
+        tables.write(frame[fate == "train"].assign(split="train"), work / tables.TRAIN)
+        tables.write(frame[fate == "test"].assign(split="test"), work / tables.TEST)
+        reports.write(made, work / tables.REPORT)
     return made
 
 
@@ -124,9 +119,8 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _report(frame: pd.DataFrame, cleaned: int) -> PreprocessReport:
     def counts(rows: pd.DataFrame) -> Counts:
-        fates = {str(fate): int(count) for fate, count in rows["fate"].value_counts().items()}
-        names = (name for name in Counts.__struct_fields__ if name != "read")
-        return Counts(len(rows), **{name: fates.get(name, 0) for name in names})
+        fates = Counter(rows["fate"])
+        return Counts(len(rows), *(fates[name] for name in Counts.__struct_fields__[1:]))
 
     def side(name: str) -> Side:
         rows = frame[frame["fate"] == name]
@@ -164,15 +158,12 @@ def _check_sides(made: PreprocessReport, share: float) -> None:
 
 
 # Cleaning of labelled texts, and which of them are the same. A worker is given texts as people
-# wrote them, so a training text has to stay one of those: lower case, punctuation, emoji, HTML
-# tags and the form of letters are the model's own business. Taken out is only what a copy, a
-# scraper or an old code page did to a text, and what no token is made of.
+# wrote them, so a training text has to stay one of those. Taken out is only what a copy, a scraper
+# or an old code page did to a text, and what no token is made of.
 
 
-# `&quot;` and `&#39;` are what a scraper forgot to undo. Without this the model would learn words
-# like "quot" and "39" that tell where a text came from. A worker's text may have them too: there
-# they are unknown words without weight, as any other stray word. Only with the semicolon, and
-# once: "R&B" and "AT&T" are names.
+# `&quot;` and `&#39;` are what a scraper forgot to undo: the model would learn words like "quot"
+# and "39" that tell where a text came from. Only with the semicolon, and once: "R&B" is a name.
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 # Control characters (NUL; U+0080 to U+009F, left by a wrong code page; U+FEFF, the byte-order mark)
@@ -207,12 +198,7 @@ def essence(text: str) -> str:
 def copies(
     essences: list[str], labels: NDArray[np.int8], splits: pd.Series
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Find texts that occur more than once.
-
-    Args:
-        essences: `essence` of each text.
-        labels: 1 positive, 0 negative; shape (texts,).
-        splits: `train`, `test` or `auto` of each.
+    """Find texts that occur more than once, given the `essence` of each.
 
     Returns:
         Which texts have a copy with another label, so that nobody knows what they are; and which of
@@ -232,12 +218,11 @@ def copies(
     return conflicting, superfluous & ~conflicting
 
 
-# Which texts train and which test: by group, never leaking from one side to the other. Not one of
-# scikit-learn's splitters, for two reasons. `GroupShuffleSplit` deals all groups anew when one is
-# added, so the next model would be tested on films that the present champion has learnt, and it
-# doesn't look at labels. `StratifiedGroupKFold` does, but knows no other shares than 1/k and
-# takes minutes for a quarter of a million groups. Here a group's place in a fixed order, its hash
-# with the seed, decides: new data hardly moves the old.
+# Which texts train and which test: by group, never leaking from one side to the other. A group's
+# place in a fixed order, its hash with the seed, decides: new data hardly moves the old. Of
+# scikit-learn's splitters, `GroupShuffleSplit` deals all groups anew when one is added, so the next
+# model would be tested on films that the champion has learnt, and `StratifiedGroupKFold` knows no
+# other shares than 1/k and takes minutes for a quarter of a million groups.
 
 
 # Enough names in a message to find the mistake by.
@@ -250,11 +235,6 @@ def held_out(frame: pd.DataFrame, test_share: float, seed: int) -> NDArray[np.bo
     Rows whose `split` is `train` or `test` stay there, and take all rows of their groups along. Of
     the other groups a share is held out, from each source, and evenly from groups of much the same
     numbers of positive and negative texts: the stratification that whole groups allow.
-
-    Args:
-        frame: Texts with the columns of `trainer.tables`.
-        test_share: Share of the groups that are free to go either way.
-        seed: Another one, another choice.
 
     Returns:
         True where a row is on the test side; shape (texts,).
@@ -276,15 +256,10 @@ def held_out(frame: pd.DataFrame, test_share: float, seed: int) -> NDArray[np.bo
 
 
 def check(testing: NDArray[np.bool_], **alike: Sequence[str]) -> None:
-    """Make sure that nothing of one side is on the other, whatever the code above came to.
-
-    Args:
-        testing: True where a row is on the test side; shape (texts,).
-        alike: Names of things that no two rows on different sides may share; each of shape
-            (texts,).
+    """Make sure that no two rows on different sides share what must be `alike` on one of them.
 
     Raises:
-        SentimentError: They do.
+        SentimentError: They do, whatever the code above came to.
     """
     for what, names in alike.items():
         listed = np.asarray(names, object)
@@ -306,11 +281,11 @@ def _choose(frame: pd.DataFrame, share: float, seed: int) -> list[str]:
         for name in names
     ]
     # Alike within a power of two: finer strata of films would hold one film each.
-    stratum = [
-        groups["source"].to_numpy(),
-        _bits(groups["texts"] - groups["positive"]),
-        _bits(groups["positive"]),
-    ]
+    negative, positive = (
+        np.frexp(counts.to_numpy(np.float64))[1]
+        for counts in (groups["texts"] - groups["positive"], groups["positive"])
+    )
+    stratum = [groups["source"].to_numpy(), negative, positive]
     order = np.lexsort((np.array(hashes, np.uint64), *reversed(stratum)))
     table = pd.DataFrame({number: column[order] for number, column in enumerate(stratum)})
     sizes = table.groupby([0, 1, 2], sort=True).size().to_numpy()
@@ -320,9 +295,3 @@ def _choose(frame: pd.DataFrame, share: float, seed: int) -> list[str]:
     place = np.arange(len(names)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     held: list[str] = names[order][place < wanted].tolist()
     return held
-
-
-def _bits(counts: pd.Series) -> NDArray[np.int64]:
-    """The length of each number in binary; shape (numbers,)."""
-    lengths: NDArray[np.int64] = np.frexp(counts.to_numpy(np.float64))[1].astype(np.int64)
-    return lengths

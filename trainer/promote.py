@@ -1,51 +1,68 @@
-"""The promote stage: `champion` moves to a challenger that passes every gate, or stays."""
+"""The promote and rollback stages: `champion` moves to a challenger, or back, and the audit trail.
 
+The registered model carries the last moves as one tag, `sentiment.history`, a JSON list that
+`rollback` reads. Each version carries what was decided about it:
+
+| tag of a version | meaning |
+|---|---|
+| `sentiment.decision` | `promoted`, `forced` or `refused`, and what the gates said |
+| `sentiment.decided_at`, `sentiment.decided_by` | when, in UTC, and by whom |
+| `sentiment.promoted_at`, `sentiment.promoted_by`, `sentiment.promoted_from` | the last time it \
+became champion, and the version before it |
+| `sentiment.rolled_back_at`, `sentiment.rolled_back_by` | when it was taken back |
+
+MLflow moves an alias without looking at where it was. So we look right before, and once more right
+after. What is left is the time of one call: of two people who promote within it, one is told that
+the other was there too, but an entry of the history may be lost. The versions' own tags stay.
+"""
+
+import getpass
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
+import msgspec
 import pandas as pd
-from msgspec import Struct
-from numpy.typing import NDArray
+from msgspec import Meta, Struct
 
-from sentiment.errors import InputError, ModelNotFoundError, ModelRefusedError
-from sentiment.feedback import Accuracy
-from sentiment.model.scorer import THRESHOLD
-from sentiment.registry.artifact import SklearnScorer, load_pipeline
-from sentiment.registry.publish import ALIAS, NAME, TIMEOUT_S
+from sentiment.errors import InputError, ModelError, ModelNotFoundError
+from sentiment.registry.publish import ALIAS, MAX_TAG, NAME, TIMEOUT_S
 from sentiment.registry.tracking import connect, models
-from trainer import tables
-from trainer.judging import behaviours, intervals
-from trainer.judging.figures import labels_of, sample, scores as scores_of, speeds
+from trainer import gates, tables
+from trainer.gates import Check
 from trainer.params import Evaluate, Promote
-from trainer.progress import Say, silent
-from trainer.promotion import audit, gates
-from trainer.promotion.gates import Check
-from trainer.promotion.versions import Fetched, fetch, resolve
-from trainer.register import CHALLENGER
+from trainer.reports import Say, silent
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from sentiment.feedback import Accuracy
+
+# The alias of what waits for its promotion.
+CHALLENGER = "challenger"
+HISTORY_TAG = "sentiment.history"
+# Months of promotions; more moves than anybody goes back by.
+KEPT_MOVES = 20
+# Of a reason in the history, so that 20 moves fit into a tag; versions keep the whole.
+_REASON = 80
+
+Action = Literal["promote", "force", "rollback", "register"]
 
 
 class Decision(Struct, frozen=True):
-    """What became of a challenger.
-
-    Attributes:
-        name: Name of the registered model.
-        challenger: Its version.
-        champion: The version it was compared with; None if there was none.
-        checks: What each gate found.
-        promoted: The alias was moved.
-        forced: The reason for moving it although a gate said no; empty where none was needed.
-        dry_run: Nothing was changed, whatever the gates said.
-    """
+    """What became of a challenger; `champion` is the version it was compared with, if any."""
 
     name: str
     challenger: str
     champion: str | None
     checks: list[Check]
+    # The alias was moved.
     promoted: bool
+    # The reason for moving it although a gate said no; empty where none was needed.
     forced: str = ""
+    # Nothing was changed, whatever the gates said.
     dry_run: bool = False
 
     @property
@@ -66,7 +83,7 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
     params: Promote,
     evaluate: Evaluate,
     test: pd.DataFrame | None = None,
-    labels: Mapping[str, Accuracy] | None = None,
+    labels: Mapping[str, "Accuracy"] | None = None,
     dry_run: bool = False,
     force: str = "",
     say: Say = silent,
@@ -78,12 +95,10 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
         version: Its version or an alias of it.
         params: The gates.
         evaluate: How intervals are drawn.
-        test: The test table that the version was evaluated on; only needed to compare it with a
-            champion.
+        test: The table that the version was evaluated on; needed where there is a champion.
         labels: What people's labels say, by version; looked at where the parameters ask for it.
         dry_run: Only look.
-        force: Why it shall be promoted whatever the gates say. Written down. What a worker would
-            refuse is not promoted by force either.
+        force: Why it shall be promoted whatever the gates say, but not what a worker refuses.
         say: Told what is being done.
 
     Raises:
@@ -93,15 +108,20 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
         ModelError: Somebody else moved the champion meanwhile.
     """
     with connect(TIMEOUT_S) as client:
-        challenger = resolve(client, name, version)
-        champion = audit.champion(client, name)
+        found = (
+            client.get_model_version(name, version)
+            if version.isdecimal()
+            else client.get_model_version_by_alias(name, version)
+        )
+        challenger = str(found.version)
+        champion = champion_of(client, name)
     if challenger == champion:
         raise InputError(f"Version {challenger} of {name} is {ALIAS} already.")
     with tempfile.TemporaryDirectory(prefix="sentiment-promote-") as folder:
-        checks = judge(name, challenger, champion, params, evaluate, test, Path(folder), say)
+        checks = gates.judge(name, challenger, champion, params, evaluate, test, Path(folder), say)
     if params.min_feedback_accuracy is not None:
-        found = (labels or {}).get(challenger)
-        checks.append(gates.feedback(found, params.min_feedback_accuracy, params))
+        labelled = (labels or {}).get(challenger)
+        checks.append(gates.feedback(labelled, params.min_feedback_accuracy, params))
     passed = all(check.passed for check in checks)
     servable = checks[0].passed
     decision = Decision(
@@ -123,18 +143,15 @@ def _carry_out(decision: Decision) -> None:
     failed = "; ".join(decision.reasons)
     with connect(TIMEOUT_S) as client:
         if not decision.promoted:
-            audit.decided(client, name, challenger, f"refused: {failed}")
+            decided(client, name, challenger, f"refused: {failed}")
             return
-        action: audit.Action = "force" if decision.forced else "promote"
-        audit.move(client, name, decision.champion, challenger, action, reason=decision.forced)
+        action: Action = "force" if decision.forced else "promote"
+        move(client, name, decision.champion, challenger, action, reason=decision.forced)
         if decision.forced:
             told = f"forced: {decision.forced} (refused: {failed})"
         else:
             told = "promoted: " + "; ".join(f"{c.gate}: {c.reason}" for c in decision.checks)
-        audit.decided(client, name, challenger, told)
-
-
-# The rollback stage: `champion` goes back to the version that was champion before.
+        decided(client, name, challenger, told)
 
 
 class Rollback(Struct, frozen=True):
@@ -151,11 +168,6 @@ def rollback(name: str = NAME, to: str | None = None, say: Say = silent) -> Roll
     The trail works as a stack: rolling back twice goes back two promotions. A version that was
     rolled back becomes champion again by `to`, or by another promotion.
 
-    Args:
-        name: Name of the registered model.
-        to: A version that was champion once; None: the one before the current.
-        say: Told what is being done.
-
     Raises:
         ModelNotFoundError: There is no champion, or none before it that is still there.
         InputError: `to` was never champion, or is it now.
@@ -165,17 +177,15 @@ def rollback(name: str = NAME, to: str | None = None, say: Say = silent) -> Roll
     """
     there = {version.version: version for version in models(name, TIMEOUT_S)}
     with connect(TIMEOUT_S) as client:
-        current = audit.champion(client, name)
-        moves = audit.history(client, name)
+        current = champion_of(client, name)
+        moves = history(client, name)
     if current is None:
         raise ModelNotFoundError(
             f"{name} has no {ALIAS}, so there is nothing to go back from.",
             "`sentiment promote` makes one.",
         )
     if to is None:
-        target = next(
-            (version for version in audit.earlier(moves, current) if version in there), ""
-        )
+        target = next((version for version in earlier(moves, current) if version in there), "")
         if not target:
             raise ModelNotFoundError(
                 f"No {ALIAS} of {name} before version {current} is on record.",
@@ -194,161 +204,150 @@ def rollback(name: str = NAME, to: str | None = None, say: Say = silent) -> Roll
         target = to
     say(f"Checking version {target} …")
     with tempfile.TemporaryDirectory(prefix="sentiment-rollback-") as folder:
-        fetch(name, target, Path(folder))
+        gates.fetch(name, target, Path(folder))
     with connect(TIMEOUT_S) as client:
-        audit.move(client, name, current, target, "rollback")
+        move(client, name, current, target, "rollback")
     return Rollback(name, target, current)
 
 
-# What the gates say of a challenger: it and the champion answer the same texts. Where a version
-# carries its evaluation on the very test table that is given, the stored scores are compared:
-# they come from a model that had not seen these texts, while a released model was fitted on all
-# of them. Otherwise the champion is loaded and scores the table; it may have seen some of the
-# texts, which favours the champion. The challenger is never judged in this way. Behaviours, the
-# compiled form, size and speed are those of the released models themselves.
+# The audit trail of `champion`: who moved it, when and why, in tags of the registry.
 
 
-def judge(  # noqa: PLR0913, PLR0917 - who, by which rules, on which texts
+class Move(Struct, frozen=True, rename={"origin": "from", "target": "to"}):
+    """A move of the alias."""
+
+    at: Annotated[str, Meta(description="UTC, ISO 8601.")]
+    action: Action
+    # A version; None: there was no champion.
+    origin: str | None
+    target: str
+    by: str
+    reason: str = ""
+
+
+def champion_of(client: "MlflowClient", name: str) -> str | None:
+    """The version that is champion; None if none is."""
+    aliases = client.get_registered_model(name).aliases
+    version = aliases.get(ALIAS)
+    return None if version is None else str(version)
+
+
+def history(client: "MlflowClient", name: str) -> list[Move]:
+    """The last moves, oldest first. A tag that somebody broke is an empty history."""
+    written = client.get_registered_model(name).tags.get(HISTORY_TAG, "[]")
+    try:
+        return msgspec.json.decode(written, type=list[Move])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return []
+
+
+def earlier(moves: Sequence[Move], current: str) -> list[str]:
+    """The champions before the current one, last first; what `rollback` goes through.
+
+    A stack: each promotion puts a version on it, each rollback takes versions off. So rolling back
+    twice goes back two promotions, and a version that was rolled back is not gone back to. A move
+    that went past the trail (in MLflow's own page, say) is a promotion as well.
+    """
+    stack: list[str] = []
+
+    def put(version: str | None) -> None:
+        if version is not None and stack[-1:] != [version]:
+            stack.append(version)
+
+    for move in moves:
+        put(move.origin)
+        if move.action == "rollback" and move.target in stack:
+            last = len(stack) - 1 - stack[::-1].index(move.target)
+            del stack[last + 1 :]
+        else:
+            put(move.target)
+    put(current)
+    return stack[-2::-1]
+
+
+def move(  # noqa: PLR0913 - a move is all of these
+    client: "MlflowClient",
     name: str,
-    version: str,
-    champion_version: str | None,
-    params: Promote,
-    evaluate: Evaluate,
-    test: pd.DataFrame | None,
-    folder: Path,
-    say: Say,
-) -> list[Check]:
-    """Go through all gates.
+    expected: str | None,
+    target: str,
+    action: Action,
+    *,
+    reason: str = "",
+) -> None:
+    """Move the alias, and write down that it was moved.
 
-    Args:
-        name: Name of the registered model.
-        version: The challenger's version.
-        champion_version: The champion's; None: there is none.
-        params: The gates.
-        evaluate: How intervals are drawn.
-        test: The test table that the challenger was evaluated on; None where it is not at hand.
-        folder: Where files of the models go.
-        say: Told what is being done.
-
-    Returns:
-        What each gate found. The first says whether a worker takes the challenger at all.
+    The decision was made against the version `expected`; None: against no champion.
 
     Raises:
-        InputError: There is a champion, and the test table is missing or another one.
-        RegistryUnavailableError: The registry doesn't answer.
+        ModelError: Somebody else moved it meanwhile.
     """
-    say(f"Loading version {version} …")
-    try:
-        challenger = fetch(name, version, folder / "challenger")
-    except ModelRefusedError as error:
-        return [Check("artifact", passed=False, reason=error.message)]
-    checks = [
-        Check("artifact", passed=True, reason=f"a worker takes it ({challenger.scorer.kind})")
-    ]
-    if challenger.report is None or challenger.scores is None:
-        checks.append(Check("evaluation", passed=False, reason="it was registered without one"))
-    elif champion_version is None:
-        checks.append(gates.first(challenger.report.overall, params))
-        checks += [
-            gates.skip(gate, "there is no champion yet")
-            for gate in ("domains", "behaviours", "speed")
-        ]
+    found = champion_of(client, name)
+    if found != expected:
+        raise ModelError(
+            f"{name}@{ALIAS} moved from {_named(expected)} to {_named(found)} meanwhile, so nothing"
+            " was changed.",
+            "Run the command again, so that the decision is made against what is there now.",
+        )
+    client.set_registered_model_alias(name, ALIAS, target)
+    written = Move(_now(), action, expected, target, who(), reason)
+    if action == "rollback":
+        # `expected` is a version: without a champion there is nothing to roll back.
+        note(client, name, str(expected), rolled_back_at=written.at, rolled_back_by=written.by)
     else:
-        table = _the_table(challenger, test)
-        say(f"Loading version {champion_version}, the champion …")
-        try:
-            champion = fetch(name, champion_version, folder / "champion")
-        except ModelRefusedError as error:
-            reason = f"the champion can't be compared with: {error.message}"
-            checks.append(Check("metric", passed=False, reason=reason))
-        else:
-            checks += _compared(challenger, champion, table, params, evaluate, say)
-    if challenger.report:
-        now = _compiled_difference(challenger, test)
-        report = challenger.report
-        checks.append(gates.compiled(report.compiled_difference, report.not_compiled, now, params))
-    file_sizes = (file.stat().st_size for file in challenger.directory.glob("*.skops"))
-    return [*checks, gates.size(sum(file_sizes), params)]
-
-
-def _the_table(challenger: Fetched, test: pd.DataFrame | None) -> pd.DataFrame:
-    """The table that the challenger was evaluated on, or an error."""
-    if test is None:
-        raise InputError(
-            "The test table is needed to compare the challenger with the champion.",
-            "Give the folder with test.parquet as --data; `sentiment preprocess` makes it.",
+        note(
+            client,
+            name,
+            target,
+            promoted_at=written.at,
+            promoted_by=written.by,
+            promoted_from=expected or "",
         )
-    if challenger.report and tables.digest(test) != challenger.report.test_sha256:
-        raise InputError(
-            f"Version {challenger.version} was evaluated on another test table than the one given.",
-            "Give the folder with that table as --data, or evaluate, release and register again.",
+    _remember(client, name, written)
+    found = champion_of(client, name)
+    if found != target:
+        raise ModelError(
+            f"{name}@{ALIAS} was set to {_named(target)}, but somebody else set it to"
+            f" {_named(found)} at the same moment.",
+            "Agree on one; `sentiment models` shows where it is.",
         )
-    return test
 
 
-def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
-    challenger: Fetched,
-    champion: Fetched,
-    test: pd.DataFrame,
-    params: Promote,
-    evaluate: Evaluate,
-    say: Say,
-) -> list[Check]:
-    """The gates that look at both models."""
-    labels, domains = labels_of(test), test["domain"].to_numpy(object)
-    texts: list[str] = test["text"].tolist()
-    # `judge` has made sure that they are there.
-    scores = cast("NDArray[np.float64]", challenger.scores)
-    champions = _champions_scores(champion, test, say)
-    say(f"{evaluate.bootstrap:,} resamplings …")
-    difference = intervals.difference(params.metric, labels, domains, scores, champions, evaluate)
-    say("Behaviours and speed …")
-    mine, theirs = (
-        {kind: found.share for kind, found in behaviours.run(model.scorer.score).items()}
-        for model in (challenger, champion)
+def decided(client: "MlflowClient", name: str, version: str, decision: str) -> None:
+    """Write down at a version what was decided about it, and the reasons."""
+    note(client, name, version, decision=decision, decided_at=_now(), decided_by=who())
+
+
+def note(client: "MlflowClient", name: str, version: str, **tags: str) -> None:
+    """Set tags of a version; each key gets `sentiment.` before it, long values are cut."""
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, f"sentiment.{key}", value[:MAX_TAG])
+
+
+def who() -> str:
+    """Git's name of the user, else that of the login.
+
+    Never a name from the registry's settings: there, a token may stand for the user.
+    """
+    try:
+        return tables.git("config", "user.name") or getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user needs no name.
+        return "unknown"
+
+
+def _remember(client: "MlflowClient", name: str, written: Move) -> None:
+    short = msgspec.structs.replace(
+        written, by=written.by[:_REASON], reason=written.reason[:_REASON]
     )
-    fast, before = speeds([challenger.scorer.score, champion.scorer.score], sample(texts))
-    return [
-        gates.better(difference, params),
-        gates.no_loss(
-            "domains",
-            _accuracies(labels, domains, scores),
-            _accuracies(labels, domains, champions),
-            params.max_domain_loss,
-        ),
-        gates.no_loss("behaviours", mine, theirs, params.max_behaviour_loss),
-        gates.speed(fast, before, params),
-    ]
+    moves = [*history(client, name), short][-KEPT_MOVES:]
+    while len(tag := msgspec.json.encode(moves).decode()) > MAX_TAG:
+        del moves[0]
+    client.set_registered_model_tag(name, HISTORY_TAG, tag)
 
 
-def _champions_scores(champion: Fetched, test: pd.DataFrame, say: Say) -> NDArray[np.float64]:
-    if (
-        champion.report is not None
-        and champion.scores is not None
-        and champion.report.test_sha256 == tables.digest(test)
-    ):
-        return champion.scores
-    say(
-        f"Version {champion.version}, the champion, was not evaluated on this table and scores it"
-        " now. It may have seen some of the texts, which favours it."
-    )
-    texts: list[str] = test["text"].tolist()
-    return scores_of(champion.scorer.score, texts, "texts scored by the champion", say)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _accuracies(
-    labels: NDArray[np.int64], domains: NDArray[np.object_], scores: NDArray[np.float64]
-) -> dict[str, float]:
-    right = pd.Series((scores >= THRESHOLD) == (labels == 1))
-    return {str(domain): float(share) for domain, share in right.groupby(domains).mean().items()}
-
-
-def _compiled_difference(model: Fetched, test: pd.DataFrame | None) -> float | None:
-    """How far the answers are from scikit-learn's, on made sentences and on texts of the test."""
-    if model.scorer.kind != "compiled":
-        return None
-    texts = [text for kind in behaviours.cases().values() for case in kind for text in case.texts]
-    if test is not None:
-        texts += sample(test["text"].tolist())
-    by_sklearn = SklearnScorer(load_pipeline(model.directory))
-    return float(np.abs(model.scorer.score(texts) - by_sklearn.score(texts)).max())
+def _named(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"

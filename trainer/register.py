@@ -26,35 +26,22 @@ from sentiment.registry.publish import (
     start_run,
 )
 from sentiment.registry.tracking import connect
-from trainer import layout, report, saving
-from trainer.progress import Say, silent
-from trainer.promotion import audit
-from trainer.promotion.versions import evaluation
-from trainer.report import Report
-
-# The alias of what waits for its promotion.
-CHALLENGER = "challenger"
+from trainer import promote, reports, tables
+from trainer.gates import evaluation
+from trainer.reports import Report, Say, silent
+from trainer.train import MARK, require
 
 _RELEASE_HINT = "`sentiment release` makes a directory with all that is needed."
 
 
 def register(
-    directory: Path = layout.RELEASE,
+    directory: Path = tables.RELEASE,
     *,
     name: str = NAME,
-    alias: str = CHALLENGER,
+    alias: str = promote.CHALLENGER,
     say: Say = silent,
 ) -> str:
-    """Publish a released model as a new version.
-
-    Args:
-        directory: Made by `sentiment release`.
-        name: Name of the registered model; made if missing.
-        alias: The alias to set; empty: none. `champion` is set by `promote` alone.
-        say: Told what is being done.
-
-    Returns:
-        The new version.
+    """Publish a released model as a new version, and set the alias, if there is one.
 
     Raises:
         InputError: The directory lacks something, or the alias is `champion`.
@@ -73,8 +60,8 @@ def register(
         run_id = run.info.run_id
         say("Uploading …")
         client.set_tag(run_id, "sentiment.code_version", tags["sentiment.code_version"])
-        client.log_artifact(run_id, str(directory / layout.CARD))
-        images = directory / layout.EVALUATION / layout.IMAGES
+        client.log_artifact(run_id, str(directory / tables.CARD))
+        images = directory / tables.EVALUATION / tables.IMAGES
         if images.is_dir():
             client.log_artifacts(run_id, str(images), "plots")
         version = add_version(
@@ -94,13 +81,6 @@ def register(
 def register_bundled(*, name: str = NAME, alias: str = ALIAS) -> str:
     """Publish the model that comes with this package; as `champion`, without any gate.
 
-    Args:
-        name: Name of the registered model; made if missing.
-        alias: The alias to set; empty: none.
-
-    Returns:
-        The new version.
-
     Raises:
         RegistryUnavailableError: The registry doesn't answer.
     """
@@ -109,8 +89,8 @@ def register_bundled(*, name: str = NAME, alias: str = ALIAS) -> str:
         return version
     with connect(TIMEOUT_S) as client:
         if alias == ALIAS:
-            before = audit.champion(client, name)
-            audit.move(client, name, before, version, "register", reason="bundled model")
+            before = promote.champion_of(client, name)
+            promote.move(client, name, before, version, "register", reason="bundled model")
         else:
             client.set_registered_model_alias(name, alias, version)
     return version
@@ -118,20 +98,20 @@ def register_bundled(*, name: str = NAME, alias: str = ALIAS) -> str:
 
 def _checked(directory: Path) -> Report:
     """Everything that a release has is there, and a worker would take it."""
-    saving.require(directory, "release")
+    require(directory, "release")
     open_here(directory)
-    document = yaml.safe_load((directory / saving.MARK).read_text(encoding="utf-8"))
+    document = yaml.safe_load((directory / MARK).read_text(encoding="utf-8"))
     for part in ("signature", "saved_input_example_info"):
         if not document.get(part):
             raise ModelRefusedError(f"{directory} has no {part} in its MLmodel.", _RELEASE_HINT)
-    if not (directory / layout.CARD).is_file():
-        raise InputError(f"{directory} has no {layout.CARD}.", _RELEASE_HINT)
-    report.read_as(directory / drift.FILE, drift.Reference, "release")
+    if not (directory / tables.CARD).is_file():
+        raise InputError(f"{directory} has no {tables.CARD}.", _RELEASE_HINT)
+    reports.read_as(directory / drift.FILE, drift.Reference, "release")
     found, scores = evaluation(directory)
     if found is None or scores is None:
-        what = layout.REPORT if found is None else report.SCORES
+        what = tables.REPORT if found is None else reports.SCORES
         raise InputError(
-            f"{directory} has no {layout.EVALUATION / what}, or it doesn't fit.", _RELEASE_HINT
+            f"{directory} has no {tables.EVALUATION / what}, or it doesn't fit.", _RELEASE_HINT
         )
     return found
 
@@ -150,7 +130,7 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
         "sentiment.train_sha256": found.train_sha256,
         "sentiment.test_sha256": found.test_sha256,
         "sentiment.drift_sha256": hashlib.sha256((directory / drift.FILE).read_bytes()).hexdigest(),
-        "sentiment.code_version": layout.code_version(),
+        "sentiment.code_version": tables.code_version(),
         "sentiment.package_version": installed("sentiment-stream"),
         DIGEST_TAG: digest(checksums(directory)),
     }

@@ -4,12 +4,18 @@ The candidate was judged by a twin that saw the training texts alone. What is se
 test texts too, as more texts make a better model; the figures are the twin's.
 """
 
+import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 
+import msgspec
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
@@ -19,35 +25,37 @@ from sentiment.model.compiled.linear import NotCompilableError, read
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.drift import FILE, Reference, bins, sizes
 from sentiment.model.scorer import THRESHOLD, Scorer, SklearnScorer
-from trainer import card, layout, report, saving, tables
-from trainer.champion import make
+from trainer import reports, tables
 from trainer.ingest import IngestReport
+from trainer.judging import behaviours
 from trainer.params import Params
-from trainer.progress import Say, silent
-from trainer.train import fit
+from trainer.reports import (
+    NAMES,
+    NOTHING,
+    Comparison,
+    Report,
+    Say,
+    beside_the_earlier,
+    ends,
+    silent,
+    table,
+)
+from trainer.train import MARK, fit, make, save
 
 # What of an evaluation goes with the model; what depends on the machine doesn't.
-_KEPT = (layout.REPORT, report.SCORES)
+_KEPT = (tables.REPORT, reports.SCORES)
 
 
 def release(  # noqa: PLR0913 - all that the stages before have left
     params: Params,
     *,
-    data: Path = layout.PREPARED,
-    raw: Path = layout.RAW,
-    evaluation: Path = layout.EVALUATION,
-    output: Path = layout.RELEASE,
+    data: Path = tables.PREPARED,
+    raw: Path = tables.RAW,
+    evaluation: Path = tables.EVALUATION,
+    output: Path = tables.RELEASE,
     say: Say = silent,
 ) -> Path:
     """Fit `params.release` on all texts and save it whole or not at all.
-
-    Args:
-        params: All knobs.
-        data: The tables of the preprocess stage.
-        raw: What the ingest stage found; the card names its sources.
-        evaluation: What the evaluate stage found.
-        output: The model directory to make.
-        say: Told what is being done.
 
     Returns:
         The model directory: MLflow's files, `MODEL_CARD.md`, `evaluation/` and `drift.json`. The
@@ -58,13 +66,13 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     """
     name = params.release
     candidate = make(name, params)
-    tables.check_folder(output, saving.MARK)
-    train = tables.read(data / layout.TRAIN, "preprocess")
-    test = tables.read(data / layout.TEST, "preprocess")
+    tables.check_folder(output, MARK)
+    train = tables.read(data / tables.TRAIN, "preprocess")
+    test = tables.read(data / tables.TEST, "preprocess")
     knobs = params.candidate(name).written()
-    found = report.read(evaluation / name / layout.REPORT)
-    scores = report.read_scores(evaluation / name / report.SCORES, len(test))
-    compared = report.read_as(evaluation / report.COMPARISON, report.Comparison, "evaluate")
+    found = reports.read(evaluation / name / tables.REPORT)
+    scores = reports.read_scores(evaluation / name / reports.SCORES, len(test))
+    compared = reports.read_as(evaluation / reports.COMPARISON, reports.Comparison, "evaluate")
     for what, same in {
         f"other texts than those in {data}": found.train_sha256 == tables.digest(train)
         and found.test_sha256 == tables.digest(test),
@@ -77,12 +85,22 @@ def release(  # noqa: PLR0913 - all that the stages before have left
                 "Run `sentiment train` and `sentiment evaluate` again; or `dvc repro`.",
             )
     every = pd.concat([train, test], ignore_index=True)
-    text = card.render(
-        params, name, candidate.describe(), found, _sources(params, every, raw), compared
-    )
+    noted = reports.read_as(raw / tables.REPORT, IngestReport, "ingest")
+    counts = {str(source): int(count) for source, count in every["source"].value_counts().items()}
+    text = render(params, candidate.describe(), found, compared, noted, counts)
     pipeline = fit(name, candidate, every, say)
     reference = training_reference(pipeline, test["text"].tolist(), scores)
-    saving.save(
+
+    def add(directory: Path) -> None:
+        (directory / tables.CARD).write_text(text, encoding="utf-8")
+        reports.write(reference, directory / FILE)
+        kept = directory / tables.EVALUATION
+        kept.mkdir()
+        for file in _KEPT:
+            shutil.copyfile(evaluation / name / file, kept / file)
+        shutil.copytree(evaluation / name / tables.IMAGES, kept / tables.IMAGES)
+
+    save(
         pipeline,
         output,
         trusted=candidate.trusted_types,
@@ -94,38 +112,10 @@ def release(  # noqa: PLR0913 - all that the stages before have left
             "accuracy": f"{found.overall['accuracy'].value:.4f}",
             "macro_accuracy": f"{found.overall['macro_accuracy'].value:.4f}",
         },
-        add=_adder(text, evaluation / name, reference),
+        add=add,
     )
     say(f"Released in {output}")
     return output
-
-
-def _adder(text: str, evaluation: Path, reference: Reference) -> Callable[[Path], None]:
-    def add(directory: Path) -> None:
-        (directory / layout.CARD).write_text(text, encoding="utf-8")
-        write(reference, directory)
-        kept = directory / layout.EVALUATION
-        kept.mkdir()
-        for file in _KEPT:
-            shutil.copyfile(evaluation / file, kept / file)
-        shutil.copytree(evaluation / layout.IMAGES, kept / layout.IMAGES)
-
-    return add
-
-
-def _sources(params: Params, every: pd.DataFrame, raw: Path) -> list[card.DataSource]:
-    """Where the texts came from, as the ingest stage noted it."""
-    noted = report.read_as(raw / layout.REPORT, IngestReport, "ingest")
-    checksums = {
-        source.name: ", ".join(file.sha256 for file in source.inputs) for source in noted.sources
-    }
-    counts = every["source"].value_counts()
-    return [
-        card.DataSource(
-            source.name, int(counts.get(source.name, 0)), checksums[source.name], source.about
-        )
-        for source in params.ingest.sources
-    ]
 
 
 # Makes the drift reference that workers compare what they see with: see `sentiment.model.drift`.
@@ -144,14 +134,13 @@ _DIGITS = 6
 def training_reference(
     pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]
 ) -> Reference:
-    """Make the reference.
-
-    Args:
-        pipeline: The model.
-        texts: Texts that the scores' model was not fitted on.
-        scores: P(positive) of each; shape (texts,).
-    """
-    lengths, known = sizes(_scorer(pipeline), texts)
+    """The reference of a model, from texts that the scores' model was not fitted on."""
+    # The model as a worker runs it, so that both count the same tokens.
+    try:
+        scorer: Scorer = CompiledScorer(build(read(pipeline)))
+    except NotCompilableError:
+        scorer = SklearnScorer(pipeline)
+    lengths, known = sizes(scorer, texts)
     score_edges = np.linspace(0, 1, SCORE_BINS + 1)[1:-1].round(_DIGITS).tolist()
     return Reference(
         len(texts),
@@ -164,19 +153,117 @@ def training_reference(
     )
 
 
-def write(made: Reference, directory: Path) -> None:
-    """Write it into a model directory."""
-    report.write(made, directory / FILE)
-
-
-def _scorer(pipeline: Pipeline) -> Scorer:
-    """The model as a worker runs it, so that both count the same tokens."""
-    try:
-        return CompiledScorer(build(read(pipeline)))
-    except NotCompilableError:
-        return SklearnScorer(pipeline)
-
-
 def _shares(values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]) -> list[float]:
     shares: list[float] = (bins(values, edges) / len(values)).round(_DIGITS).tolist()
     return shares
+
+
+# The model card, made from what was measured. The same evaluation gives the same bytes: no times,
+# no names of machines, no paths.
+
+
+# What makes the weights what they are.
+LIBRARIES = ("nltk", "numpy", "scikit-learn", "scipy", "skops")
+
+# Shown of each kind of behaviour: more is in report.json.
+_FAILURES = 2
+
+# Of a domain; the rest is in report.json.
+_OF_DOMAINS = ("accuracy", "f1", "roc_auc", "calibration_error")
+
+
+def render(  # noqa: PLR0913, PLR0917 - a card tells of everything
+    params: Params,
+    description: str,
+    report: Report,
+    comparison: Comparison,
+    noted: IngestReport,
+    counts: Mapping[str, int],
+) -> str:
+    """The text of `MODEL_CARD.md`; `counts`: how many texts of each source are used."""
+    template = Template((files("trainer") / "card.md").read_text(encoding="utf-8"))
+    name, sources = params.release, params.ingest.sources
+    checksums = {s.name: ", ".join(file.sha256 for file in s.inputs) for s in noted.sources}
+    about = behaviours.about()
+    # As they stand in `behaviours.yaml`: a report that was read sorts them.
+    tried = [
+        (kind.replace("_", " "), about[kind], report.behaviours[kind])
+        for kind in about
+        if kind in report.behaviours
+    ]
+    failures = [f"- {kind}: {told}" for kind, _, of in tried for told in of.failures[:_FAILURES]]
+    text = template.substitute(
+        name=name,
+        description=description.strip(),
+        all_texts=f"{report.train_texts + report.test_texts:,}",
+        train_texts=f"{report.train_texts:,}",
+        test_texts=f"{report.test_texts:,}",
+        train_sha256=report.train_sha256,
+        test_sha256=report.test_sha256,
+        size_mb=f"{report.size_bytes / 1e6:.1f}",
+        compiled=_compiled(report),
+        sources=table(
+            ("source", "texts", "SHA-256"),
+            (
+                (f"`{s.name}`", f"{counts.get(s.name, 0):,}", f"`{checksums[s.name]}`")
+                for s in sources
+            ),
+        ),
+        about="\n\n".join(
+            f"**{source.name}.** {source.about.strip()}" for source in sources if source.about
+        ),
+        confidence=f"{params.evaluate.confidence:.0%}",
+        bootstrap=f"{params.evaluate.bootstrap:,}",
+        overall=table(
+            ("figure", "value", "interval"),
+            (
+                (called, f"{report.overall[figure].value:.4f}", ends(report.overall[figure]))
+                for figure, called in NAMES.items()
+            ),
+        ),
+        domains=_domains(report),
+        comparison=beside_the_earlier(comparison),
+        behaviours=table(
+            ("kind", "what is right", "cases", "passed"),
+            ((kind, right, f"{of.cases:,}", f"{of.share:.1%}") for kind, right, of in tried),
+            left=2,
+        ),
+        failures="\n".join(failures) or "None failed.",
+        params=yaml.safe_dump(
+            {
+                "preprocess": msgspec.to_builtins(params.preprocess),
+                "candidates": {name: msgspec.to_builtins(params.candidate(name))},
+                "evaluate": msgspec.to_builtins(params.evaluate),
+            },
+            sort_keys=False,
+        ).strip(),
+        versions=", ".join(f"{library} {version(library)}" for library in LIBRARIES),
+    )
+    # Where a part is empty, its place is too.
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _domains(report: Report) -> str:
+    return table(
+        ("domain", *(NAMES[figure] for figure in _OF_DOMAINS)),
+        (
+            (
+                domain,
+                f"{figures['accuracy'].value:.3f} ({ends(figures['accuracy'], digits=3)})",
+                *(
+                    f"{figures[figure].value:.3f}" if figure in figures else NOTHING
+                    for figure in _OF_DOMAINS[1:]
+                ),
+            )
+            for domain, figures in sorted(report.domains.items())
+        ),
+    )
+
+
+def _compiled(report: Report) -> str:
+    if report.compiled_difference is None:
+        return f"Served by scikit-learn. {report.not_compiled}".strip()
+    return (
+        "Served in its compiled form, whose scores differ from scikit-learn's by at most"
+        f" {report.compiled_difference:.1e} on the test texts."
+    )

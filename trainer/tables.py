@@ -1,4 +1,16 @@
-"""The tables of labelled texts that the stages hand to each other, as Parquet files.
+"""What the stages leave for each other: where it stands, how it is written, the tables of texts.
+
+```
+data/raw/           texts.parquet  rejected.jsonl  report.json        ingest
+data/cache/         remote files; may be deleted at any time          ingest
+data/prepared/      train.parquet  test.parquet  report.json          preprocess
+models/NAME/        MLmodel  model.skops  …                           train
+evaluation/NAME/    see trainer.reports                               evaluate
+models/release/     the same as models/NAME/, and                     release
+                    MODEL_CARD.md  drift.json  evaluation/
+```
+
+Below the folder that a stage runs in; dvc.yaml says the same. The tables are Parquet:
 
 | column | type | meaning |
 |---|---|---|
@@ -8,41 +20,56 @@
 | `group` | string | what it is about; unique over all sources |
 | `source` | string | the name of the source in `params.yaml` |
 | `split` | string | `train`, `test`, or `auto` while that is undecided |
-
-`data/raw/texts.parquet` is what ingest makes; `data/prepared/train.parquet` and `test.parquet` are
-what preprocess makes of it.
 """
 
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from sentiment.errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+MODELS = Path("models")
+RELEASE = MODELS / "release"
+EVALUATION = Path("evaluation")
+
+# Files in them that more than one stage knows.
+TEXTS = "texts.parquet"
+TRAIN, TEST = "train.parquet", "test.parquet"
+# What a stage tells of its work, in the folder of its files.
+REPORT = "report.json"
+CARD = "MODEL_CARD.md"
+IMAGES = "images"
+
 COLUMNS = ("text", "label", "domain", "group", "source", "split")
 
+# Far above what a local command of Git takes, even in a large repository on a cold disk.
+_PATIENCE_S = 20.0
 
-def write(frame: pd.DataFrame, path: Path) -> None:
+
+def write(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table whole or not at all; the same rows give the same bytes."""
     with file(path) as part:
         frame[list(COLUMNS)].to_parquet(part, index=False)
 
 
-def read(path: Path, stage: str) -> pd.DataFrame:
-    """Read a table.
-
-    Args:
-        path: Where the stage before wrote it.
-        stage: The name of that stage, for the hint.
+def read(path: Path, stage: str) -> "pd.DataFrame":
+    """Read a table that a stage wrote.
 
     Raises:
         InputError: It is missing, unreadable or no such table.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
@@ -57,7 +84,7 @@ def read(path: Path, stage: str) -> pd.DataFrame:
     return frame
 
 
-def digest(frame: pd.DataFrame) -> str:
+def digest(frame: "pd.DataFrame") -> str:
     """SHA-256 of a table's texts and labels in their order: which texts a figure is about."""
     hashed = hashlib.sha256()
     for text, label in zip(frame["text"], frame["label"], strict=True):
@@ -130,12 +157,9 @@ def folder(target: Path) -> Iterator[Path]:
 def check_folder(target: Path, mark: str) -> None:
     """Make sure, before any work is done, that `folder` may replace what is there.
 
-    Args:
-        target: The folder.
-        mark: The name of a file that only folders have which may be replaced.
-
     Raises:
-        InputError: It can't be written, or something else is there that must not be lost.
+        InputError: It can't be written, or is a folder without the file `mark`, which must not be
+            lost.
     """
     empty = target.is_dir() and not any(target.iterdir())
     if target.exists() and not empty and not (target / mark).is_file():
@@ -149,3 +173,32 @@ def check_folder(target: Path, mark: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"{target} can't be written: {error}") from error
+
+
+# What Git says of the project that we run in; nothing where it is not there.
+
+
+def code_version() -> str:
+    """The commit of the current directory, `-dirty` where files differ from it; else `unknown`.
+
+    DVC's note of a run is no code, and differs in the midst of the run.
+    """
+    commit = git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    return f"{commit}-dirty" if git("status", "--porcelain", "--", ".", ":!dvc.lock") else commit
+
+
+def git(*arguments: str) -> str:
+    """What a Git command prints, without its last newline; empty if it fails."""
+    try:
+        asked = subprocess.run(  # noqa: S603 - arguments are our own
+            ["git", *arguments],  # noqa: S607 - whichever Git the user has
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+    return asked.stdout.strip()

@@ -2,8 +2,7 @@
 
 import json
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from msgspec import Raw, Struct
 
 from sentiment import rows, wire
+from sentiment.cli import Progress
 from sentiment.errors import InputError
 from sentiment.rows import Format, Numbered
 from sentiment.settings import WorkerSettings
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from sentiment.registry.registry import LoadedModel
 
 
-# What `sentiment classify` does with rows: classify them, write them, count them.
-
-
 # A broken file has broken lines without end; the first few tell what is wrong.
 MAX_REPORTED = 10
-# Quick enough to look alive, slow enough to read.
-PROGRESS_S = 0.5
 # Files whose rows are numbered as an editor numbers lines.
 LINES = ("lines", "jsonl")
 HINT = "Name the right one with --text-column."
@@ -58,46 +53,36 @@ class BadRow(Struct, omit_defaults=True):
 
 
 class Run:
-    """Classifies rows and counts them.
-
-    Args:
-        model: Gives the scores.
-        skip_bad: Leave bad rows out of the output.
-        explain: Which rows get an explanation, see `WorkerSettings`.
-    """
+    """Classifies rows and counts them; `explain` is that of `WorkerSettings`."""
 
     def __init__(
         self,
         model: "LoadedModel",
         *,
         skip_bad: bool,
-        explain: Literal["asked", "always", "never"] = "asked",
+        explain: Literal["asked", "always", "never"],
     ) -> None:
         self._model = model
         self._skip_bad = skip_bad
         self._explain = explain
         # Results on the same terminal are progress enough.
-        self._shows_progress = sys.stderr.isatty() and not sys.stdout.isatty()
-        self._began = self._shown = time.monotonic()
+        shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._progress = Progress(what="rows") if shown else None
         self.good = self.bad = 0
 
-    def take(self, batches: Iterable[Numbered], file: str | None, label: str) -> None:
-        """Classify; results go to standard output as they come.
-
-        Args:
-            batches: The rows.
-            file: What each output names as its file; None: nothing.
-            label: What messages call where the rows come from, and what one of them is called.
-        """
-        for batch in batches:
-            self._classify(batch, file, label)
-            self._show_progress()
+    def take(self, given: "Input") -> None:
+        """Classify; results go to standard output as they come."""
+        for batch in given.rows:
+            self._classify(batch, given.file, given.label)
+            if self._progress:
+                self._progress.update(self.good + self.bad)
 
     def end(self) -> None:
         """Say what became of the rows, where something was bad or somebody looks on."""
-        if self.bad or self._shows_progress:
-            clear = "\r\x1b[K" if self._shows_progress else ""
-            click.echo(f"{clear}{self.good:,} classified, {self.bad:,} bad", err=True)
+        if self._progress:
+            self._progress.clear()
+        if self.bad or self._progress:
+            click.echo(f"{self.good:,} classified, {self.bad:,} bad", err=True)
 
     def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
         from sentiment.classify.score import answered
@@ -143,26 +128,14 @@ class Run:
         elif self.bad == MAX_REPORTED + 1:
             click.echo("Further bad ones are only counted.", err=True)
 
-    def _show_progress(self) -> None:
-        now = time.monotonic()
-        if self._shows_progress and now - self._shown >= PROGRESS_S:
-            self._shown = now
-            done = self.good + self.bad
-            rate = done / (now - self._began)
-            click.echo(f"\r{done:,} done, {rate:,.0f} a second\x1b[K", nl=False, err=True)
-
 
 class Input(NamedTuple):
-    """Rows to classify.
-
-    Attributes:
-        rows: In batches.
-        file: What each output names as its file; None: nothing.
-        label: What messages call the file and a row of it.
-    """
+    """Rows to classify, in batches."""
 
     rows: Iterator[Numbered]
+    # What each output names as its file; None: nothing.
     file: str | None
+    # What messages call the file and a row of it.
     label: str
 
 
@@ -225,8 +198,8 @@ def classify(
     worker = WorkerSettings()
     explained = "always" if explain else worker.explain
     run = Run(named_model(model), skip_bad=skip_bad, explain=explained)
-    for found, file, label in _inputs(files, texts, form, text_column, worker.max_event_bytes):
-        run.take(found, file, label)
+    for given in _inputs(files, texts, form, text_column, worker.max_event_bytes):
+        run.take(given)
     run.end()
     if run.bad and not skip_bad:
         click.get_current_context().exit(1)

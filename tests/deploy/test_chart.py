@@ -25,7 +25,7 @@ from tests.deploy.charts import (
     render,
     template,
 )
-from tools import chart
+from tools import reference
 
 SCRAM = "kafka.securityProtocol=SASL_SSL,kafka.saslMechanism=SCRAM-SHA-512"
 BAD = [
@@ -87,8 +87,8 @@ def test_trends_without_a_way_in_are_refused() -> None:
 def test_a_value_without_a_reason_is_refused() -> None:
     """The table can't be made of a value that no comment explains."""
     with pytest.raises(ValueError, match=r"image\.tag has no comment"):
-        chart.values_table('image:\n  # Where.\n  registry: ""\n  tag: ""\n')
-    assert "| `a.b` | `1` | Why. And how. |" in chart.values_table(
+        reference.values_table('image:\n  # Where.\n  registry: ""\n  tag: ""\n')
+    assert "| `a.b` | `1` | Why. And how. |" in reference.values_table(
         "a:\n  # Why.\n  # And how.\n  b: 1\n"
     )
 

@@ -19,7 +19,7 @@ from stream_worker.trends import app as trends_app
 from stream_worker.trends.app import STOP_S
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, Manifest, environment, objects, of_kind, pods
-from tools import chart
+from tools import reference
 from web.server import CLOSE_S, GRACE_S
 from web.telemetry import probes
 
@@ -60,8 +60,8 @@ def test_every_variable_is_one_that_the_programs_know(name: str) -> None:
     """Nothing is set that nobody reads, and no secret is a variable."""
     for _, pod in pods(objects(name)):
         named = environment(pod).keys()
-        assert named - OTHERS <= set(chart.names())
-        assert not named & set(chart.names(secret=True))
+        assert named - OTHERS <= set(reference.setting_names())
+        assert not named & set(reference.setting_names(secret=True))
 
 
 @every_set

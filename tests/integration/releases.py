@@ -11,13 +11,15 @@ import skops.io
 import yaml
 from numpy.typing import NDArray
 
+from sentiment.model import drift
 from sentiment.model.estimators import build
 from sentiment.registry.artifact import TRUSTED_TYPES, load_pipeline, open_model
 from sentiment.registry.publish import bundled_model
-from trainer import layout, release as trainer_release, report, tables
-from trainer.judging import behaviours, intervals
+from trainer import reports, tables
+from trainer.judging import behaviours, figures
 from trainer.params import Evaluate, Promote
-from trainer.report import Report
+from trainer.release import training_reference
+from trainer.reports import Report
 
 GOOD = "excellent wonderful superb loved best great perfect beautiful recommended"
 BAD = "terrible waste boring awful worst poor dull disappointing hated"
@@ -74,7 +76,7 @@ def release(
     model = small_model(target.parent)
     shutil.copytree(model, target)
     labels = test["label"].to_numpy(np.int64)
-    overall, domains = intervals.bootstrap(labels, test["domain"].to_numpy(object), given, EVALUATE)
+    overall, domains = figures.bootstrap(labels, test["domain"].to_numpy(object), given, EVALUATE)
     fields: dict[str, Any] = {
         "candidate": "champion",
         "train_sha256": "ab" * 32,
@@ -87,13 +89,13 @@ def release(
         "size_bytes": (target / "model.skops").stat().st_size,
         "compiled_difference": 0.0,
     }
-    folder = target / layout.EVALUATION
+    folder = target / tables.EVALUATION
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "roc.png").write_bytes(b"no real picture")
-    report.write(Report(**(fields | changes)), folder / layout.REPORT)
-    np.save(folder / report.SCORES, given)
-    made = trainer_release.training_reference(load_pipeline(target), test["text"].tolist(), given)
-    trainer_release.write(made, target)
+    reports.write(Report(**(fields | changes)), folder / tables.REPORT)
+    np.save(folder / reports.SCORES, given)
+    made = training_reference(load_pipeline(target), test["text"].tolist(), given)
+    reports.write(made, target / drift.FILE)
     # No two releases are the same files.
     (target / "MODEL_CARD.md").write_text(f"# {target.name}\n")
     return target

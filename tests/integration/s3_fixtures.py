@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from tests.integration.s3_helpers import BUCKET, KEY_ID, SECRET, new_client
 from tests.integration.s3_server import S3Server
-from trainer.sources import downloads
+from trainer import remote
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def server(running: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", running.url)
-    monkeypatch.setattr(downloads, "PAUSE_S", 0.0)
+    monkeypatch.setattr(remote, "PAUSE_S", 0.0)
     requests.post(f"{running.url}/moto-api/reset", timeout=60)
     running.peace()
     return running

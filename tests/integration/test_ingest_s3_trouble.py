@@ -19,8 +19,8 @@ from tests.integration.s3_helpers import (
     texts,
 )
 from tests.integration.s3_server import S3Server
-from trainer.sources import s3
-from trainer.sources.downloads import TRIES
+from trainer import remote as s3
+from trainer.remote import TRIES
 
 pytest_plugins = ["tests.integration.s3_fixtures"]
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from trainer.params import CandidateParams, Evaluate, Ingest, Params, Source
-from trainer.progress import Say
+from trainer.reports import Say
 
 FEW = Evaluate(bootstrap=20)
 GOOD = "excellent wonderful superb loved best great perfect beautiful recommended"

@@ -19,7 +19,7 @@ from tests.unit.small_models import knobs
 from tools import corpora
 from trainer import baseline
 from trainer.baseline import Baseline, NltkNormaliser
-from trainer.champion import Candidate, make
+from trainer.train import Candidate, make
 
 GOOD = "The acting was wonderful, a great story and lovely songs"
 BAD = "Terrible acting, a boring story: what a waste of two hours"

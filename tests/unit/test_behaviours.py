@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from trainer.judging.behaviours import FAILURES, about, cases, dropped, run, swapped
-from trainer.report import Behaviour
+from trainer.reports import Behaviour
 
 KINDS = {
     "negation",

@@ -5,25 +5,28 @@ from importlib.metadata import version
 import msgspec
 import pytest
 
-from trainer.card import DataSource, render, summary
+from trainer.evaluate import summary
+from trainer.ingest import IngestReport, InputReport, SourceReport
 from trainer.judging import behaviours
-from trainer.judging.figures import NAMES
 from trainer.params import Params
-from trainer.report import Behaviour, Comparison, Interval, Report
+from trainer.release import render
+from trainer.reports import NAMES, Behaviour, Comparison, Interval, Report
 
+ABOUT = "Film reviews.\n\n> A. Author: A Paper, 2011.\n"
 PARAMS = msgspec.convert(
     {
-        "ingest": {"sources": [{"name": "films", "uri": "/a/path/of/mine.parquet"}]},
+        "ingest": {
+            "sources": [{"name": "films", "uri": "/a/path/of/mine.parquet", "about": ABOUT}]
+        },
         "candidates": {"champion": {"kind": "trainer.champion:Champion", "params": {"C": 30}}},
         "release": "champion",
     },
     Params,
 )
 FIGURES = {name: Interval(0.9, 0.85, 0.95) for name in NAMES}
-SOURCES = [
-    DataSource("films", 900, "f" * 64, "Film reviews.\n\n> A. Author: A Paper, 2011.\n"),
-    DataSource("mixed", 100, "e" * 64),
-]
+NOTED = IngestReport(
+    1000, 1000, {}, [SourceReport("films", 1000, 1000, {}, [InputReport("films", 1, "f" * 64)])]
+)
 
 
 def make(**changes: object) -> Report:
@@ -49,9 +52,21 @@ def make(**changes: object) -> Report:
     return msgspec.structs.replace(found, **changes)
 
 
+def compared(*, films: bool = False) -> Comparison:
+    """The only candidate, beside the earlier system where there are film reviews."""
+    return Comparison(
+        test_sha256="b" * 64,
+        test_texts=100,
+        earlier={"accuracy": 0.85},
+        overall={"champion": FIGURES},
+        films={"champion": FIGURES} if films else {},
+        pairs=[],
+    )
+
+
 def card(**changes: object) -> str:
     """A card of such a report."""
-    return render(PARAMS, "champion", "Counts **words**.", make(**changes), SOURCES)
+    return render(PARAMS, "Counts **words**.", make(**changes), compared(), NOTED, {"films": 900})
 
 
 def test_card_tells_what_was_measured() -> None:
@@ -97,15 +112,7 @@ def test_card_tells_nothing_of_the_machine() -> None:
 @pytest.mark.parametrize("films", [True, False])
 def test_card_puts_the_earlier_system_beside(films: bool) -> None:  # noqa: FBT001 - a parameter
     """Its reported figures stand beside ours of film reviews; without these, they are left out."""
-    compared = Comparison(
-        test_sha256="b" * 64,
-        test_texts=100,
-        earlier={"accuracy": 0.85},
-        overall={"champion": FIGURES},
-        films={"champion": FIGURES} if films else {},
-        pairs=[],
-    )
-    text = render(PARAMS, "champion", "", make(), SOURCES, compared)
+    text = render(PARAMS, "", make(), compared(films=films), NOTED, {})
     assert ("| accuracy | 0.85 | 0.9000 (0.8500 to 0.9500) |" in text) == films
     assert ("| F1 | - | 0.9000 (0.8500 to 0.9500) |" in text) == films
     assert ("as reported" in text) == films

@@ -6,7 +6,7 @@ import pytest
 
 from sentiment.model.compiled.linear import read
 from trainer.champion import Champion, lexicon, negated
-from trainer.progress import silent
+from trainer.reports import silent
 
 # Sentences of a made-up word; the rest is there so that each class has other words too.
 LONG = "The blimp flies over a town at noon. The blimp lands near a lake at dusk. So there."

@@ -8,8 +8,9 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from sentiment.model.drift import FILE
 from sentiment.model.estimators import build
-from trainer import release
+from trainer import reports
 from trainer.release import training_reference
 
 # 2, 5, 0 and 11 tokens, of which 2, 4, 0 and 5 are known.
@@ -50,7 +51,7 @@ def test_texts_without_tokens_have_no_share_of_anything() -> None:
 def test_is_written_for_any_program(tmp_path: Path) -> None:
     """drift.json holds the same as plain JSON."""
     made = training_reference(build(min_df=(1, 1, 1)).fit(LEARNT, [1, 0]), TEXTS, SCORES)
-    release.write(made, tmp_path)
+    reports.write(made, tmp_path / FILE)
     document = json.loads((tmp_path / "drift.json").read_text())
     assert document["score_shares"] == made.score_shares
     assert document["texts"] == 4

@@ -13,8 +13,8 @@ from sentiment import feedback as feedback_of
 from sentiment.feedback import Accuracy, Labels
 from sentiment.settings import Settings
 from sentiment.wire import Feedback, Model, encode
+from trainer import gates
 from trainer.params import Promote
-from trainer.promotion import gates
 
 POSITIVE, NEGATIVE = "positive", "negative"
 SENTIMENTS = st.sampled_from([POSITIVE, NEGATIVE])

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from sentiment.model.scorer import THRESHOLD
-from trainer.judging import intervals
-from trainer.judging.figures import NAMES, Weighted, calibration_error, measure, measure_all, parts
+from trainer.judging import figures
+from trainer.judging.figures import Weighted, calibration_error, measure, measure_all, parts
 from trainer.params import Evaluate
+from trainer.reports import NAMES
 
 FEW = Evaluate(bootstrap=60)
 
@@ -109,12 +110,12 @@ def test_certain_and_wrong_costs_much_but_not_infinitely_much() -> None:
 def test_intervals_are_percentiles_of_what_resamplings_give() -> None:
     """The fast way finds the same ends as one resampling after the other in scikit-learn."""
     made = make(400)
-    overall, domains = intervals.bootstrap(*made, FEW)
+    overall, domains = figures.bootstrap(*made, FEW)
     order, found = parts(made.domains)
     labels, scores = made.labels[order], made.scores[order]
     (part,) = [part for part in found if part.domain == "hotels"]
     everywhere, hotels = [], []
-    for weights in np.concatenate(list(intervals.resamplings(found, FEW))).astype(int):
+    for weights in np.concatenate(list(figures.resamplings(found, FEW))).astype(int):
         everywhere.append(by_sklearn(np.repeat(labels, weights), np.repeat(scores, weights)))
         of_part = weights[part.texts]
         hotels.append(
@@ -131,7 +132,7 @@ def test_intervals_are_percentiles_of_what_resamplings_give() -> None:
 def test_resampling_keeps_the_size_of_each_domain() -> None:
     """Each resampling draws as many texts of a domain as there are, and not always the same."""
     _, found = parts(make(200).domains)
-    weights = np.concatenate(list(intervals.resamplings(found, FEW)))
+    weights = np.concatenate(list(figures.resamplings(found, FEW)))
     assert weights.shape == (60, 200)
     for part in found:
         size = part.texts.stop - part.texts.start
@@ -142,7 +143,7 @@ def test_resampling_keeps_the_size_of_each_domain() -> None:
 def test_interval_of_accuracy_is_as_wide_as_theory_has_it() -> None:
     """With 2,000 texts of one domain, within a tenth of 2 · 1.96 · √(p(1−p)/n)."""  # noqa: RUF002 - a formula
     made = make(2000)
-    overall, _ = intervals.bootstrap(
+    overall, _ = figures.bootstrap(
         made.labels, np.full(2000, "films", object), made.scores, Evaluate()
     )
     accuracy = overall["accuracy"]
@@ -154,9 +155,9 @@ def test_interval_of_accuracy_is_as_wide_as_theory_has_it() -> None:
 def test_same_texts_give_the_same_intervals() -> None:
     """Nothing depends on the run; another seed gives other ends for the same values."""
     made = make(200)
-    assert intervals.bootstrap(*made, FEW) == intervals.bootstrap(*made, FEW)
-    overall, _ = intervals.bootstrap(*made, FEW)
-    other, _ = intervals.bootstrap(*made, Evaluate(bootstrap=60, seed=1))
+    assert figures.bootstrap(*made, FEW) == figures.bootstrap(*made, FEW)
+    overall, _ = figures.bootstrap(*made, FEW)
+    other, _ = figures.bootstrap(*made, Evaluate(bootstrap=60, seed=1))
     assert overall["accuracy"].value == other["accuracy"].value
     assert overall["log_loss"].low != other["log_loss"].low
 
@@ -165,7 +166,7 @@ def test_confidence_widens_an_interval() -> None:
     """99 % of the resamplings span more than 50 % of them."""
     made = make(200)
     wide, narrow = (
-        intervals.bootstrap(*made, Evaluate(bootstrap=200, confidence=confidence))[0]["accuracy"]
+        figures.bootstrap(*made, Evaluate(bootstrap=200, confidence=confidence))[0]["accuracy"]
         for confidence in (0.99, 0.5)
     )
     assert wide.low < narrow.low < narrow.high < wide.high
@@ -176,7 +177,7 @@ def test_small_domains_have_what_figures_they_can() -> None:
     labels, scores = np.array([1, 1, 0, 1, 0, 1]), np.array([0.9, 0.4, 0.4, 0.8, 0.1, 0.7])
     domains = np.array(["glad", "glad", "two", "two", "more", "more"], object)
     for seed in range(5):
-        _, found = intervals.bootstrap(labels, domains, scores, Evaluate(bootstrap=1, seed=seed))
+        _, found = figures.bootstrap(labels, domains, scores, Evaluate(bootstrap=1, seed=seed))
         assert "roc_auc" not in found["glad"]
         assert found["glad"]["accuracy"].value == 0.5
         assert found["two"]["roc_auc"].value == 1
@@ -187,16 +188,15 @@ def test_difference_is_a_less_b_on_the_same_resamplings() -> None:
     """Against itself a candidate differs by exactly nothing; swapped, the signs change."""
     made = make(500)
     other = np.clip(made.scores + np.random.default_rng(1).normal(0, 0.2, 500), 0, 1)
-    one_way = intervals.differences(*made, other, FEW)
-    other_way = intervals.differences(made.labels, made.domains, other, made.scores, FEW)
-    same = intervals.differences(*made, made.scores, FEW)
+    one_way = figures.differences(*made, other, FEW)
+    other_way = figures.differences(made.labels, made.domains, other, made.scores, FEW)
+    same = figures.differences(*made, made.scores, FEW)
     assert set(one_way) == set(NAMES)
     for name in NAMES:
         assert (same[name].value, same[name].low, same[name].high) == (0, 0, 0)
         assert (one_way[name].value, one_way[name].low, one_way[name].high) == pytest.approx(
             (-other_way[name].value, -other_way[name].high, -other_way[name].low), abs=2e-6
         )
-    assert intervals.difference("f1", *made, other, FEW) == one_way["f1"]
 
 
 def test_pairing_sees_small_differences() -> None:
@@ -205,10 +205,9 @@ def test_pairing_sees_small_differences() -> None:
     better = made.scores.copy()
     wrong = np.flatnonzero((made.scores >= THRESHOLD) != (made.labels == 1))[:10]
     better[wrong] = made.labels[wrong]
-    found = intervals.difference(
-        "accuracy", made.labels, made.domains, better, made.scores, Evaluate(bootstrap=200)
-    )
-    alone, _ = intervals.bootstrap(*made, Evaluate(bootstrap=200))
+    many = Evaluate(bootstrap=200)
+    found = figures.differences(made.labels, made.domains, better, made.scores, many)["accuracy"]
+    alone, _ = figures.bootstrap(*made, many)
     assert found.value == 0.01
     assert found.low > 0
     assert found.high - found.low < (alone["accuracy"].high - alone["accuracy"].low) / 3
@@ -231,6 +230,6 @@ def test_mcnemar_is_the_binomial_test_with_half_of_what_was_seen(
     """P-values of few texts, worked out by hand; texts on which both agree change nothing."""
     a = np.array([True] * only_a + [False] * only_b + [True] * 4 + [False] * 3)
     b = np.array([False] * only_a + [True] * only_b + [True] * 4 + [False] * 3)
-    found = intervals.mcnemar(np.ones(len(a), np.int64), a, b)
+    found = figures.mcnemar(np.ones(len(a), np.int64), a, b)
     assert (found.only_a, found.only_b) == (only_a, only_b)
     assert found.p_value == pytest.approx(p_value, rel=1e-5)

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from trainer import gates
 from trainer.params import Promote
-from trainer.promotion import gates
-from trainer.report import Interval
+from trainer.reports import Interval
 
 NAN = math.nan
 

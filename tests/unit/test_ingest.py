@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 
 from sentiment.errors import InputError
 from sentiment.registry.artifact import checksums
 from tests.unit.test_ingest_aclimdb import tiny
 from trainer import tables
+from trainer.commands.stages import ingest as command
 from trainer.ingest import IngestReport, ingest
 from trainer.params import Ingest
 
@@ -241,7 +243,7 @@ def test_an_error_in_the_middle_leaves_the_old_output(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainer.report.write", full)
+    monkeypatch.setattr("trainer.reports.write", full)
     with pytest.raises(InputError, match="can't be written: No space left on device"):
         run(root, {"name": "some", "uri": "some.csv"})
     assert checksums(root / "raw") == before
@@ -268,3 +270,41 @@ def test_killed_in_the_middle_nothing_is_half_written(root: Path) -> None:
     assert {name: now[name] for name in now if not name.startswith(".part")} == before
     run(root, {"name": "good", "uri": "good.csv"})
     assert checksums(root / "raw") == before
+
+
+def test_the_command_prints_a_line_for_each_source(root: Path) -> None:
+    """For people a table with the reasons, for programs what is in report.json; the progress goes
+    elsewhere.
+    """  # noqa: D205 - one claim
+    done = invoke(root)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "source                     rows       kept   rejected",
+        "good                         10         10          0",
+        "some                         10          8          2  1 empty_text, 1 unknown_label",
+        "total                        20         18          2",
+    ]
+    assert "some: reading some.csv" in done.stderr
+    printed = invoke(root, "--json").stdout
+    assert json.loads(printed) == json.loads((root / "raw" / "report.json").read_text())
+
+
+def test_the_command_says_what_is_wrong_in_a_sentence(root: Path) -> None:
+    """No table, no traceback: an InputError for the command line to print."""
+    (root / "some.csv").unlink()
+    done = invoke(root)
+    assert isinstance(done.exception, InputError)
+    assert done.stdout == ""
+
+
+def invoke(root: Path, *arguments: str) -> Result:
+    """Run the command in this process, with the root from the environment."""
+    file = root / "params.yaml"
+    file.write_text(
+        "ingest: {sources: [{name: good, uri: good.csv}, {name: some, uri: some.csv}],"
+        " max_rejected_share: 0.5}\n"
+        "candidates: {a: {kind: 'a:B'}}\nrelease: a\n"
+    )
+    return CliRunner(env={"SENTIMENT_DATA": str(root)}).invoke(
+        command, ["--params", str(file), "--output", str(root / "raw"), *arguments]
+    )

@@ -9,8 +9,7 @@ import pytest
 
 from sentiment.errors import InputError
 from trainer.params import Columns
-from trainer.sources import aclimdb
-from trainer.sources.readers import Row, rows
+from trainer.readers import MAX_MEMBER_BYTES, Cells, Fault, rows
 
 URLS = "http://www.imdb.com/title/tt000{}/usercomments\n"
 
@@ -37,7 +36,7 @@ def pack(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     return path
 
 
-def read(path: Path) -> list[tuple[int, Row]]:
+def read(path: Path) -> list[tuple[int, Cells | Fault]]:
     """All rows of an archive."""
     return list(rows(path, "aclimdb", Columns(), path.name))
 
@@ -118,7 +117,7 @@ def test_a_review_that_is_no_review_is_a_bad_row(tmp_path: Path) -> None:
     """One far too long, and one that is no UTF-8, are counted with the name of the member."""
     path = pack(
         tmp_path / "a.tar.gz",
-        member("aclImdb/train/pos/0_9.txt", b"x" * (aclimdb.MAX_MEMBER_BYTES + 1)),
+        member("aclImdb/train/pos/0_9.txt", b"x" * (MAX_MEMBER_BYTES + 1)),
         member("aclImdb/train/pos/1_9.txt", b"caf\xe9"),
         review("train/pos/2_9", "Good."),
     )

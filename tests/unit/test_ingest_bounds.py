@@ -4,7 +4,6 @@ import gzip
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +13,7 @@ from pyarrow import parquet
 from sentiment.errors import InputError
 from trainer import ingest as stage
 from trainer.params import Columns, Ingest, Source
-from trainer.sources.examples import Cells, Fault
-from trainer.sources.readers import MAX_ROW, format_of, rows
+from trainer.readers import MAX_ROW, Cells, Fault, format_of, rows
 
 # What reading may take beyond what the modules take: a few rows of the longest kind.
 MOST_MIB = 200
@@ -27,8 +25,8 @@ from collections import Counter
 from pathlib import Path
 from sentiment.errors import InputError
 from trainer.params import Columns
-from trainer.sources import readers
-from trainer.sources.examples import Fault
+from trainer import readers
+from trainer.readers import Fault
 
 # The peak since the start of this program: `getrusage` has that of whoever started it, too.
 peak = lambda: re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
@@ -140,35 +138,22 @@ def test_the_longest_row_is_read(tmp_path: Path, name: str) -> None:
             assert not isinstance(row, Fault) or row.reason == "too_long"
 
 
-def archive(path: Path) -> None:
-    """An archive with a review of nothing but NUL."""
-    with tarfile.open(path, "w:gz") as made:
+def test_an_archive_that_unpacks_to_more_than_reviews_is_refused(tmp_path: Path) -> None:
+    """What is passed over counts too: here a member of nothing but NUL."""
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as made, Path("/dev/zero").open("rb") as zeros:
         member = tarfile.TarInfo("aclImdb/other")
         member.size = 60 * MEGABYTE
-        with Path("/dev/zero").open("rb") as zeros:
-            made.addfile(member, zeros)
-
-
-def table(path: Path) -> None:
-    """A table of the same long text, which is there once."""
-    texts = pa.array(["x" * 1000] * 400_000).dictionary_encode()
-    labels = pa.array([1] * 400_000)
-    parquet.write_table(pa.table({"text": texts, "label": labels}), path, compression="zstd")
-
-
-def test_an_archive_that_unpacks_to_more_than_reviews_is_refused(tmp_path: Path) -> None:
-    """What is passed over counts too."""
-    archive(tmp_path / "a.tar.gz")
+        made.addfile(member, zeros)
     with pytest.raises(InputError, match=r"a\.tar\.gz unpacks to more than"):
-        list(rows(tmp_path / "a.tar.gz", "aclimdb", Columns(), "a.tar.gz"))
+        list(rows(path, "aclimdb", Columns(), path.name))
 
 
-@pytest.mark.parametrize("make", [table])
-def test_a_table_of_one_text_does_not_fill_the_memory(
-    tmp_path: Path, make: Callable[[Path], None]
-) -> None:
-    """A Parquet file's rows are decoded few at a time."""
-    make(tmp_path / "a.parquet")
+def test_a_table_of_one_text_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A Parquet file's rows are decoded few at a time, also of a text that is there once."""
+    texts = pa.array(["x" * 1000] * 400_000).dictionary_encode()
+    table = pa.table({"text": texts, "label": pa.array([1] * 400_000)})
+    parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
     taken, seen, _ = in_a_process(tmp_path / "a.parquet")
     assert taken < MOST_MIB, seen
     assert seen == "{'row': 400000}"

@@ -13,10 +13,10 @@ import pytest
 
 from sentiment.errors import InputError, SetupError
 from tests.unit.test_ingest_aclimdb import tiny
+from trainer import remote
 from trainer.ingest import ingest
 from trainer.params import Ingest, Source
-from trainer.sources import downloads
-from trainer.sources.downloads import TRIES, fetch, read_web
+from trainer.remote import TRIES, fetch, read_web
 
 CONTENT = random.Random(0).randbytes(10_500)  # noqa: S311 - made data, not secrets
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -91,7 +91,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting before the next try."""
-    monkeypatch.setattr(downloads, "PAUSE_S", 0.0)
+    monkeypatch.setattr(remote, "PAUSE_S", 0.0)
 
 
 def get(site: Site, folder: Path, sha256: str | None = SHA256) -> bytes:

@@ -12,13 +12,12 @@ from pyarrow import parquet
 from sentiment.errors import InputError
 from sentiment.rows import EXCERPT_CHARS
 from trainer.params import Columns, Source
-from trainer.sources.examples import Cells, Example, Fault, example, label_table
-from trainer.sources.readers import Row, format_of, rows
+from trainer.readers import Cells, Example, Fault, example, format_of, label_table, rows
 
 LABELS = {"0": 0, "1": 1, "negative": 0, "positive": 1}
 
 
-def read(path: Path, columns: Columns | None = None) -> list[tuple[int, Row]]:
+def read(path: Path, columns: Columns | None = None) -> list[tuple[int, Cells | Fault]]:
     """All rows of a file, by the format of its name."""
     form = format_of(path.name, "auto")
     assert form is not None

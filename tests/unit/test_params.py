@@ -7,8 +7,8 @@ import pytest
 
 from sentiment.errors import InputError
 from tests.unit.small_models import BagOfWords, knobs
-from trainer.champion import make
 from trainer.params import Params, read
+from trainer.train import make
 
 ROOT = Path(__file__).parents[2]
 LEAST = """

@@ -1,6 +1,5 @@
 """Claims about preprocessing: what becomes of each text, and that nothing leaks."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,20 @@ from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 from sentiment.errors import InputError, SentimentError
-from trainer import layout, preprocess as stage, tables
+from sentiment.model.text import APOSTROPHES, tokens
+from sentiment.registry.artifact import checksums
+from trainer import preprocess as stage, tables
 from trainer.commands.stages import preprocess as command
 from trainer.params import Preprocess
-from trainer.preprocess import PreprocessReport, check, held_out, preprocess
+from trainer.preprocess import (
+    PreprocessReport,
+    check,
+    clean,
+    copies,
+    essence,
+    held_out,
+    preprocess,
+)
 
 Row = tuple[str, int, str, str, str]
 
@@ -44,14 +53,9 @@ def run(
     params = Preprocess(test_share=share, seed=seed)
     made = preprocess(params, folder / "raw", folder / "prepared")
     train, test = (
-        pd.read_parquet(folder / "prepared" / name) for name in (layout.TRAIN, layout.TEST)
+        pd.read_parquet(folder / "prepared" / name) for name in (tables.TRAIN, tables.TEST)
     )
     return made, train, test
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file in a folder."""
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
 def test_ambiguous_texts_are_dropped_and_all_is_counted(tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_ambiguous_texts_are_dropped_and_all_is_counted(tmp_path: Path) -> None:
     assert (made.train.sha256, made.test.sha256) == (tables.digest(train), tables.digest(test))
     assert made.train.positive == train["label"].sum()
     assert made.test.groups == test["group"].nunique()
-    assert json.loads((tmp_path / "prepared" / layout.REPORT).read_bytes())["total"]["read"] == 306
+    assert json.loads((tmp_path / "prepared" / tables.REPORT).read_bytes())["total"]["read"] == 306
 
 
 def test_tables_keep_to_the_contract(tmp_path: Path) -> None:
@@ -100,9 +104,9 @@ def test_same_rows_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     frame = table([*films(), ("ok", 1, "t", "tweets", "train"), ("Ok", 1, "u", "tweets", "train")])
     run(frame, tmp_path / "a")
     run(frame.sample(frac=1, random_state=1), tmp_path / "b")
-    assert digests(tmp_path / "a" / "prepared") == digests(tmp_path / "b" / "prepared")
+    assert checksums(tmp_path / "a" / "prepared") == checksums(tmp_path / "b" / "prepared")
     run(frame, tmp_path / "a", seed=1)
-    assert digests(tmp_path / "a" / "prepared") != digests(tmp_path / "b" / "prepared")
+    assert checksums(tmp_path / "a" / "prepared") != checksums(tmp_path / "b" / "prepared")
 
 
 groups = st.integers(0, 30).map(lambda n: f"g{n}")
@@ -217,13 +221,13 @@ def test_unusable_texts_are_told_in_a_sentence(
     assert not (tmp_path / "prepared").exists()
 
 
-@pytest.mark.parametrize("name", [layout.TRAIN, layout.TEST])
+@pytest.mark.parametrize("name", [tables.TRAIN, tables.TEST])
 def test_interrupted_stage_leaves_what_was_there(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped while writing either table, the old ones and their report stay, and nothing else."""
     run(films(), tmp_path)
-    before = digests(tmp_path / "prepared")
+    before = checksums(tmp_path / "prepared")
     real = pd.DataFrame.to_parquet
 
     def stop(frame: pd.DataFrame, path: Path, *, index: bool) -> None:
@@ -236,7 +240,7 @@ def test_interrupted_stage_leaves_what_was_there(
         patch.setattr(pd.DataFrame, "to_parquet", stop)
         with pytest.raises(KeyboardInterrupt):
             preprocess(Preprocess(seed=5), tmp_path / "raw", tmp_path / "prepared")
-    assert digests(tmp_path / "prepared") == before
+    assert checksums(tmp_path / "prepared") == before
 
 
 def test_command_reports_for_people_and_programs(tmp_path: Path) -> None:
@@ -265,3 +269,60 @@ def test_missing_raw_table_names_the_stage_before(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         preprocess(Preprocess(), tmp_path, tmp_path / "prepared")
     assert "sentiment ingest" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Fine.", "Fine."),
+        ("\ufeffA\tgood\r\n\n film \0 here\u00a0\x96 yes ", "A good film here yes"),
+        ("&quot;It&#39;s&#x20;fine&quot; &amp; Co", '"It\'s fine" & Co'),
+        ("AT&T, R&B; &nosuch; &copy", "AT&T, R&B; &nosuch; &copy"),
+        ("<br />SOOO good!!! 👍🏽 :)", "<br />SOOO good!!! 👍🏽 :)"),
+        ("caf\u00e9 cafe\u0301 \uff41", "caf\u00e9 cafe\u0301 \uff41"),
+        ("\0 \n\ufeff", ""),
+    ],
+)
+def test_cleaning_takes_out_damage_and_nothing_else(text: str, expected: str) -> None:
+    """Each rule on an example; case, tags, emoji and Unicode forms stay as a worker gets them."""
+    assert clean(text) == expected
+
+
+# Entities and half-written tags change meaning on purpose; an apostrophe after a doubled space is
+# joined to its word once the space is single.
+plain = st.characters(exclude_characters="&<" + APOSTROPHES)
+
+
+@given(st.text(plain | st.sampled_from(" \t\n\0\ufeff\x85\u2003")))
+def test_cleaning_changes_no_token(text: str) -> None:
+    """A worker, which doesn't clean, sees the same tokens as training did."""
+    assert tokens(clean(text)) == tokens(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Good, film!", "good film", True),
+        ("STRASSE", "straße", True),
+        ("good film", "good films", False),
+        (":)", ":(", False),
+        ("👍", "👎", False),
+    ],
+)
+def test_copies_share_their_word_characters(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    """Copies differ in case, spaces and punctuation; what has no word is only a copy of itself."""
+    assert (essence(one) == essence(other)) == same
+
+
+def test_one_of_several_copies_stays() -> None:
+    """The test side's before the train side's before one that is free; of two alike, the first.
+
+    Where labels differ there is none that could stay.
+    """
+    rows = "auto a 0, train a 0, test a 0, test a 0, auto b 1, train b 1, auto c 0, auto c 0"
+    splits, texts, labels = zip(
+        *map(str.split, f"{rows}, test d 0, auto d 1".split(",")), strict=True
+    )
+    conflicting, superfluous = copies(list(texts), np.array(labels, np.int8), pd.Series(splits))
+    assert np.flatnonzero(conflicting).tolist() == [8, 9]
+    assert np.flatnonzero(superfluous).tolist() == [0, 1, 3, 4, 7]

@@ -4,6 +4,7 @@ import pytest
 
 from sentiment import cli
 from sentiment.cli import Progress
+from trainer.reports import silent, ticking
 
 
 class Log:
@@ -42,3 +43,22 @@ def test_a_share_alone_tells_no_time(log: Log) -> None:
     """Where the total isn't known, only what is known is said."""
     Progress().update(50, 0.5)
     assert log.lines == [{"event": "progress", "sent": 50, "rate": 5, "percent": 50}]
+
+
+@pytest.mark.usefixtures("log")
+def test_lines_go_where_they_are_wanted() -> None:
+    """What is told its lines gets the same as a terminal, of the thing that is counted."""
+    said: list[str] = []
+    Progress(total=1000, what="texts", say=said.append).update(500)
+    assert said == ["500 of 1,000 texts, 50 per second, 50 %, 0:00:10 left"]
+
+
+def test_items_pass_through_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every item comes out once; the lines count them by their size."""
+    monkeypatch.setattr(cli, "LOG_INTERVAL_S", -1)
+    told: list[str] = []
+    assert list(ticking(["ab", "c"], told.append, "letters", total=3, size=len)) == ["ab", "c"]
+    assert [line.partition(",")[0] for line in told] == ["2 of 3 letters", "3 of 3 letters"]
+    assert list(ticking(iter("xy"), told.append, "letters")) == ["x", "y"]
+    assert [line.partition(",")[0] for line in told[2:]] == ["1 letters", "2 letters"]
+    assert list(ticking("xyz", silent, "letters")) == ["x", "y", "z"]

@@ -13,7 +13,7 @@ from sentiment.errors import InputError
 from sentiment.model import drift
 from sentiment.registry.artifact import checksums, metadata, open_model
 from tests.unit.small_models import knobs, make_texts
-from trainer import layout, report, tables
+from trainer import reports, tables
 from trainer.commands.stages import release as command
 from trainer.evaluate import compare, evaluate
 from trainer.ingest import ingest
@@ -33,14 +33,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the stages before have left, made once."""
     folder = tmp_path_factory.mktemp("stages")
     make_texts(300, seed=1)[["text", "label"]].to_csv(folder / "made.csv", index=False)
-    ingest(KNOBS.ingest, folder, folder / layout.RAW)
-    preprocess(Preprocess(test_share=0.3), folder / layout.RAW, folder / layout.PREPARED)
+    ingest(KNOBS.ingest, folder, folder / tables.RAW)
+    preprocess(Preprocess(test_share=0.3), folder / tables.RAW, folder / tables.PREPARED)
     learnt, asked = (
-        tables.read(folder / layout.PREPARED / name, "preprocess")
-        for name in (layout.TRAIN, layout.TEST)
+        tables.read(folder / tables.PREPARED / name, "preprocess")
+        for name in (tables.TRAIN, tables.TEST)
     )
-    model = train("small", KNOBS, learnt, folder / layout.MODELS)
-    output = folder / layout.EVALUATION
+    model = train("small", KNOBS, learnt, folder / tables.MODELS)
+    output = folder / tables.EVALUATION
     evaluate("small", model, asked, learnt, KNOBS.evaluate, output=output)
     compare(["small"], asked, KNOBS.evaluate, output)
     return folder
@@ -52,13 +52,13 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "project")
 
 
-def run(folder: Path, params: Params = KNOBS, output: Path = layout.RELEASE) -> Path:
+def run(folder: Path, params: Params = KNOBS, output: Path = tables.RELEASE) -> Path:
     """Release from a folder's own stages."""
     return release(
         params,
-        data=folder / layout.PREPARED,
-        raw=folder / layout.RAW,
-        evaluation=folder / layout.EVALUATION,
+        data=folder / tables.PREPARED,
+        raw=folder / tables.RAW,
+        evaluation=folder / tables.EVALUATION,
         output=folder / output,
     )
 
@@ -77,7 +77,7 @@ def test_releases_what_register_and_workers_need(folder: Path) -> None:
     assert {"evaluation/images/roc.png", "evaluation/images/top_ngrams.png"} < names
     # These tell of a machine.
     assert "evaluation/speed.json" not in names
-    found = report.read(directory / layout.EVALUATION / layout.REPORT)
+    found = reports.read(directory / tables.EVALUATION / tables.REPORT)
     noted = metadata(directory)
     assert noted["candidate"] == "small"
     assert noted["knobs"] == KNOBS.candidate("small").written()
@@ -97,20 +97,20 @@ def test_same_inputs_give_the_same_bytes(folder: Path) -> None:
 
 def test_released_model_has_learnt_all_texts(folder: Path) -> None:
     """Its twin saw the training texts alone; it knows the words of the test texts too."""
-    test = tables.read(folder / layout.PREPARED / layout.TEST, "preprocess")
+    test = tables.read(folder / tables.PREPARED / tables.TEST, "preprocess")
     text = test["text"].iloc[0]
-    twin, released = open_model(folder / layout.MODELS / "small"), open_model(run(folder))
+    twin, released = open_model(folder / tables.MODELS / "small"), open_model(run(folder))
     sure = abs(np.concatenate([twin.score([text]), released.score([text])]) - 0.5)
     assert sure[0] != sure[1]
-    told = (folder / layout.RELEASE / layout.CARD).read_text()
+    told = (folder / tables.RELEASE / tables.CARD).read_text()
     assert "is fitted on all 300 texts below" in told
 
 
 def test_card_tells_of_sources_and_figures(folder: Path) -> None:
     """Sources with their checksums and texts, figures, parameters and the model's own words."""
-    card = (run(folder) / layout.CARD).read_text()
-    found = report.read(folder / layout.EVALUATION / "small" / layout.REPORT)
-    noted = json.loads((folder / layout.RAW / layout.REPORT).read_text())
+    card = (run(folder) / tables.CARD).read_text()
+    found = reports.read(folder / tables.EVALUATION / "small" / tables.REPORT)
+    noted = json.loads((folder / tables.RAW / tables.REPORT).read_text())
     sha256 = noted["sources"][0]["inputs"][0]["sha256"]
     assert f"| `made` | 300 | `{sha256}` |" in card
     assert "Made by rolling dice." in card
@@ -124,7 +124,7 @@ def test_card_tells_of_sources_and_figures(folder: Path) -> None:
 def test_drift_reference_is_of_the_twins_scores(folder: Path) -> None:
     """A model is too sure of texts that it has learnt; workers see others."""
     reference = json.loads((run(folder) / drift.FILE).read_text())
-    scores = np.load(folder / layout.EVALUATION / "small" / report.SCORES)
+    scores = np.load(folder / tables.EVALUATION / "small" / reports.SCORES)
     assert reference["texts"] == len(scores)
     assert reference["positive_share"] == pytest.approx((scores >= 0.5).mean(), abs=1e-6)
 
@@ -137,21 +137,21 @@ def edit(path: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("file", "changes", "reason"),
     [
-        (f"small/{layout.REPORT}", {"test_sha256": "0" * 64}, "other texts than those in"),
-        (f"small/{layout.REPORT}", {"train_sha256": "0" * 64}, "other texts than those in"),
-        (f"small/{layout.REPORT}", {"knobs": "{}"}, "other parameters than those in params.yaml"),
-        (report.COMPARISON, {"overall": {}}, "another model than the comparison"),
+        (f"small/{tables.REPORT}", {"test_sha256": "0" * 64}, "other texts than those in"),
+        (f"small/{tables.REPORT}", {"train_sha256": "0" * 64}, "other texts than those in"),
+        (f"small/{tables.REPORT}", {"knobs": "{}"}, "other parameters than those in params.yaml"),
+        (reports.COMPARISON, {"overall": {}}, "another model than the comparison"),
     ],
 )
 def test_stale_evaluation_is_refused(
     folder: Path, file: str, changes: dict[str, object], reason: str
 ) -> None:
     """An evaluation of other texts, other knobs or another model says nothing of this one."""
-    edit(folder / layout.EVALUATION / file, **changes)
+    edit(folder / tables.EVALUATION / file, **changes)
     with pytest.raises(InputError, match=reason) as caught:
         run(folder)
     assert "sentiment evaluate" in caught.value.hint
-    assert not (folder / layout.RELEASE).exists()
+    assert not (folder / tables.RELEASE).exists()
 
 
 def test_knob_that_was_changed_since_is_refused(folder: Path) -> None:
@@ -164,11 +164,11 @@ def test_knob_that_was_changed_since_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "stage"),
     [
-        (layout.RAW / layout.REPORT, "ingest"),
-        (layout.PREPARED / layout.TEST, "preprocess"),
-        (layout.EVALUATION / "small" / layout.REPORT, "evaluate"),
-        (layout.EVALUATION / "small" / report.SCORES, "evaluate"),
-        (layout.EVALUATION / report.COMPARISON, "evaluate"),
+        (tables.RAW / tables.REPORT, "ingest"),
+        (tables.PREPARED / tables.TEST, "preprocess"),
+        (tables.EVALUATION / "small" / tables.REPORT, "evaluate"),
+        (tables.EVALUATION / "small" / reports.SCORES, "evaluate"),
+        (tables.EVALUATION / reports.COMPARISON, "evaluate"),
     ],
 )
 def test_missing_stage_is_named(folder: Path, missing: Path, stage: str) -> None:
@@ -177,7 +177,7 @@ def test_missing_stage_is_named(folder: Path, missing: Path, stage: str) -> None
     with pytest.raises(InputError, match=str(missing)) as caught:
         run(folder)
     assert f"`sentiment {stage}`" in caught.value.hint
-    assert not (folder / layout.RELEASE).exists()
+    assert not (folder / tables.RELEASE).exists()
 
 
 def test_interrupted_release_leaves_the_old_one(
@@ -185,33 +185,33 @@ def test_interrupted_release_leaves_the_old_one(
 ) -> None:
     """Ctrl-C after the card was written leaves the release before, and nothing half-written."""
     run(folder)
-    before = checksums(folder / layout.MODELS)
+    before = checksums(folder / tables.MODELS)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.release.write", interrupt)
+    monkeypatch.setattr("trainer.reports.write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
-    assert checksums(folder / layout.MODELS) == before
+    assert checksums(folder / tables.MODELS) == before
 
 
 def test_never_replaces_what_is_no_model(folder: Path) -> None:
     """A folder with something else in it is left alone."""
     with pytest.raises(InputError, match="has no MLmodel"):
-        run(folder, output=layout.PREPARED)
-    assert (folder / layout.PREPARED / layout.TEST).exists()
+        run(folder, output=tables.PREPARED)
+    assert (folder / tables.PREPARED / tables.TEST).exists()
 
 
 def test_command_releases(folder: Path) -> None:
     """The command takes the places of the stages before, and prints the directory."""
     (folder / "params.yaml").write_bytes(msgspec.yaml.encode(KNOBS))
     options = {
-        "--params": Path("params.yaml"), "--data": layout.PREPARED, "--raw": layout.RAW,
-        "--evaluation": layout.EVALUATION, "--output": layout.RELEASE,
+        "--params": Path("params.yaml"), "--data": tables.PREPARED, "--raw": tables.RAW,
+        "--evaluation": tables.EVALUATION, "--output": tables.RELEASE,
     }  # fmt: skip
     arguments = [w for key, value in options.items() for w in (key, str(folder / value))]
     result: Result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"{folder / layout.RELEASE}\n"
+    assert result.stdout == f"{folder / tables.RELEASE}\n"
     assert "Released in" in result.stderr

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from sentiment.registry.artifact import checksums, metadata, open_model
 from tests.unit.small_models import knobs, make_texts
 from trainer import tables
 from trainer.commands.stages import train as command
-from trainer.train import train
+from trainer.train import lasting, train
 
 # MLflow warns of its own type hints when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
@@ -112,7 +113,7 @@ def test_interrupted_training_leaves_the_old_model(
     def interrupt(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.saving._settle_mlmodel", interrupt)
+    monkeypatch.setattr("trainer.train._settle_mlmodel", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train("small", KNOBS, frame[:100], tmp_path)
     assert checksums(tmp_path) == before
@@ -145,3 +146,25 @@ def test_command_prints_the_directory(frame: pd.DataFrame, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path / 'models' / 'small'}\n"
     assert "small: saved" in result.stderr
+
+
+def test_a_long_call_is_said_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come while the block runs and end with it, whatever ends it."""
+    monkeypatch.setattr("trainer.train.PATIENCE_S", 0.001)
+    told, enough = [], threading.Event()
+
+    def say(line: str) -> None:
+        told.append(line)
+        if len(told) == 2:
+            enough.set()
+
+    def work() -> None:
+        with lasting(say, "fitting"):
+            assert enough.wait(60)
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert told[:2] == ["fitting for 0 s …"] * 2
+    assert threading.active_count() == before

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from sentiment import times
 from sentiment.settings import Settings
+from trainer import tables
 from trainer.commands import stages
 from trainer.commands.stages import say
 
@@ -14,6 +16,9 @@ servers = click.option(
     metavar="HOST:PORT,…",
     help="Kafka's addresses.  [default: KAFKA_BOOTSTRAP_SERVERS]",
 )
+
+# Of a line of the export.
+FIELDS = ("id", "text", "label", "sentiment", "model", "model_version", "given_at")
 
 
 @click.group()
@@ -51,28 +56,16 @@ def export(*, file: Path, bootstrap_servers: str | None, as_json: bool) -> None:
         domain: feedback
         columns: {group: id}
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
-    import msgspec
-
     from sentiment.feedback import read
-    from trainer import tables
 
     found = read(_settings(bootstrap_servers))
     lines = []
     for name, (label, given_ms) in found.items():
-        if label.text is None:
-            continue
-        model = label.model
-        lines.append(
-            {
-                "id": name,
-                "text": label.text,
-                "label": label.label,
-                "sentiment": label.sentiment,
-                "model": model and model.name,
-                "model_version": model and model.version,
-                "given_at": times.date_of(given_ms),
-            }
-        )
+        if label.text is not None:
+            model = label.model
+            given = (label.text, label.label, label.sentiment)
+            about = (model and model.name, model and model.version, times.date_of(given_ms))
+            lines.append(dict(zip(FIELDS, (name, *given, *about), strict=True)))
     with tables.file(file) as part:
         part.write_bytes(msgspec.json.Encoder().encode_lines(lines))
     say(f"{len(lines):,} labelled texts in {file}; {len(found) - len(lines):,} labels have no text")
@@ -94,8 +87,6 @@ def accuracy(*, bootstrap_servers: str | None, as_json: bool) -> None:
       sentiment feedback accuracy
       sentiment feedback accuracy --json | jq '.["7"].accuracy'
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
-    import msgspec
-
     from sentiment import feedback as labels
 
     found = labels.accuracy(_settings(bootstrap_servers))

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from trainer import layout
+from trainer import tables
 from trainer.commands import stages
 from trainer.commands.stages import say
 
 if TYPE_CHECKING:
     from sentiment.registry.tracking import Version
     from trainer.promote import Decision
-    from trainer.promotion.gates import Check
 
 
 # Of a digest, as Git shows a commit; enough to tell data sets apart.
@@ -67,12 +67,12 @@ def promote(
     """  # noqa: D301 - click wants the backslash
     from sentiment import feedback
     from sentiment.settings import Settings
-    from trainer import params, tables
+    from trainer import params
     from trainer.promote import promote as run
 
     knobs = params.read(file)
     asked = knobs.promote.min_feedback_accuracy is not None
-    table = data / layout.TEST
+    table = data / tables.TEST
     decision = run(
         name,
         version,
@@ -85,14 +85,12 @@ def promote(
         say=say,
     )
     if as_json:
-        import msgspec
-
-        click.echo(
-            msgspec.json.encode({**msgspec.structs.asdict(decision), "passed": decision.passed})
-        )
+        document = {**msgspec.structs.asdict(decision), "passed": decision.passed}
+        click.echo(msgspec.json.encode(document))
     else:
         for check in decision.checks:
-            click.echo(f"{_mark(check):<5} {check.gate:<11} {check.reason}")
+            mark = "skip" if check.skipped else "ok" if check.passed else "FAIL"
+            click.echo(f"{mark:<5} {check.gate:<11} {check.reason}")
         click.echo(_told(decision))
     if not decision.promoted and not (dry_run and decision.passed):
         click.get_current_context().exit(1)
@@ -114,8 +112,6 @@ def rollback(*, name: str, to: str | None, as_json: bool) -> None:
       sentiment rollback
       sentiment rollback --to 3
     """  # noqa: D301 - click wants the backslash
-    import msgspec
-
     from trainer.promote import rollback as run
 
     done = run(name, to, say=say)
@@ -136,8 +132,6 @@ def models(*, name: str, as_json: bool) -> None:
       sentiment models
       sentiment models --json | jq '.[] | select(.aliases | index("champion"))'
     """  # noqa: D301 - click wants the backslash
-    import msgspec
-
     from sentiment.registry.publish import TIMEOUT_S
     from sentiment.registry.tracking import models as run
 
@@ -145,29 +139,12 @@ def models(*, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
-    rows = [
-        [
-            "version",
-            "aliases",
-            "accuracy",
-            "macro",
-            "data",
-            "registered",
-            "champion",
-            "rolled back",
-        ],
-        *(_row(version) for version in found),
-    ]
+    head = "version,aliases,accuracy,macro,data,registered,champion,rolled back"
+    rows = [head.split(","), *map(_row, found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
-
-
-def _mark(check: "Check") -> str:
-    if check.skipped:
-        return "skip"
-    return "ok" if check.passed else "FAIL"
 
 
 def _told(decision: "Decision") -> str:
@@ -204,9 +181,6 @@ def _row(version: "Version") -> list[str]:
 
 def _minute(written: str | None) -> str:
     return (written or "")[:16].replace("T", " ")
-
-
-# The command `sentiment register`.
 
 
 @click.command()
@@ -273,14 +247,13 @@ def register(
         alias = ALIAS if alias is None else alias
         version = register_bundled(name=name, alias=alias)
     else:
-        from trainer.register import CHALLENGER, register as run
+        from trainer.promote import CHALLENGER
+        from trainer.register import register as run
 
         alias = CHALLENGER if alias is None else alias
-        version = run(directory or layout.RELEASE, name=name, alias=alias, say=say)
+        version = run(directory or tables.RELEASE, name=name, alias=alias, say=say)
     document = json.dumps({"name": name, "version": version, "alias": alias or None})
     if output:
-        from trainer import tables
-
         with tables.file(output) as part:
             part.write_text(document + "\n", encoding="utf-8")
     if as_json:

@@ -1,11 +1,13 @@
 """The stages that make a model: ingest, preprocess, train, evaluate, release."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from trainer import layout
+from trainer import tables
 
 if TYPE_CHECKING:
     from trainer.ingest import IngestReport
@@ -15,29 +17,16 @@ if TYPE_CHECKING:
 
 
 FOLDER = click.Path(path_type=Path)
+_folder = partial(click.option, type=FOLDER, show_default=True)
+_output = partial(_folder, "--output", "-o")
 
-params = click.option(
-    "--params",
-    "file",
-    type=FOLDER,
-    default=Path("params.yaml"),
-    show_default=True,
-    help="The file with the knobs.",
-)
-data = click.option(
+params = _folder("--params", "file", default=Path("params.yaml"), help="The file with the knobs.")
+data = _folder(
     "--data",
-    type=FOLDER,
-    default=layout.PREPARED,
-    show_default=True,
+    default=tables.PREPARED,
     help="Folder with the tables that `sentiment preprocess` made.",
 )
-raw = click.option(
-    "--raw",
-    type=FOLDER,
-    default=layout.RAW,
-    show_default=True,
-    help="Folder with what `sentiment ingest` made.",
-)
+raw = _folder("--raw", default=tables.RAW, help="Folder with what `sentiment ingest` made.")
 name = click.option("--name", default="sentiment", show_default=True, help="Name in the registry.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -49,23 +38,14 @@ def say(line: str) -> None:
 
 @click.command()
 @params
-@click.option(
+@_folder(
     "--root",
-    type=FOLDER,
     default=Path("data/source"),
-    show_default=True,
     envvar="SENTIMENT_DATA",
     show_envvar=True,
     help="What relative files and folders of the sources are below.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=layout.RAW,
-    show_default=True,
-    help="Folder for the table; what is there stays until all is done.",
-)
+@_output(default=tables.RAW, help="Folder for the table; what is there stays until all is done.")
 @as_json
 def ingest(*, file: Path, root: Path, output: Path, as_json: bool) -> None:
     """Collect labelled texts: from files, folders, S3 and web addresses into one table.
@@ -96,8 +76,6 @@ def ingest(*, file: Path, root: Path, output: Path, as_json: bool) -> None:
 
     report = run(read(file).ingest, root, output, say)
     if as_json:
-        import msgspec
-
         click.echo(msgspec.json.encode(report, order="sorted"))
     else:
         _show(report)
@@ -111,20 +89,10 @@ def _show(report: "IngestReport") -> None:
         click.echo(f"{name:<20} {rows:>10,} {kept:>10,} {rows - kept:>10,}  {reasons}".rstrip())
 
 
-# The command `sentiment preprocess`.
-
-
 @click.command()
 @params
 @raw
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=layout.PREPARED,
-    show_default=True,
-    help="Folder for train.parquet, test.parquet and report.json.",
-)
+@_output(default=tables.PREPARED, help="Folder for train.parquet, test.parquet and report.json.")
 @as_json
 def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
     """Clean the raw texts, drop copies, and split them into train and test.
@@ -138,8 +106,6 @@ def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
       sentiment preprocess --raw data/raw --output data/prepared --json
       sentiment preprocess --json | jq .sources
     """  # noqa: D301 - click wants the backslash
-    import msgspec
-
     from trainer import params
     from trainer.preprocess import preprocess as run
 
@@ -153,19 +119,12 @@ def preprocess(*, file: Path, raw: Path, output: Path, as_json: bool) -> None:
         click.echo(f"{source:<20}" + "".join(f"{getattr(counts, name):>12,}" for name in names))
 
 
-# The commands `sentiment train` and `sentiment release`.
-
-
 @click.command()
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
 @params
 @data
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=layout.MODELS,
-    show_default=True,
+@_output(
+    default=tables.MODELS,
     help="Folder for the models, a directory each; one that is there is replaced whole.",
 )
 def train(*, names: tuple[str, ...], file: Path, data: Path, output: Path) -> None:
@@ -180,14 +139,14 @@ def train(*, names: tuple[str, ...], file: Path, data: Path, output: Path) -> No
       sentiment train champion
       sentiment train champion --params other.yaml -o /tmp/models
     """  # noqa: D301 - click wants the backslash
-    from trainer import params, tables
+    from trainer import params
     from trainer.train import train as run
 
     knobs = params.read(file)
     for name in names:
         # Before an hour is spent on the ones before it.
         knobs.candidate(name)
-    frame = tables.read(data / layout.TRAIN, "preprocess")
+    frame = tables.read(data / tables.TRAIN, "preprocess")
     for name in names or knobs.candidates:
         click.echo(run(name, knobs, frame, output, say))
 
@@ -196,21 +155,10 @@ def train(*, names: tuple[str, ...], file: Path, data: Path, output: Path) -> No
 @params
 @data
 @raw
-@click.option(
-    "--evaluation",
-    type=FOLDER,
-    default=layout.EVALUATION,
-    show_default=True,
-    help="Folder with what `sentiment evaluate` found.",
+@_folder(
+    "--evaluation", default=tables.EVALUATION, help="Folder with what `sentiment evaluate` found."
 )
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=layout.RELEASE,
-    show_default=True,
-    help="The model directory to make; replaced whole.",
-)
+@_output(default=tables.RELEASE, help="The model directory to make; replaced whole.")
 def release(*, file: Path, data: Path, raw: Path, evaluation: Path, output: Path) -> None:
     """Fit the chosen candidate on all texts, and put its card and its evaluation beside it.
 
@@ -229,26 +177,17 @@ def release(*, file: Path, data: Path, raw: Path, evaluation: Path, output: Path
     click.echo(made)
 
 
-# The command `sentiment evaluate`.
-
-
 @click.command()
 @click.argument("names", metavar="[NAME ...]", nargs=-1)
 @params
 @data
-@click.option(
+@_folder(
     "--models",
-    type=FOLDER,
-    default=layout.MODELS,
-    show_default=True,
+    default=tables.MODELS,
     help="Folder with a model directory per candidate, which `sentiment train` made.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=FOLDER,
-    default=layout.EVALUATION,
-    show_default=True,
+@_output(
+    default=tables.EVALUATION,
     help="Folder for what is found, one folder per candidate; each is replaced whole.",
 )
 @as_json
@@ -266,33 +205,22 @@ def evaluate(
       sentiment evaluate champion
       sentiment evaluate champion --json | jq .reports.champion.overall.accuracy
     """  # noqa: D301 - click wants the backslash
-    import msgspec
-
-    from trainer import card, params, tables
-    from trainer.champion import make
-    from trainer.evaluate import compare, evaluate as run
+    from trainer import params
+    from trainer.evaluate import compare, evaluate as run, summary
+    from trainer.train import make
 
     knobs = params.read(file)
     candidates = {name: make(name, knobs) for name in names or knobs.candidates}
-    train = tables.read(data / layout.TRAIN, "preprocess")
-    test = tables.read(data / layout.TEST, "preprocess")
+    train = tables.read(data / tables.TRAIN, "preprocess")
+    test = tables.read(data / tables.TEST, "preprocess")
+    judge = partial(run, test=test, train=train, params=knobs.evaluate, output=output, say=say)
     reports = {
-        name: run(
-            name,
-            models / name,
-            test,
-            train,
-            knobs.evaluate,
-            output=output,
-            trusted=candidate.trusted_types,
-            say=say,
-        )
+        name: judge(name, models / name, trusted=candidate.trusted_types)
         for name, candidate in candidates.items()
     }
-    compared = None
-    if not names:
-        compared = compare(list(knobs.candidates), test, knobs.evaluate, output, say)
+    everybody = list(knobs.candidates)
+    compared = None if names else compare(everybody, test, knobs.evaluate, output, say)
     if as_json:
         click.echo(msgspec.json.encode({"reports": reports, "comparison": compared}))
         return
-    click.echo(card.summary(reports))
+    click.echo(summary(reports))

@@ -18,7 +18,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from sentiment.model.scorer import THRESHOLD
-from trainer.report import Behaviour
+from trainer.reports import Behaviour
 
 # How far a score may move the wrong way before it counts: CheckList's own number.
 TOLERANCE = 0.1
@@ -93,11 +93,7 @@ def about() -> dict[str, str]:
 
 
 def run(score: Callable[[list[str]], NDArray[np.float64]]) -> dict[str, Behaviour]:
-    """Try a model.
-
-    Args:
-        score: P(positive) of each text, shape (texts,); called once, with all texts.
-    """
+    """Try a model: `score` gives P(positive) of each text, shape (texts,), and is called once."""
     made = cases()
     texts = [text for of_kind in made.values() for case in of_kind for text in case.texts]
     scores = iter(np.split(score(texts), len(texts)))
@@ -137,13 +133,9 @@ def _read() -> _File:
     return msgspec.convert(yaml.safe_load(text), _File)
 
 
-def _capital(word: str) -> str:
-    return word[:1].upper() + word[1:]
-
-
 _CHANGES: Mapping[str | None, Callable[[str], str]] = {
     None: str,
-    "capital": _capital,
+    "capital": lambda word: word[:1].upper() + word[1:],
     "lower": str.lower,
     "upper": str.upper,
     "swapped": swapped,

@@ -1,8 +1,18 @@
-"""The figures by which a model is judged: what each is, and the same for many weightings at once.
+"""The figures by which a model is judged, and how sure they are.
 
 `measure` is the definition, with scikit-learn's functions. `Weighted` gives the same figures of
 texts that count more or less than once, for a whole matrix of such counts: a bootstrap draws
 thousands of them, and scikit-learn takes one at a time.
+
+A resampling draws as many texts of each domain as the test table has of it, with replacement: the
+shares of the domains were chosen, so they are no matter of chance. Intervals are percentiles of
+what the resamplings gave (B. Efron, R. Tibshirani: An Introduction to the Bootstrap, 1993, chapter
+13). Two candidates are measured on the same resamplings, so what makes a text easy or hard for both
+cancels out.
+
+The expected calibration error tends upwards in resamplings, as chance adds to the distance in each
+bin; where it is small, its value may stand below its interval. Texts are drawn, not groups of them:
+where many texts of the test are about one thing, the true intervals are somewhat wider.
 """
 
 import time
@@ -12,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import binom
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -23,30 +34,29 @@ from sklearn.metrics import (
 
 from sentiment.errors import InputError
 from sentiment.model.scorer import THRESHOLD
-from trainer.progress import Say, ticking
+from trainer.params import Evaluate
+from trainer.reports import Interval, McNemar, Say, ticking
 
+# Each of shape (texts,): 1 positive and 0 negative, the domain, P(positive).
 Labels = NDArray[np.int8] | NDArray[np.int64]
 Domains = NDArray[np.object_]
 Scores = NDArray[np.float64]
 
-# Each figure and how people call it, in the order in which they are shown.
-NAMES = {
-    "accuracy": "accuracy",
-    "macro_accuracy": "accuracy, mean of the domains",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "roc_auc": "area under the ROC curve",
-    "log_loss": "log-loss",
-    "calibration_error": "expected calibration error",
-}
-# Of two models the one with the smaller figure is better; with all others, the larger one.
-LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
 # What texts of one class alone say nothing about.
 _NEED_BOTH_CLASSES = ("precision", "recall", "f1", "roc_auc")
 
 # The usual number of bins (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 CALIBRATION_BINS = 15
+
+# Resamplings in one matrix: 11 MB with 26,500 texts, so that the steps between work in the cache.
+_CHUNK = 50
+
+# Of a figure in a report: a millionth is far below what any interval tells apart, and sums of many
+# numbers differ after it from one machine to another.
+DIGITS = 6
+
+# By figure, one value per resampling.
+Draws = dict[str, NDArray[np.float64]]
 
 
 def labels_of(test: pd.DataFrame) -> NDArray[np.int64]:
@@ -72,31 +82,18 @@ class Part(NamedTuple):
 
 
 def parts(domains: Domains) -> tuple[NDArray[np.int64], list[Part]]:
-    """How to sort texts by domain, and where each domain's texts stand then.
-
-    Args:
-        domains: Shape (texts,).
-
-    Returns:
-        The order, shape (texts,), and the parts by name.
-    """
+    """How to sort texts by domain, shape (texts,), and where each domain's texts stand then."""
     names, numbers = np.unique(domains.astype(str), return_inverse=True)
     order = np.argsort(numbers, kind="stable")
-    ends = np.cumsum(np.bincount(numbers, minlength=len(names))).tolist()
-    starts = [0, *ends[:-1]]
+    ends = np.cumsum(np.bincount(numbers)).tolist()
     return order, [
         Part(str(name), slice(start, end))
-        for name, start, end in zip(names, starts, ends, strict=True)
+        for name, start, end in zip(names, [0, *ends], ends, strict=False)
     ]
 
 
 def measure(labels: Labels, scores: Scores) -> dict[str, float]:
-    """The figures of one set of texts; what one class alone doesn't allow is left out.
-
-    Args:
-        labels: 1 positive, 0 negative; shape (texts,).
-        scores: P(positive); shape (texts,).
-    """
+    """The figures of one set of texts; what one class alone doesn't allow is left out."""
     decided = scores >= THRESHOLD
     figures = {"accuracy": float(accuracy_score(labels, decided))}
     if len(np.unique(labels)) > 1:
@@ -113,13 +110,7 @@ def measure(labels: Labels, scores: Scores) -> dict[str, float]:
 
 
 def measure_all(labels: Labels, domains: Domains, scores: Scores) -> dict[str, float]:
-    """The figures of all texts, with `macro_accuracy`: the mean of the domains' accuracies.
-
-    Args:
-        labels: 1 positive, 0 negative; shape (texts,).
-        domains: The domain of each; shape (texts,).
-        scores: P(positive); shape (texts,).
-    """
+    """The figures of all texts, with `macro_accuracy`: the mean of the domains' accuracies."""
     right = (scores >= THRESHOLD) == (labels == 1)
     order, found = parts(domains)
     macro = float(np.mean([right[order[part.texts]].mean() for part in found]))
@@ -139,10 +130,6 @@ class Weighted:
     are one product of matrices. The area is the weighted share of pairs of a positive and a
     negative text in which the positive one scores higher, ties counting half (Mann and Whitney's
     U): with texts sorted by score, that is running sums.
-
-    Args:
-        labels: 1 positive, 0 negative; shape (texts,).
-        scores: P(positive); shape (texts,).
     """
 
     def __init__(self, labels: Labels, scores: Scores) -> None:
@@ -162,10 +149,7 @@ class Weighted:
         self._ties = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
 
     def __call__(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Measure under each weighting.
-
-        Args:
-            weights: How often each text counts; shape (weightings, texts).
+        """Measure under each weighting: how often each text counts, shape (weightings, texts).
 
         Returns:
             By figure, shape (weightings,); NaN where only one class has weight and the figure
@@ -216,6 +200,116 @@ def _ratio(over: NDArray[np.float64], under: NDArray[np.float64]) -> NDArray[np.
     return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
 
 
+# How sure they are: bootstrap intervals, differences between candidates, McNemar's test.
+
+
+def bootstrap(
+    labels: Labels, domains: Domains, scores: Scores, params: Evaluate
+) -> tuple[dict[str, Interval], dict[str, dict[str, Interval]]]:
+    """The figures of all texts with their intervals, and those of each domain.
+
+    A resampling of one class only doesn't count for figures that need both.
+    """
+    order, found = parts(domains)
+    (overall,), by_domain = _resample(labels[order], found, [scores[order]], params)
+    figures = measure_all(labels, domains, scores)
+    return _intervals(figures, overall, params), {
+        part.domain: _intervals(
+            measure(labels[order][part.texts], scores[order][part.texts]), draws, params
+        )
+        for part, draws in zip(found, by_domain, strict=True)
+    }
+
+
+def differences(
+    labels: Labels, domains: Domains, scores_a: Scores, scores_b: Scores, params: Evaluate
+) -> dict[str, Interval]:
+    """How much larger each figure of candidate a is than that of b, on the same texts."""
+    order, found = parts(domains)
+    (a, b), _ = _resample(labels[order], found, [scores_a[order], scores_b[order]], params)
+    of_a, of_b = (measure_all(labels, domains, scores) for scores in (scores_a, scores_b))
+    return _intervals(
+        {name: value - of_b[name] for name, value in of_a.items()},
+        {name: a[name] - b[name] for name in of_a},
+        params,
+    )
+
+
+def mcnemar(labels: Labels, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> McNemar:
+    """McNemar's test, mid-p version: do two candidates err on equally many texts?
+
+    Only texts on which one of them is right and the other wrong count. If neither were better,
+    each would be right on half of these: a binomial test, in which the outcome seen counts half.
+    The exact test is too cautious, the one by chi-square fails with few texts (M. Fagerland,
+    S. Lydersen, P. Laake: The McNemar test for binary matched-pairs data, BMC Medical Research
+    Methodology 13:91, 2013). `a` and `b`: whether they call each text positive; shape (texts,).
+    """
+    right_a, right_b = a == (labels == 1), b == (labels == 1)
+    only_a, only_b = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
+    fewer, both = min(only_a, only_b), only_a + only_b
+    p_value = 2 * binom.cdf(fewer - 1, both, 0.5) + binom.pmf(fewer, both, 0.5)
+    return McNemar(only_a, only_b, float(f"{p_value:.{DIGITS}g}"))
+
+
+def _resample(
+    labels: Labels, found: list[Part], candidates: Sequence[Scores], params: Evaluate
+) -> tuple[list[Draws], list[Draws]]:
+    """Measure candidates on resamplings of texts that are sorted by domain.
+
+    Returns:
+        For each candidate the draws of all texts, and for each domain those of the first candidate.
+    """
+    measures = [
+        (Weighted(labels, scores), [Weighted(labels[p.texts], scores[p.texts]) for p in found])
+        for scores in candidates
+    ]
+    overall: list[list[Draws]] = [[] for _ in candidates]
+    domains: list[list[Draws]] = []
+    for weights in resamplings(found, params):
+        for (measure_texts, by_domain), collected in zip(measures, overall, strict=True):
+            drawn = [
+                measure_part(weights[:, part.texts])
+                for part, measure_part in zip(found, by_domain, strict=True)
+            ]
+            macro = np.mean([draws["accuracy"] for draws in drawn], axis=0)
+            if collected is overall[0]:
+                domains.append(drawn)
+            collected.append(measure_texts(weights) | {"macro_accuracy": macro})
+    return [_joined(draws) for draws in overall], [
+        _joined(draws) for draws in zip(*domains, strict=True)
+    ]
+
+
+def resamplings(found: list[Part], params: Evaluate) -> Iterator[NDArray[np.float64]]:
+    """How often each text was drawn; a chunk of resamplings at a time, shape (chunk, texts)."""
+    chance = np.random.default_rng(params.seed)
+    for done in range(0, params.bootstrap, _CHUNK):
+        rows = min(_CHUNK, params.bootstrap - done)
+        weights = np.empty((rows, found[-1].texts.stop))
+        for part in found:
+            size = part.texts.stop - part.texts.start
+            drawn = chance.integers(size, size=(rows, size))
+            drawn += np.arange(rows)[:, None] * size
+            counts = np.bincount(drawn.ravel(), minlength=rows * size)
+            weights[:, part.texts] = counts.reshape(rows, size)
+        yield weights
+
+
+def _joined(chunks: Sequence[Draws]) -> Draws:
+    return {name: np.concatenate([draws[name] for draws in chunks]) for name in chunks[0]}
+
+
+def _intervals(figures: dict[str, float], draws: Draws, params: Evaluate) -> dict[str, Interval]:
+    outside = (1 - params.confidence) / 2
+    intervals = {}
+    for name, value in figures.items():
+        known = draws[name][~np.isnan(draws[name])]
+        # Two texts of two classes, resampled once, may be the same text twice.
+        ends = np.quantile(known, [outside, 1 - outside]) if len(known) else [value, value]
+        intervals[name] = Interval(*(round(float(number), DIGITS) for number in (value, *ends)))
+    return intervals
+
+
 # What models answer, and how fast: many texts with progress, several models in turns.
 
 
@@ -231,16 +325,9 @@ _REPETITIONS = 3
 
 
 def scores(score: Score, texts: list[str], what: str, say: Say) -> NDArray[np.float64]:
-    """Score many texts.
+    """P(positive) of any number of texts but none, with progress; shape (texts,).
 
-    Args:
-        score: The model.
-        texts: Any number but none.
-        what: Follows the number of texts in what is said, such as `texts scored by champion`.
-        say: Told of progress.
-
-    Returns:
-        P(positive) of each; shape (texts,).
+    `what` follows the number of texts in what is said, such as `texts scored by champion`.
     """
     starts = range(0, len(texts), _BATCH)
     batches = ticking(
@@ -257,9 +344,7 @@ def sample(texts: list[str]) -> list[str]:
 def speeds(models: Sequence[Score], texts: list[str]) -> list[float]:
     """Texts a second of one core's time: what others do on the machine doesn't count.
 
-    Args:
-        models: Take turns, so that a slow minute is slow for all.
-        texts: What they score, all in one call.
+    The models take turns, so that a slow minute is slow for all; each scores all texts in one call.
     """
     spent: list[list[float]] = [[] for _ in models]
     for score in models:

@@ -23,7 +23,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from sentiment.model.scorer import THRESHOLD
 from trainer.judging.figures import Labels, Scores, calibration
-from trainer.report import Interval
+from trainer.reports import Interval
 
 # N-grams and their weights, the most negative first.
 Ngrams = Sequence[tuple[str, float]]
@@ -43,26 +43,26 @@ _BLUE, _RED, _GREY, _LIGHT, _INK = "#2166ac", "#b2182b", "#8a8a8a", "#dddddd", "
 
 
 def write_tables(folder: Path, labels: Labels, scores: Scores, top: Ngrams | None = None) -> None:
-    """Write the tables for `plots:` in dvc.yaml.
+    """Write the tables for `plots:` in dvc.yaml; of n-grams where `top` (see `strongest`) is given.
 
-    `confusion.csv` (actual, predicted; a row per thousandth of the texts), `roc.csv`,
-    `precision_recall.csv`, `reliability.csv`, and `top_ngrams.csv` where `top` is given.
-
-    Args:
-        folder: Made if missing.
-        labels: 1 positive, 0 negative; shape (texts,).
-        scores: P(positive); shape (texts,).
-        top: What `strongest` gives.
+    A row of `confusion.csv` stands for a thousandth of the texts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "confusion.csv", ("actual", "predicted"), _confusion_rows(labels, scores))
-    _write(folder / "roc.csv", ("false_positive_rate", "true_positive_rate"), roc(labels, scores))
-    _write(
-        folder / "precision_recall.csv", ("recall", "precision"), precision_recall(labels, scores)
-    )
-    _write(folder / "reliability.csv", ("score", "positive", "texts"), calibration(labels, scores))
+    made: dict[str, tuple[Sequence[str], Iterable[Iterable[object]]]] = {
+        "confusion": (("actual", "predicted"), _confusion_rows(labels, scores)),
+        "roc": (("false_positive_rate", "true_positive_rate"), roc(labels, scores)),
+        "precision_recall": (("recall", "precision"), precision_recall(labels, scores)),
+        "reliability": (("score", "positive", "texts"), calibration(labels, scores)),
+    }
     if top is not None:
-        _write(folder / "top_ngrams.csv", ("ngram", "weight"), top)
+        made["top_ngrams"] = ("ngram", "weight"), top
+    for name, (header, rows) in made.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            for row in rows:
+                # Six digits: the rest differs between machines and shows in no plot.
+                writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row)
 
 
 def draw(
@@ -72,25 +72,20 @@ def draw(
     domains: Mapping[str, Interval],
     top: Ngrams | None = None,
 ) -> None:
-    """Draw `confusion.png`, `roc.png`, `precision_recall.png`, `reliability.png`, `domains.png`.
-
-    And `top_ngrams.png` where `top` is given.
-
-    Args:
-        folder: Made if missing.
-        labels: 1 positive, 0 negative; shape (texts,).
-        scores: P(positive); shape (texts,).
-        domains: The accuracy in each domain.
-        top: What `strongest` gives.
-    """
+    """Draw an image of each table, and `domains.png` of the accuracy in each domain."""
     folder.mkdir(parents=True, exist_ok=True)
-    _save(_draw_confusion(labels, scores), folder / "confusion.png")
-    _save(_draw_roc(labels, scores), folder / "roc.png")
-    _save(_draw_precision_recall(labels, scores), folder / "precision_recall.png")
-    _save(_draw_reliability(labels, scores), folder / "reliability.png")
-    _save(_draw_domains(domains), folder / "domains.png")
+    figures = {
+        "confusion": _draw_confusion(labels, scores),
+        "roc": _draw_roc(labels, scores),
+        "precision_recall": _draw_precision_recall(labels, scores),
+        "reliability": _draw_reliability(labels, scores),
+        "domains": _draw_domains(domains),
+    }
     if top is not None:
-        _save(_draw_ngrams(top), folder / "top_ngrams.png")
+        figures["top_ngrams"] = _draw_ngrams(top)
+    for name, figure in figures.items():
+        # Without `Software`, the file would name the version that drew it.
+        figure.savefig(folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
 
 
 def strongest(weights: Iterable[tuple[str, float]]) -> Ngrams:
@@ -128,20 +123,6 @@ def _confusion_rows(labels: Labels, scores: Scores) -> list[tuple[str, str]]:
     return [cell for cell, count in zip(cells, counts, strict=True) for _ in range(count)]
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            # Six digits: the rest differs between machines and shows in no plot.
-            writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without these, the file would name the version that drew it.
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
-
-
 def _axes(width: float, height: float, title: str, x: str, y: str) -> tuple[Figure, Axes]:
     # Not by pyplot, which keeps figures and settings for the whole process.
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
@@ -160,10 +141,6 @@ def _style(axes: Axes, x: str, y: str) -> None:
     axes.tick_params(color=_GREY, labelcolor=_INK, labelsize=9)
     axes.grid(color=_LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def _unit_square(axes: Axes) -> None:
-    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
 
 
 def _draw_confusion(labels: Labels, scores: Scores) -> Figure:
@@ -185,10 +162,9 @@ def _draw_confusion(labels: Labels, scores: Scores) -> Figure:
 
 
 def _draw_roc(labels: Labels, scores: Scores) -> Figure:
-    figure, axes = _axes(
-        4.8, 4.8, "ROC curve", "false positive rate", "true positive rate (recall)"
-    )
-    _unit_square(axes)
+    x, y = "false positive rate", "true positive rate (recall)"
+    figure, axes = _axes(4.8, 4.8, "ROC curve", x, y)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
     axes.text(0.52, 0.47, "chance", color=_GREY, fontsize=9, rotation=45, va="top")
     axes.plot(*roc(labels, scores).T, color=_BLUE, linewidth=2, clip_on=False)
@@ -197,7 +173,7 @@ def _draw_roc(labels: Labels, scores: Scores) -> Figure:
 
 def _draw_precision_recall(labels: Labels, scores: Scores) -> Figure:
     figure, axes = _axes(4.8, 4.8, "Precision and recall", "recall", "precision")
-    _unit_square(axes)
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     base = float(np.mean(labels))
     axes.axhline(base, color=_GREY, linewidth=1, linestyle="--")
     axes.text(0.02, base - 0.02, "all called positive", color=_GREY, fontsize=9, va="top")
@@ -242,12 +218,8 @@ def _draw_ngrams(top: Ngrams) -> Figure:
     figure, axes = _axes(6.4, height, "N-grams with the largest weights", "weight", "")
     axes.grid(visible=False, axis="y")
     weights = [weight for _, weight in top]
-    axes.barh(
-        range(len(top)),
-        weights,
-        0.72,
-        color=[_RED if weight < 0 else _BLUE for weight in weights],
-    )
+    colours = [_RED if weight < 0 else _BLUE for weight in weights]
+    axes.barh(range(len(top)), weights, 0.72, color=colours)
     axes.axvline(0, color=_GREY, linewidth=0.8)
     axes.set_yticks(range(len(top)), [_drawable(name) for name, _ in top], parse_math=False)
     axes.set_ylim(-0.7, len(top) - 0.3)

@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests.integration.releases import EVALUATE, GATES, scores, table
+from trainer import promote as audit
 from trainer.promote import Decision, promote
-from trainer.promotion import audit
 
 TEST = table()
 GOOD, BETTER, WORSE = scores(TEST, film=0.9, tweets=0.8), scores(TEST), scores(TEST, film=0.6)

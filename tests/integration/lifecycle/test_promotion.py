@@ -21,9 +21,9 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import scores
+from trainer import promote as audit
 from trainer.commands.models import promote as promote_command
 from trainer.promote import rollback
-from trainer.promotion import audit
 
 # MLflow's own, when it is first imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

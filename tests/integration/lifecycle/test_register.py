@@ -22,13 +22,13 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release
+from trainer import promote as audit
 from trainer.commands.models import (
     models,
     register as register_command,
     rollback as rollback_command,
 )
 from trainer.promote import rollback
-from trainer.promotion import audit
 from trainer.register import register
 
 # MLflow's own, when it is first imported.
@@ -176,25 +176,25 @@ def test_code_version_is_the_commit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The commit stands at the version, with `-dirty` where files differ; without Git `unknown`."""
-    from trainer import layout
+    from trainer import tables
 
     project = tmp_path / "project"
     project.mkdir()
     monkeypatch.chdir(project)
-    assert layout.code_version() == "unknown"
-    layout.ask("init")
+    assert tables.code_version() == "unknown"
+    tables.git("init")
     (project / "a").write_text("a")
-    layout.ask("add", "a")
-    layout.ask("-c", "user.name=Ada", "-c", "user.email=a@b.c", "commit", "-m", "first")
-    commit = layout.code_version()
+    tables.git("add", "a")
+    tables.git("-c", "user.name=Ada", "-c", "user.email=a@b.c", "commit", "-m", "first")
+    commit = tables.code_version()
     assert len(commit) == 40
     assert tags(client, registered())["sentiment.code_version"] == commit
     # DVC's note of a run, which is about to be written.
     (project / "dvc.lock").touch()
-    assert layout.code_version() == commit
+    assert tables.code_version() == commit
     (project / "a").write_text("b")
-    assert layout.code_version() == f"{commit}-dirty"
-    layout.ask("config", "user.name", "Ada Lovelace")
+    assert tables.code_version() == f"{commit}-dirty"
+    tables.git("config", "user.name", "Ada Lovelace")
     assert audit.who() == "Ada Lovelace"
     monkeypatch.setenv("PATH", "")
-    assert layout.code_version() == "unknown"
+    assert tables.code_version() == "unknown"

@@ -14,8 +14,8 @@ from tests.integration.lifecycle.steps import (
     judged,
     tags,
 )
+from trainer import promote as audit
 from trainer.promote import rollback
-from trainer.promotion import audit
 from trainer.register import register_bundled
 
 # MLflow's own, when it is first imported.

@@ -1,6 +1,6 @@
-"""What an evaluation found: read by the card, the registry's gates and people."""
+"""What stages tell of their work: lines while they are at it, documents, and tables for people."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,13 +9,16 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from sentiment.cli import Progress
 from sentiment.errors import InputError
 from trainer import tables
-from trainer.judging.figures import NAMES
 
 Document = TypeVar("Document", bound=Struct)
+Item = TypeVar("Item")
+# Told a line about what is being done; `click.echo(line, err=True)` in the commands.
+Say = Callable[[str], None]
 
-# The files of a candidate's evaluation, beside layout.REPORT and layout.IMAGES.
+# The files of a candidate's evaluation, beside tables.REPORT and tables.IMAGES.
 # P(positive) of each text of the test table, in its order; float64, NumPy's format.
 SCORES = "scores.npy"
 SPEED = "speed.json"
@@ -24,6 +27,44 @@ METRICS = "metrics.json"
 # Beside the folders: all candidates compared, for programs and for people.
 COMPARISON = "comparison.json"
 COMPARISON_PAGE = "comparison.md"
+
+# Each figure and how people call it, in the order in which they are shown.
+NAMES = {
+    "accuracy": "accuracy",
+    "macro_accuracy": "accuracy, mean of the domains",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "area under the ROC curve",
+    "log_loss": "log-loss",
+    "calibration_error": "expected calibration error",
+}
+# Of two models the one with the smaller figure is better; with all others, the larger one.
+LOWER_IS_BETTER = frozenset({"log_loss", "calibration_error"})
+
+
+_HINT = "`sentiment {}` makes it; or run `dvc repro`."
+
+
+def silent(line: str) -> None:
+    """Says nothing; what functions use that nobody listens to."""
+    del line
+
+
+def ticking(
+    items: Iterable[Item],
+    say: Say,
+    what: str,
+    *,
+    total: int | None = None,
+    size: Callable[[Item], int] = lambda _: 1,
+) -> Iterator[Item]:
+    """Pass items through, saying now and then how many there were, such as `5 of 9 texts`."""
+    done, progress = 0, Progress(total, what=what, say=say)
+    for item in items:
+        yield item
+        done += size(item)
+        progress.update(done)
 
 
 class Interval(Struct, frozen=True):
@@ -56,8 +97,7 @@ class Report(Struct, frozen=True):
     train_texts: int
     test_sha256: str
     test_texts: int
-    # By name: accuracy, macro_accuracy, precision, recall, f1, roc_auc, log_loss,
-    # calibration_error.
+    # By the names of `NAMES`.
     overall: dict[str, Interval]
     # By domain, the same but macro_accuracy; what one class alone doesn't allow is left out.
     domains: dict[str, dict[str, Interval]]
@@ -72,21 +112,22 @@ class Report(Struct, frozen=True):
 
 
 class McNemar(Struct, frozen=True):
-    """On how many texts only one of two candidates is right, and what that says."""
+    """On how many texts only one of two candidates is right, and how likely such a difference is.
+
+    Between candidates of which none is better, that is.
+    """
 
     only_a: int
     only_b: int
-    # How likely a difference at least this large is between candidates of which none is better.
     p_value: float
 
 
 class Pair(Struct, frozen=True):
-    """Two candidates on the same texts."""
+    """Two candidates on the same texts; differences are the figures of a less those of b."""
 
     a: str
     b: str
     mcnemar: McNemar
-    # By figure, that of a less that of b.
     differences: dict[str, Interval]
 
 
@@ -118,26 +159,17 @@ def write(document: Struct | dict[str, float], path: Path) -> None:
 
 
 def read(path: Path) -> Report:
-    """Read a candidate's report.
-
-    Raises:
-        InputError: It is missing or no such report.
-    """
+    """Read a candidate's report; see `read_as`."""
     return read_as(path, Report, "evaluate")
 
 
 def read_as(path: Path, kind: type[Document], stage: str) -> Document:
-    """Read what a stage told of its work.
-
-    Args:
-        path: What `write` has written.
-        kind: What it was.
-        stage: The name of the stage, for the hint.
+    """Read what a stage told of its work by `write`.
 
     Raises:
         InputError: It is missing or something else.
     """
-    hint = f"`sentiment {stage}` makes it; or run `dvc repro`."
+    hint = _HINT.format(stage)
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
@@ -147,27 +179,24 @@ def read_as(path: Path, kind: type[Document], stage: str) -> Document:
 
 
 def read_scores(path: Path, texts: int) -> NDArray[np.float64]:
-    """Read the scores of an evaluation.
-
-    Args:
-        path: The file `SCORES` of a candidate.
-        texts: How many there must be.
+    """Read the scores of an evaluation, of so many texts; shape (texts,).
 
     Raises:
-        InputError: It is missing, or not of so many texts.
+        InputError: They are missing, or not of so many texts.
     """
-    hint = "`sentiment evaluate` makes it; or run `dvc repro`."
+    hint = _HINT.format("evaluate")
     try:
-        scores: NDArray[np.float64] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        # Mapped: its length is compared with what its head says before any memory is taken for it.
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        scores: NDArray[np.float64] = mapped.astype(np.float64, casting="no")
+    except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} can't be read: {error}", hint) from error
     if scores.shape != (texts,):
-        raise InputError(f"{path} has {len(scores):,} scores for {texts:,} texts.", hint)
+        raise InputError(f"{path} has {scores.size:,} scores for {texts:,} texts.", hint)
     return scores
 
 
 # Tables of figures in Markdown, for the model card and the comparison of candidates.
-
 
 # In a cell, where there is no figure.
 NOTHING = "-"
@@ -195,12 +224,10 @@ def side_by_side(
     earlier: Mapping[str, float] | None = None,
     sign: str = "",
 ) -> str:
-    """A row per figure, a column per candidate or pair of them.
+    """A row per figure, a column per candidate or pair of them, by its head.
 
-    Args:
-        columns: By its head, the figures of each.
-        earlier: What was reported of the earlier system; gets the first column.
-        sign: `+` for differences.
+    `earlier`, what was reported of the earlier system, gets the first column. `sign` is `+` for
+    differences.
     """
     cells = {
         head: [
