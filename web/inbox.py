@@ -1,4 +1,4 @@
-"""What the page knows of the world: results, dead letters, and whether Kafka answers.
+"""What comes from Kafka: results, dead letters, and whether it answers.
 
 Every replica reads all partitions of the results, committed records only, so that each can
 answer for any id, whichever replica its event was sent through.
@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,8 +25,8 @@ from sentiment.kafka.reader import Follower
 from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from sentiment.wire import Model, SentimentResult, ShortText
-from web.answers import ServedModel
-from web.feeds import DeadLetter, Explained, Feeds, Outcome, Outcomes
+from web.answers import AWAY, FeedStatus, ServedModel
+from web.feeds import Explained, Failure, Feeds, Outcome, Outcomes
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -40,6 +39,11 @@ NEWS_S = 60.0
 READING_BACK_S = 10.0
 # How long the threads may take to end; they see it within a fifth of a second.
 JOIN_S = 2.0
+# The median of as many is steady; at a person's pace they reach back a while, hence the next line.
+LATENCIES = 200
+LATENCY_WINDOW_S = 60.0
+# A champion, a challenger, and the ones that they replaced.
+MODELS = 6
 
 log = logs.get(__name__)
 
@@ -50,7 +54,7 @@ class _Named(msgspec.Struct):
 
 
 class Inbox:
-    """Follows results and dead letters, and watches the cluster; see `start`.
+    """Follows results and dead letters, and watches the cluster.
 
     Args:
         settings: How to reach Kafka, its topics, and the bounds of what is kept.
@@ -58,9 +62,6 @@ class Inbox:
         tell: Given what became of each batch of events, on the thread that reads.
 
     Attributes:
-        outcomes: What became of the latest events.
-        feeds: The open feeds.
-        pulse: Counts, latency, lag and models for the page.
         model: The model of the latest result; None before the first.
         results_seen: Results read since the start.
         dead_letters_seen: Dead letters read since the start.
@@ -95,8 +96,8 @@ class Inbox:
                 (names.dead_letters, self._take_dead_letters),
             )
         )
-        self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
-        self._threads = [self._results, self._dead_letters, self._watch]
+        watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
+        self._threads = [self._results, self._dead_letters, watch]
         self._spans = tracing.of("sentiment-web")
 
     @property
@@ -124,6 +125,17 @@ class Inbox:
         for thread in self._threads:
             thread.join(JOIN_S)
 
+    def status(self, skipped: int) -> FeedStatus:
+        """What a feed tells that has left out so many results since it told the last one."""
+        return FeedStatus(
+            not self.trouble,
+            AWAY if self.trouble else "",
+            self.model,
+            self.results_per_second,
+            skipped,
+            **self.pulse.status(),
+        )
+
     def _take_results(self, records: list[Message]) -> None:
         if self._spans:
             self._spans.received(records)
@@ -150,7 +162,7 @@ class Inbox:
         self.dead_letters_seen += len(records)
         if self._is_news(records[-1]):
             self.pulse.dead_letters += len(records)
-        self._keep([letter for letter in map(_dead_letter, records) if letter])
+        self._keep([failure for failure in map(_failure, records) if failure])
 
     def _unexplained(self, record: Message) -> SentimentResult:
         """A result without its explanation, from which its text could be made again."""
@@ -201,35 +213,23 @@ class Inbox:
         self._unreachable = unreachable
 
 
-def _dead_letter(record: Message) -> DeadLetter | None:
+def _failure(record: Message) -> Failure | None:
     """None where it doesn't tell which event it is."""
     letter = letters.read(record)
     if letter.input is None:
         return None
     try:
-        name = msgspec.json.decode(record.value() or b"", type=_Named).id
+        name = msgspec.json.decode(letter.value, type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
-    return DeadLetter(
-        id=name or wire.name_of(letter.input),
-        code=letter.code or "unknown",
-        message=letter.message,
-        input=letter.input,
-    )
-
-
-# What the page tells of the stream beside its results: counts, latency, models.
-
-
-# The median of as many is steady; at a person's pace they reach back a while, hence the next line.
-LATENCIES = 200
-LATENCY_WINDOW_S = 60.0
-# A champion, a challenger, and the ones that they replaced.
-MODELS = 6
+    name = name or wire.name_of(letter.input)
+    return Failure(name, letter.code or "unknown", letter.message, letter.input)
 
 
 class Pulse:
-    """Counts live results; written by the followers' threads, read by any.
+    """What a feed tells beside results: counts, latency, models.
+
+    Written by the followers' threads, read by any.
 
     Attributes:
         positive: Live positive results since the start.
@@ -268,7 +268,12 @@ class Pulse:
         self.negative += len(results) - positive
         now = time.monotonic()
         self._latencies.extend(
-            (now, times.age_ms(_ms(result.received_at), _ms(result.processed_at)))
+            (
+                now,
+                times.age_ms(
+                    result.received_at.timestamp() * 1000, result.processed_at.timestamp() * 1000
+                ),
+            )
             for result in results[-LATENCIES:]
         )
 
@@ -284,7 +289,3 @@ class Pulse:
             "lag": self.lag,
             "models": list(self._models.values()),
         }
-
-
-def _ms(moment: datetime) -> float:
-    return moment.timestamp() * 1000

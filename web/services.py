@@ -1,70 +1,55 @@
 """What the routes share: settings, what comes in, what goes out."""
 
-from dataclasses import dataclass
-from typing import Self, cast
+from typing import cast
 
 from flask import Flask, current_app
 
 from sentiment.settings import Settings
 from web.access import Keys, Shares
-from web.batches.batch import Batches
+from web.answers import AWAY, RETRY_AFTER_S, ApiError
 from web.feeds import Outcomes
 from web.inbox import Inbox
 from web.outbox import Outbox
 from web.trends import TrendsClient
+from web.uploads import Uploads
 
 _KEY = "sentiment"
 
 
-@dataclass(frozen=True)
 class Services:
-    """The long-lived parts behind one app.
+    """The long-lived parts behind one app; `start` begins what follows Kafka.
 
     Attributes:
         held: The requests that hold a thread for long: feeds and waits.
     """
 
-    settings: Settings
-    inbox: Inbox
-    outbox: Outbox
-    batches: Batches
-    keys: Keys
-    trends: TrendsClient
-    held: Shares
+    def __init__(self, settings: Settings) -> None:
+        web, outcomes = settings.web, Outcomes(settings.web.recent_results)
+        self.settings = settings
+        self.outbox = Outbox(settings)
+        self.uploads = Uploads(web, self.outbox, outcomes.find)
+        self.inbox = Inbox(settings, outcomes, self.uploads.take)
+        self.keys = Keys(web)
+        self.trends = TrendsClient(web.trends_url)
+        self.held = Shares(web.threads - web.quick_threads, web.max_open_per_caller)
 
-    @classmethod
-    def made_of(cls, settings: Settings) -> Self:
-        """The parts, put together and not yet started."""
-        outbox, outcomes = Outbox(settings), Outcomes(settings.web.recent_results)
-        batches = Batches(settings.web, outbox, outcomes.at)
-        return cls(
-            settings,
-            Inbox(settings, outcomes, batches.take),
-            outbox,
-            batches,
-            Keys(settings.web),
-            TrendsClient(settings.web.trends_url),
-            Shares(
-                settings.web.threads - settings.web.quick_threads,
-                settings.web.max_open_per_caller,
-            ),
-        )
-
-    def start(self) -> None:
-        """Start their threads; never before a fork, which threads don't survive."""
+    def start(self, app: Flask) -> None:
+        """Start their threads, for an app."""
+        app.extensions[_KEY] = self
         self.outbox.start()
-        self.batches.start()
+        self.uploads.start()
         self.inbox.start()
+
+    def require_kafka(self) -> None:
+        """Refuse what would only wait for brokers that are away."""
+        if self.inbox.trouble:
+            raise ApiError(503, "kafka_unavailable", AWAY, retry_after_s=RETRY_AFTER_S)
 
     def close(self) -> None:
         """End feeds, waits and threads; within a few seconds."""
         self.inbox.close()
-        self.batches.close()
+        self.uploads.close()
         self.outbox.close()
-
-    def attach(self, app: Flask) -> None:
-        """Make them those of an app."""
-        app.extensions[_KEY] = self
 
 
 def of(app: Flask) -> Services:

@@ -6,7 +6,7 @@ from sentiment.settings import WorkerSettings
 from stream_worker.trends.process import STOP_S
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, environment, objects, of_kind
-from web.server import CLOSE_S, GRACE_S
+from web.command import CLOSE_S, GRACE_S
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ from stream_worker.trends import app as trends_app
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, Manifest, environment, objects, pods
 from tools import chart
-from web.telemetry import probes
+from web.app import probes
 
 # What is no setting of ours: the pod's own name, MLflow's and DagsHub's, and the test's.
 OTHERS = {

@@ -22,7 +22,7 @@ from tests.integration.dead_letters import bury, event, sent
 from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words
 from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN
-from web.operators import listing, redrives, runs
+from web.operators import redrives, routes
 
 HOUR_MS = 3_600_000
 
@@ -45,7 +45,7 @@ def test_codes_that_others_make_up_are_bounded(
     settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond so many codes, all others are counted as one."""
-    monkeypatch.setattr(listing, "MAX_CODES", 2)
+    monkeypatch.setattr(routes, "MAX_CODES", 2)
     for number in range(4):
         bury(settings, [b"{}"], headers=[(wire.ERROR_CODE, f"made-up-{number}")])
     said = asked(client, PAGE)
@@ -85,9 +85,9 @@ def test_list_is_bounded_and_paged(
     settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks at the latest of a long topic only, keeps some, and says what it left out."""
-    monkeypatch.setattr(listing, "LATEST", 40)
-    monkeypatch.setattr(listing, "KEPT", 7)
-    monkeypatch.setattr(listing, "ROWS", 5)
+    monkeypatch.setattr(routes, "LATEST", 40)
+    monkeypatch.setattr(routes, "KEPT", 7)
+    monkeypatch.setattr(routes, "ROWS", 5)
     bury(settings, [event(number) for number in range(100)], partition=3)
     first, second = (asked(client, f"{PAGE}?page={page}") for page in (1, 2))
     assert [letter["id"] for letter in first["letters"]] == [f"3-{99 - n}" for n in range(5)]
@@ -186,7 +186,7 @@ def test_one_redrive_at_a_time(
         return real(given)
 
     monkeypatch.setattr(redrives, "Sender", slow)
-    monkeypatch.setattr(listing, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(routes, "SENT_BACK_S", 0.1)
     program = client.application.test_client()
     begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     assert begun.status_code == 202
@@ -252,7 +252,7 @@ def test_counting_has_an_end(
 ) -> None:
     """Where there are too many to count in time the page says so instead of waiting."""
     bury(settings, [event(number) for number in range(10)])
-    monkeypatch.setattr(runs, "COUNT_S", -1.0)
+    monkeypatch.setattr(routes, "COUNT_S", -1.0)
     assert "Send at least 0 back?" in client.get("/operators/redrive").text
 
 

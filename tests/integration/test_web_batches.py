@@ -11,7 +11,7 @@ import pytest
 from sentiment.settings import Settings
 from tests.integration.pages import PATIENCE_S, PageProcess, page
 from tests.integration.workers import WorkerProcess
-from web.batches.batch import name_of
+from web.uploads import name_of
 
 pytestmark = pytest.mark.kafka
 

@@ -158,7 +158,7 @@ def test_failures_tell_nothing_of_the_inside(
     def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(services.of(client.application).inbox.outcomes, "wait", fail)
+    monkeypatch.setattr(services.of(client.application).inbox.outcomes, "find", fail)
     answer = client.get("/api/results/a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in answer.text

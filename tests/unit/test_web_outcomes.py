@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentiment.wire import Input, Model, SentimentResult
-from web.feeds import BURST, QUEUE, DeadLetter, Explained, Feeds, Outcomes
+from web.feeds import BURST, QUEUE, Explained, Failure, Feeds, Outcomes
 
 OFFSETS = itertools.count(1_000_000)
 
@@ -33,7 +33,7 @@ def test_only_the_latest_are_kept() -> None:
     """Beyond the limit the oldest outcomes go first."""
     outcomes = Outcomes(3)
     outcomes.add([result(str(number)) for number in range(5)])
-    assert [outcomes.wait(str(number), 0) is not None for number in range(5)] == [
+    assert [outcomes.find(str(number)) is not None for number in range(5)] == [
         *[False] * 2,
         *[True] * 3,
     ]
@@ -49,7 +49,7 @@ def test_waiting_ends_with_the_outcome() -> None:
     for thread in threads:
         thread.start()
     outcomes.add([result("other")])
-    mine = DeadLetter("mine", "empty_text", "it is empty", Input("t", 0, 1))
+    mine = Failure("mine", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([mine])
     for thread in threads:
         thread.join(30)
@@ -72,7 +72,7 @@ def test_latest_passes_the_filter() -> None:
     """The newest matching results come oldest first; dead letters are none."""
     outcomes = Outcomes(10)
     outcomes.add([result("1"), result("2", "negative"), result("3", source="b")])
-    outcomes.add([DeadLetter("4", "x", "y", Input("t", 0, 1)), result("5")])
+    outcomes.add([Failure("4", "x", "y", Input("t", 0, 1)), result("5")])
     assert [found.id for found in outcomes.latest(2, "", "")] == ["3", "5"]
     assert [found.id for found in outcomes.latest(9, "positive", "a")] == ["1", "5"]
 
@@ -161,20 +161,20 @@ def test_another_event_with_the_same_id_wakes_nobody() -> None:
     outcomes.add([mine, result("mine", place=7)])
     waiting.join(30)
     assert found == [mine]
-    assert outcomes.wait("other", 0, Input("t", 0, 5)) is None
+    assert outcomes.find("other", Input("t", 0, 5)) is None
 
 
 def test_a_result_is_the_last_word_on_an_id() -> None:
     """An event that was mended and sent again has its result; a dead letter is its own place's."""
     outcomes = Outcomes(10)
-    letter = DeadLetter("a", "empty_text", "it is empty", Input("t", 0, 1))
+    letter = Failure("a", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([letter])
-    assert outcomes.wait("a", 0) == letter
+    assert outcomes.find("a") == letter
     mended = result("a", place=2)
     outcomes.add([mended])
     outcomes.add([letter])
-    assert outcomes.wait("a", 0) == mended
-    assert outcomes.wait("a", 0, letter.input) == letter
+    assert outcomes.find("a") == mended
+    assert outcomes.find("a", letter.input) == letter
 
 
 def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,13 +183,13 @@ def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = Outcomes(1000)
     for number in range(1000):
         name = f"{number}" + "\U0001f600" * (250 * (number % 2))
-        letter = DeadLetter(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
+        letter = Failure(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
         outcomes.add([result(name, place=number), letter])
-    kept = [number for number in range(1000) if outcomes.at(*_named(number))]
+    kept = [number for number in range(1000) if outcomes.find(*_named(number))]
     assert kept == list(range(kept[0], 1000))
     assert 20 < len(kept) < 60
     outcomes.add([result(f"x{number}", place=number) for number in range(1000)])
-    assert 90 < sum(outcomes.wait(f"x{number}", 0) is not None for number in range(1000)) < 120
+    assert 90 < sum(outcomes.find(f"x{number}") is not None for number in range(1000)) < 120
 
 
 def _named(number: int) -> tuple[str, Input]:

@@ -29,71 +29,6 @@ TYPES: dict[str, Format] = {
 FORM = "multipart/form-data"
 # The name of the file in a form.
 FIELD = "file"
-
-
-def body(max_bytes: int) -> tuple[Format, BinaryIO]:
-    """How the upload is written, and its bytes.
-
-    Args:
-        max_bytes: Largest upload; more than other requests may have.
-
-    Raises:
-        ApiError: 413 or 415.
-    """
-    request.max_content_length = max_bytes
-    if request.mimetype == FORM:
-        return _file()
-    if request.mimetype not in TYPES:
-        raise ApiError(
-            415,
-            "not_a_table",
-            f"Send {', '.join(TYPES)}, or a file as {FIELD!r} of a {FORM}.",
-        )
-    return TYPES[request.mimetype], io.BytesIO(request.get_data(cache=False))
-
-
-def _file() -> tuple[Format, BinaryIO]:
-    try:
-        sent = request.files.get(FIELD)
-    except RequestEntityTooLarge:
-        if (request.content_length or 0) > (request.max_content_length or 0):
-            raise
-        raise ApiError(
-            413,
-            "form_too_large",
-            f"The form has more than {request.max_form_parts:,} parts, or more than"
-            f" {request.max_form_memory_size:,} bytes beside its file. Send the file alone.",
-        ) from None
-    if sent is None:
-        raise ApiError(422, "no_file", f"The form has no file named {FIELD!r}.")
-    # By the name first: browsers ask the system for a file's type, and many don't know these.
-    kind = rows.format_of(sent.filename or "") or TYPES.get(sent.mimetype)
-    if kind is None or kind not in TYPES.values():
-        ends = [end for end, form in rows.SUFFIXES.items() if form in TYPES.values()]
-        raise ApiError(
-            415,
-            "not_a_table",
-            f"Name the file with {', '.join(ends)} at its end; each may have {rows.GZIP} after it.",
-        )
-    return kind, cast("BinaryIO", sent.stream)
-
-
-def require_own_origin() -> None:
-    """Refuse what another site's page sends: plain text and forms need no leave of the browser.
-
-    Raises:
-        ApiError: 403.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    # Over plain HTTP browsers say only the origin. What says neither is no page.
-    if site is None:
-        foreign = bool(request.origin) and urlsplit(request.origin).netloc != request.host
-    else:
-        foreign = site not in {"same-origin", "none"}
-    if foreign:
-        raise ApiError(403, "other_origin", "A page of another site may not upload here.")
-
-
 COLUMN = "text"
 # Refused lines, or columns, that one answer names: who has more of them has one mistake many times.
 SHOWN = 100
@@ -137,11 +72,57 @@ class Lines:
     refused: dict[int, RefusedLine]
 
 
+def require_own_origin() -> None:
+    """403 for another site's page: browsers let each send plain text and forms anywhere."""
+    site = request.headers.get("Sec-Fetch-Site")
+    # Over plain HTTP browsers say only the origin. What says neither is no page.
+    if site is None:
+        foreign = bool(request.origin) and urlsplit(request.origin).netloc != request.host
+    else:
+        foreign = site not in {"same-origin", "none"}
+    if foreign:
+        raise ApiError(403, "other_origin", "A page of another site may not upload here.")
+
+
+def body(max_bytes: int) -> tuple[Format, BinaryIO]:
+    """How the upload is written, and its bytes, at most so many; else 413 or 415."""
+    request.max_content_length = max_bytes
+    if request.mimetype == FORM:
+        return _file()
+    if request.mimetype not in TYPES:
+        message = f"Send {', '.join(TYPES)}, or a file as {FIELD!r} of a {FORM}."
+        raise ApiError(415, "not_a_table", message)
+    return TYPES[request.mimetype], io.BytesIO(request.get_data(cache=False))
+
+
+def _file() -> tuple[Format, BinaryIO]:
+    try:
+        sent = request.files.get(FIELD)
+    except RequestEntityTooLarge:
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise
+        raise ApiError(
+            413,
+            "form_too_large",
+            f"The form has more than {request.max_form_parts:,} parts, or more than"
+            f" {request.max_form_memory_size:,} bytes beside its file. Send the file alone.",
+        ) from None
+    if sent is None:
+        raise ApiError(422, "no_file", f"The form has no file named {FIELD!r}.")
+    # By the name first: browsers ask the system for a file's type, and many don't know these.
+    kind = rows.format_of(sent.filename or "") or TYPES.get(sent.mimetype)
+    if kind is None or kind not in TYPES.values():
+        ends = ", ".join(end for end, form in rows.SUFFIXES.items() if form in TYPES.values())
+        message = f"Name the file with {ends} at its end; each may have {rows.GZIP} after it."
+        raise ApiError(415, "not_a_table", message)
+    return kind, cast("BinaryIO", sent.stream)
+
+
 def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
-    """Read an upload.
+    """Read an upload, perhaps compressed by gzip.
 
     Args:
-        stream: Its bytes, perhaps compressed by gzip; it can seek.
+        stream: Its bytes; it can seek.
         kind: How it is written.
         name: What the ids of its events begin with; then comes the number of the line.
         limits: What it may have.
@@ -161,45 +142,32 @@ def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
             if kind == "lines" and isinstance(event, EventError) and event.code == "empty_text":
                 continue
             if len(found.events) + len(found.refused) >= limits.lines:
-                raise ApiError(
-                    413, "too_many_lines", f"More than {limits.lines:,} lines in one upload."
-                )
+                message = f"More than {limits.lines:,} lines in one upload."
+                raise ApiError(413, "too_many_lines", message)
             try:
                 found.events[number] = _encode(event, f"{name}-{number}", limits.event_bytes)
             except EventError as error:
                 found.refused[number] = RefusedLine(number, error.code, f"{error.message}.")
     except InputError as error:
         raise ApiError(422, "broken_table", error.message) from None
-    if not found.events:
-        raise ApiError(
-            422,
-            "no_lines",
-            "No line of the upload can be sent." if found.refused else "The upload has no lines.",
-            details={"refused_lines": _shown(found.refused)} if found.refused else None,
-        )
-    return found
-
-
-def _shown(refused: dict[int, RefusedLine]) -> list[object]:
-    return [msgspec.to_builtins(line) for line in list(refused.values())[:SHOWN]]
+    if found.events:
+        return found
+    if not found.refused:
+        raise ApiError(422, "no_lines", "The upload has no lines.")
+    lines = msgspec.to_builtins(list(found.refused.values())[:SHOWN])
+    message = "No line of the upload can be sent."
+    raise ApiError(422, "no_lines", message, refused_lines=lines)
 
 
 def text_column(present: list[str]) -> list[str]:
-    """The column of the texts: `text` in any case, else the only one.
-
-    Raises:
-        ApiError: 422: it can't be told; the message names those that there are.
-    """
+    """The column of the texts: `text` in any case, else the only one; 422 where there is none."""
     named = [name for name in present if name.strip().lower() == COLUMN]
     if len(named) == 1:
         return named
     if len(present) == 1 and not any(mark in present[0] for mark in rows.DELIMITERS):
         return present
-    raise ApiError(
-        422,
-        "no_text_column",
-        f"The table needs one column named '{COLUMN}'; it has {rows.shown(present)}.",
-    )
+    message = f"The table needs one column named '{COLUMN}'; it has {rows.shown(present)}."
+    raise ApiError(422, "no_text_column", message)
 
 
 def _encode(event: TextEvent | EventError, name: str, max_bytes: int) -> bytes:
