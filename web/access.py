@@ -125,7 +125,7 @@ def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
         )
     app.before_request(_refuse)
     if settings.rate_limit:
-        # Before keys are looked at: guesses of one are counted too.
+        # Before keys are checked: guesses of one are counted too.
         _limit(app, settings.rate_limit, keys)
 
     @app.before_request

@@ -301,7 +301,7 @@ def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> Feedback:
     known = inbox.outcomes.find(opinion.id, opinion.input)
     if isinstance(known, SentimentResult):
         model, sentiment = known.model, known.sentiment
-    elif model and not inbox.pulse.knows(model):
+    elif model and not inbox.overview.knows(model):
         # Else anybody could make up versions, each of them a series of Prometheus for ever.
         raise ApiError(
             422,

@@ -13,13 +13,17 @@ from sentiment import logs
 from sentiment.metrics import EXPOSED, REQUEST_LATENCY, REQUESTS
 from sentiment.settings import Settings
 from web import access, services
+from web.access import Keys, Shares
 from web.answers import AWAY, ApiError
 from web.api import api
+from web.feeds import Outcomes
+from web.inbox import Inbox
 from web.openapi import openapi
 from web.operators import routes as operators
+from web.outbox import Outbox
 from web.services import Services
-from web.trends import trends
-from web.uploads import uploads
+from web.trends import TrendsClient, trends
+from web.uploads import Uploads, uploads as upload_routes
 
 # Short enough for a chip; a clear one of each kind, a negation, and one that is in between.
 EXAMPLES = [
@@ -65,13 +69,13 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.web.max_request_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
-    shared = Services(settings)
+    shared = _services(settings)
     # First, so that what is refused has its name and is counted.
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_end)
     access.install(app, settings.web, shared.keys)
-    for part in (api, uploads, openapi, trends, probes):
+    for part in (api, upload_routes, openapi, trends, probes):
         app.register_blueprint(part)
     operators.install(app, settings)
     app.register_error_handler(ApiError, ApiError.response)
@@ -86,6 +90,20 @@ def create_app(settings: Settings) -> Flask:
 
     shared.start(app)
     return app
+
+
+def _services(settings: Settings) -> Services:
+    web, outcomes, outbox = settings.web, Outcomes(settings.web.recent_results), Outbox(settings)
+    uploads = Uploads(web, outbox, outcomes.find)
+    return Services(
+        settings,
+        outbox,
+        uploads,
+        Inbox(settings, outcomes, uploads.take),
+        Keys(web),
+        TrendsClient(web.trends_url),
+        Shares(web.threads - web.quick_threads, web.max_open_per_caller),
+    )
 
 
 @probes.get("/metrics")

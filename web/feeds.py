@@ -145,18 +145,8 @@ class Failure(Struct, frozen=True, gc=False):
     input: Input
 
 
-class Explained(Struct, frozen=True, gc=False):
-    """An explanation, kept for who asked for it.
-
-    Attributes:
-        asker: Digest of the token that shows it.
-        json: A `sentiment.wire.Explanation`.
-    """
-
-    asker: bytes
-    json: bytes
-
-
+# Digest of the token that shows an explanation, and that as JSON.
+Explained = tuple[bytes, bytes]
 Outcome = SentimentResult | Failure
 
 
@@ -215,7 +205,7 @@ class Outcomes:
         """The explanation of a result in JSON; None without one, or for another asker."""
         with self._lock:
             explained = self._explained.get(place)
-        return explained.json if explained and explained.asker == asker else None
+        return explained[1] if explained and explained[0] == asker else None
 
     def find(self, name: str, place: Input | None = None) -> Outcome | None:
         """What became of an event; None if it is not here.
@@ -282,4 +272,4 @@ def _size(outcome: Outcome) -> int:
 
 
 def _kept(explained: Explained) -> int:
-    return EXPLANATION_BYTES + len(explained.asker) + len(explained.json)
+    return EXPLANATION_BYTES + sum(map(len, explained))

@@ -26,7 +26,7 @@ from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from sentiment.wire import Model, SentimentResult, ShortText
 from web.answers import AWAY, FeedStatus, ServedModel
-from web.feeds import Explained, Failure, Feeds, Outcome, Outcomes
+from web.feeds import Failure, Feeds, Outcome, Outcomes
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -74,7 +74,7 @@ class Inbox:
         web = settings.web
         self.feeds = Feeds()
         self.outcomes = outcomes
-        self.pulse = Pulse()
+        self.overview = Overview()
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
         self.results_per_second = 0.0
@@ -133,7 +133,7 @@ class Inbox:
             self.model,
             self.results_per_second,
             skipped,
-            **self.pulse.status(),
+            **self.overview.status(),
         )
 
     def _take_results(self, records: list[Message]) -> None:
@@ -150,18 +150,18 @@ class Inbox:
         self._keep(results)
         self.model = results[-1].model
         self.results_seen += len(results)
-        self.pulse.saw(results)
+        self.overview.saw(results)
         for sentiment, count in Counter(result.sentiment for result in results).items():
             PREDICTIONS.labels(sentiment).inc(count)
         if self._is_news(records[-1]):
             self._live_results += len(results)
-            self.pulse.count(results)
+            self.overview.count(results)
             self.feeds.publish(results)
 
     def _take_dead_letters(self, records: list[Message]) -> None:
         self.dead_letters_seen += len(records)
         if self._is_news(records[-1]):
-            self.pulse.dead_letters += len(records)
+            self.overview.dead_letters += len(records)
         self._keep([failure for failure in map(_failure, records) if failure])
 
     def _unexplained(self, record: Message) -> SentimentResult:
@@ -171,8 +171,7 @@ class Inbox:
             return result
         asker = dict(wire.headers_of(record)).get(wire.ASKER)
         if isinstance(asker, bytes):
-            explained = Explained(asker, wire.encode(result.explanation))
-            self.outcomes.explain(result.input, explained)
+            self.outcomes.explain(result.input, (asker, wire.encode(result.explanation)))
         return structs.replace(result, explanation=None)
 
     def _is_news(self, record: Message) -> bool:
@@ -200,7 +199,7 @@ class Inbox:
                 self._tell("")
                 if self._events in cluster.topics:
                     parts = cluster.topics[self._events].partitions
-                    self.pulse.lag = lag.of(self._events, parts, WATCH_TIMEOUT_S)
+                    self.overview.lag = lag.of(self._events, parts, WATCH_TIMEOUT_S)
             counts.append((time.monotonic(), self._live_results))
             (since, first), (now, last) = counts[0], counts[-1]
             self.results_per_second = round((last - first) / (now - since), 1)
@@ -226,7 +225,7 @@ def _failure(record: Message) -> Failure | None:
     return Failure(name, letter.code or "unknown", letter.message, letter.input)
 
 
-class Pulse:
+class Overview:
     """What a feed tells beside results: counts, latency, models.
 
     Written by the followers' threads, read by any.

@@ -1,21 +1,25 @@
 """What the routes share: settings, what comes in, what goes out."""
 
-from typing import cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 
 from sentiment.settings import Settings
 from web.access import Keys, Shares
 from web.answers import AWAY, RETRY_AFTER_S, ApiError
-from web.feeds import Outcomes
 from web.inbox import Inbox
 from web.outbox import Outbox
-from web.trends import TrendsClient
-from web.uploads import Uploads
+
+if TYPE_CHECKING:
+    # They have routes too, which ask for what is here.
+    from web.trends import TrendsClient
+    from web.uploads import Uploads
 
 _KEY = "sentiment"
 
 
+@dataclass(frozen=True)
 class Services:
     """The long-lived parts behind one app; `start` begins what follows Kafka.
 
@@ -23,15 +27,13 @@ class Services:
         held: The requests that hold a thread for long: feeds and waits.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        web, outcomes = settings.web, Outcomes(settings.web.recent_results)
-        self.settings = settings
-        self.outbox = Outbox(settings)
-        self.uploads = Uploads(web, self.outbox, outcomes.find)
-        self.inbox = Inbox(settings, outcomes, self.uploads.take)
-        self.keys = Keys(web)
-        self.trends = TrendsClient(web.trends_url)
-        self.held = Shares(web.threads - web.quick_threads, web.max_open_per_caller)
+    settings: Settings
+    outbox: Outbox
+    uploads: "Uploads"
+    inbox: Inbox
+    keys: Keys
+    trends: "TrendsClient"
+    held: Shares
 
     def start(self, app: Flask) -> None:
         """Start their threads, for an app."""

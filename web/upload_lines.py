@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from sentiment import rows
 from sentiment.errors import InputError
 from sentiment.rows import Format
+from sentiment.settings import WebSettings
 from sentiment.wire import EventError, TextEvent
 from web.answers import ApiError
 from web.parsing import SOURCE, encode
@@ -41,22 +42,6 @@ class RefusedLine(Struct, frozen=True):
     line: int
     code: str
     message: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an upload may have.
-
-    Attributes:
-        lines: Most lines.
-        event_bytes: Largest event, in bytes, as it will stand on the topic.
-        unpacked_bytes: What gzip may make of it: as much as it could have had without, since all of
-            its events are in memory.
-    """
-
-    lines: int
-    event_bytes: int
-    unpacked_bytes: int
 
 
 @dataclass(frozen=True)
@@ -118,14 +103,15 @@ def _file() -> tuple[Format, BinaryIO]:
     return kind, cast("BinaryIO", sent.stream)
 
 
-def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
+def read(stream: BinaryIO, kind: Format, name: str, web: WebSettings, event_bytes: int) -> Lines:
     """Read an upload, perhaps compressed by gzip.
 
     Args:
         stream: Its bytes; it can seek.
         kind: How it is written.
         name: What the ids of its events begin with; then comes the number of the line.
-        limits: What it may have.
+        web: How many lines and bytes it may have.
+        event_bytes: Largest event, in bytes, as it will stand on the topic.
 
     Raises:
         ApiError: 413 or 422: it is too long, empty, or no such table at all.
@@ -136,16 +122,17 @@ def read(stream: BinaryIO, kind: Format, name: str, limits: Limits) -> Lines:
     # As an editor and a spreadsheet count, where the header is the first line.
     header = int(kind in {"csv", "tsv"})
     try:
-        unpacked = rows.opened(stream, UPLOAD, size, limits.unpacked_bytes)
+        # Gzip may make as much of it as it could have had without: all of it is in memory.
+        unpacked = rows.opened(stream, UPLOAD, size, web.max_upload_bytes)
         batches = rows.events(unpacked, kind, text_column, UPLOAD)
         for number, event in ((at + header, event) for some in batches for at, event in some):
             if kind == "lines" and isinstance(event, EventError) and event.code == "empty_text":
                 continue
-            if len(found.events) + len(found.refused) >= limits.lines:
-                message = f"More than {limits.lines:,} lines in one upload."
+            if len(found.events) + len(found.refused) >= web.max_upload_lines:
+                message = f"More than {web.max_upload_lines:,} lines in one upload."
                 raise ApiError(413, "too_many_lines", message)
             try:
-                found.events[number] = _encode(event, f"{name}-{number}", limits.event_bytes)
+                found.events[number] = _encode(event, f"{name}-{number}", event_bytes)
             except EventError as error:
                 found.refused[number] = RefusedLine(number, error.code, f"{error.message}.")
     except InputError as error:

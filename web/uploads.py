@@ -24,7 +24,7 @@ from web.answers import ApiError, respond
 from web.feeds import Outcome
 from web.outbox import Outbox
 from web.parsing import one_at_a_time, trace
-from web.upload_lines import SHOWN, Limits, Lines, RefusedLine
+from web.upload_lines import SHOWN, Lines, RefusedLine
 
 # A few milliseconds of the brokers' work: so often does the progress move.
 CHUNK = 500
@@ -96,10 +96,9 @@ def take() -> Response:
     shared.uploads.require_free_place()
     secret = secrets.token_hex(16)
     event_bytes = shared.settings.worker.max_event_bytes
-    limits = Limits(web.max_upload_lines, event_bytes, web.max_upload_bytes)
     with one_at_a_time:
         kind, stream = upload_lines.body(web.max_upload_bytes)
-        lines = upload_lines.read(stream, kind, name_of(secret), limits)
+        lines = upload_lines.read(stream, kind, name_of(secret), web, event_bytes)
     upload = Upload(secret, lines, trace())
     shared.uploads.add(upload)
     return respond(upload.progress(), 202, Location=f"/api/batches/{secret}")

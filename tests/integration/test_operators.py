@@ -20,8 +20,8 @@ from sentiment.settings import LocalSettings, Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words
-from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN
+from tests.waiting import LONGEST_S, until
 from web.operators import redrives, routes
 
 HOUR_MS = 3_600_000
@@ -182,7 +182,7 @@ def test_one_redrive_at_a_time(
     go, real = threading.Event(), Sender
 
     def slow(given: Settings) -> Any:  # noqa: ANN401 - a sender
-        assert go.wait(PATIENCE_S)
+        assert go.wait(LONGEST_S)
         return real(given)
 
     monkeypatch.setattr(redrives, "Sender", slow)
@@ -204,7 +204,7 @@ def test_one_redrive_at_a_time(
     go.set()
     run = redrives.Redrives.find(client.application.extensions["operators.redrives"], path[-32:])
     assert run
-    assert run.ended.wait(PATIENCE_S)
+    assert run.ended.wait(LONGEST_S)
     assert "It was stopped" in client.get(path).text
     assert sent(settings) == []
     assert client.get("/operators/redrives/unknown").status_code == 404
@@ -239,10 +239,8 @@ def test_a_redrive_that_is_fenced_says_so(
     program = client.application.test_client()
     begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     path = f"/operators/redrives/{begun.get_json()['run']['id']}"
-    deadline = time.monotonic() + PATIENCE_S
-    while not (run := asked(client, path)["run"])["ended"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: asked(client, path)["run"]["ended"])
+    run = asked(client, path)["run"]
     assert run["problem"].startswith("Another redrive has begun and takes over")
     assert sent(settings) == values
 
@@ -279,7 +277,4 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
                 assert "<h1" in answer.text
             broker.start(0)
             broker.wait_until_ready()
-            deadline = time.monotonic() + PATIENCE_S
-            while client.get(PAGE).status_code != 200:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            until(lambda: client.get(PAGE).status_code == 200)

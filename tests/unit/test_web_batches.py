@@ -16,22 +16,27 @@ from sentiment import wire
 from sentiment.rows import Format
 from sentiment.settings import WebSettings
 from sentiment.wire import Headers, Input, Model, SentimentResult, TextEvent
+from tests.waiting import LONGEST_S, until
 from web import upload_lines, uploads
 from web.answers import ApiError
 from web.feeds import Failure, Outcomes
 from web.outbox import Outbox, Tell
-from web.upload_lines import Limits, Lines
+from web.upload_lines import Lines
 from web.uploads import Upload, Uploads, name_of
 
 NOW = datetime.now(UTC)
-# Far above what any of these waits takes; reached only when something is broken.
-PATIENCE_S = 30.0
 
 
 def read(body: str | bytes, kind: Format, *, lines: int = 10, size: int = 1000) -> Lines:
     """The lines of an upload."""
     data = body.encode() if isinstance(body, str) else body
-    return upload_lines.read(io.BytesIO(data), kind, "b", Limits(lines, size, 100_000))
+    return upload_lines.read(
+        io.BytesIO(data),
+        kind,
+        "b",
+        WebSettings(max_upload_lines=lines, max_upload_bytes=100_000),
+        size,
+    )
 
 
 def texts(lines: Lines) -> dict[int, str]:
@@ -155,7 +160,7 @@ class Post:
     def send(self, batch: Sequence[TextEvent], headers: Headers, tell: Tell) -> list[Input | None]:
         """Take events."""
         assert headers == [("traceparent", "x")]
-        self.open.wait(PATIENCE_S)
+        self.open.wait(LONGEST_S)
         taken = batch[:1] if self.failing > 0 else batch
         self.failing -= 1
         places = [place_of(event.id or "") for event in taken]
@@ -191,7 +196,7 @@ def store(post: Post, outcomes: Outcomes) -> Iterator[Uploads]:
 def add(store: Uploads, secret: str, count: int = 3) -> Upload:
     """An upload of some texts in a store."""
     lines = upload_lines.read(
-        io.BytesIO(b"a\n" * count), "lines", name_of(secret), Limits(5000, 1000, 100_000)
+        io.BytesIO(b"a\n" * count), "lines", name_of(secret), WebSettings(), 1000
     )
     batch = Upload(secret, lines, [("traceparent", "x")])
     store.add(batch)
@@ -200,10 +205,7 @@ def add(store: Uploads, secret: str, count: int = 3) -> Upload:
 
 def wait_for_state(batch: Upload, state: str) -> None:
     """Wait until an upload is in a state."""
-    deadline = time.monotonic() + PATIENCE_S
-    while batch.progress().state != state:
-        assert time.monotonic() < deadline, batch.progress()
-        time.sleep(0.01)
+    until(lambda: batch.progress().state == state, batch.progress)
 
 
 def test_what_was_not_taken_is_sent_again(store: Uploads, post: Post) -> None:

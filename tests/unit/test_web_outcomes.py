@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentiment.wire import Input, Model, SentimentResult
-from web.feeds import BURST, QUEUE, Explained, Failure, Feeds, Outcomes
+from web.feeds import BURST, QUEUE, Failure, Feeds, Outcomes
 
 OFFSETS = itertools.count(1_000_000)
 
@@ -91,7 +91,6 @@ def test_feed_filters(sentiment: str, source: str, names: str) -> None:
     """A feed has the results of its sentiment and source, in order, and no others."""
     feeds = Feeds()
     feed = feeds.open(sentiment, source)
-    assert feed is not None
     feeds.publish([result("1"), result("2", "negative"), result("3", "positive", "b")])
     feeds.publish([result("4", "negative", "b")])
     results, skipped = feed.take(0)
@@ -103,7 +102,6 @@ def test_flood_is_sampled_and_counted() -> None:
     """Of a batch that is too large the newest are shown, and the rest is counted."""
     feeds = Feeds()
     feed = feeds.open("", "")
-    assert feed is not None
     feeds.publish([result(str(number)) for number in range(1000)])
     results, skipped = feed.take(0)
     assert [found.id for found in results] == [str(number) for number in range(1000 - BURST, 1000)]
@@ -115,7 +113,6 @@ def test_rare_source_is_seen_in_a_flood() -> None:
     """A filter for a quiet source shows all of it, however much else there is."""
     feeds = Feeds()
     feed = feeds.open("", "quiet")
-    assert feed is not None
     for number in range(20):
         flood = [result("x", source="loud") for _ in range(500)]
         feeds.publish([result(str(number), source="quiet"), *flood])
@@ -130,7 +127,6 @@ def test_slow_browser_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.feeds.time.monotonic", lambda: now)
     feeds = Feeds()
     feed = feeds.open("", "")
-    assert feed is not None
     for number in range(QUEUE + 30):
         now += 1
         feeds.publish([result(str(number))])
@@ -201,12 +197,12 @@ def test_explanations_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("web.feeds.MOST_EXPLANATION_BYTES", 10_000)
     outcomes, place = Outcomes(10), Input("t", 0, 0)
     for number in range(100):
-        outcomes.explain(place, Explained(b"a", b"%d" % number))
+        outcomes.explain(place, (b"a", b"%d" % number))
     assert outcomes.explanation(place, b"a") == b"99"
     assert outcomes.explanation(place, b"b") is None
     for number in range(1, 20):
-        outcomes.explain(Input("t", 0, number), Explained(b"a" * 500, b"x" * 1000))
+        outcomes.explain(Input("t", 0, number), (b"a" * 500, b"x" * 1000))
     kept = [n for n in range(20) if outcomes.explanation(Input("t", 0, n), b"a" * 500)]
     assert kept == [15, 16, 17, 18, 19]
-    outcomes.explain(place, Explained(b"a", b"x" * 10_000))
+    outcomes.explain(place, (b"a", b"x" * 10_000))
     assert outcomes.explanation(place, b"a") is None

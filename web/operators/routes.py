@@ -5,7 +5,7 @@ import heapq
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,8 +110,8 @@ class Filter:
 
     def words(self) -> str:
         """The same for people, and for the log."""
-        own = {"code": self.code, "source": self.source, "since": self.since}
-        return ", ".join(f"{name} {value}" for name, value in own.items() if value) or "all"
+        own = self.parameters(state="").items()
+        return ", ".join(f"{name} {value}" for name, value in own) or "all"
 
 
 def read(values: MultiDict[str, str]) -> Filter:
@@ -126,70 +126,40 @@ def read(values: MultiDict[str, str]) -> Filter:
     return Filter(**given, waiting=values.get("state") == "waiting")
 
 
-@dataclass
-class Listing:
-    """What a pass has found.
+def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Read the latest dead letters, once.
 
-    Attributes:
-        rows: The latest that match the whole filter, newest first.
-        matching: How many match it.
-        waiting: Counts of those not redriven by code, whatever code the filter asks for.
-        redriven: The same of those that were.
-        passed_over: How many older ones were not looked at.
+    Returns:
+        The latest that match the filter, newest first; and of all that were read: how many match,
+        counts by code, whatever code the filter asks for, and how many older ones were passed over.
     """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    matching: int = 0
-    waiting: Counter[str] = field(default_factory=Counter)
-    redriven: Counter[str] = field(default_factory=Counter)
-    passed_over: int = 0
-
-    def page(self, number: str) -> dict[str, Any]:
-        """One page of the list, as JSON.
-
-        Raises:
-            InputError: There is none of this number.
-        """
-        pages = max(1, -(-len(self.rows) // ROWS))
-        if not (number.isascii() and number.isdigit()) or not 0 < int(number[:9]) <= pages:
-            raise InputError(f"There is no page {number[:20]!r} of this list.")
-        page = int(number)
-        return {
-            "letters": self.rows[(page - 1) * ROWS : page * ROWS],
-            "page": page,
-            "pages": pages,
-            "matching": self.matching,
-            "counts": {
-                code: {"waiting": self.waiting[code], "redriven": self.redriven[code]}
-                for code, _ in (self.waiting + self.redriven).most_common()
-            },
-            "not_looked_at": self.passed_over,
-        }
-
-
-def _listed(settings: Settings, chosen: Filter) -> Listing:
-    """Read the latest dead letters, once."""
-    listing = Listing()
+    waiting: Counter[str] = Counter()
+    sent_back: Counter[str] = Counter()
+    matching = 0
     kept: list[tuple[int, int, int, dict[str, Any]]] = []
     with Scan(settings, chosen.selection(by_code=False), latest=LATEST) as scan:
         for letter in scan.letters():
             redriven = letter in scan.redriven
             if redriven and chosen.waiting:
                 continue
-            counts = listing.redriven if redriven else listing.waiting
+            counts = sent_back if redriven else waiting
             code = safe(letter.code, MAX_TEXT)
             counts[code if code in counts or len(counts) < MAX_CODES else OTHER] += 1
             if chosen.code not in {"", letter.code}:
                 continue
-            listing.matching += 1
+            matching += 1
             key = (letter.timestamp_ms, letter.partition, letter.offset)
             if len(kept) < KEPT:
                 heapq.heappush(kept, (*key, _row(letter, redriven=redriven)))
             elif key > kept[0][:3]:
                 heapq.heapreplace(kept, (*key, _row(letter, redriven=redriven)))
-        listing.passed_over = scan.passed_over
-    listing.rows = [row for *_, row in sorted(kept, key=lambda item: item[:3], reverse=True)]
-    return listing
+        passed_over = scan.passed_over
+    rows = [row for *_, row in sorted(kept, key=lambda item: item[:3], reverse=True)]
+    both = {
+        code: {"waiting": waiting[code], "redriven": sent_back[code]}
+        for code, _ in (waiting + sent_back).most_common()
+    }
+    return rows, {"matching": matching, "counts": both, "not_looked_at": passed_over}
 
 
 def _row(letter: DeadLetter, *, redriven: bool) -> dict[str, Any]:
@@ -233,9 +203,15 @@ def home() -> ResponseReturnValue:
 def latest() -> ResponseReturnValue:
     """The latest dead letters, and their counts by code."""
     chosen = read(request.args)
-    page = _listed(_settings(), chosen).page(request.args.get("page", "1"))
+    rows, found = _listed(_settings(), chosen)
+    number, pages = request.args.get("page", "1"), max(1, -(-len(rows) // ROWS))
+    if not (number.isascii() and number.isdigit()) or not 0 < int(number[:9]) <= pages:
+        raise InputError(f"There is no page {number[:20]!r} of this list.")
+    page = int(number)
+    shown = rows[(page - 1) * ROWS : page * ROWS]
+    document = {"letters": shown, "page": page, "pages": pages, **found}
     running = current().running()
-    return answer("dead_letters.html", page, chosen=chosen, times=TIMES, running=running)
+    return answer("dead_letters.html", document, chosen=chosen, times=TIMES, running=running)
 
 
 @operators.get("/dead-letters/<int:partition>-<int:offset>")
