@@ -6,13 +6,12 @@
 - `access`: who may send, how much and how often
 - `services`: what requests share
 - `api`: events in, results and the live feed out, labels of people
-- `parsing`: events from the body of a request
+- `parsing`: events from the body of a request, or from the lines of an upload
 - `answers`: what the API answers, errors too
 - `outbox`: puts events on the topic and waits for the acknowledgement
 - `inbox`: follows results and dead letters; counts, latency, models
 - `feeds`: the open live feeds, and what became of each event
 - `uploads`: many lines at one time, and their results as a file
-- `upload_lines`: the events in an upload
 - `trends`: the trends' server, asked once a second
 - `openapi`: the API's document
 - `operators`: the part behind a login

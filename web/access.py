@@ -16,7 +16,7 @@ from flask_limiter.errors import RateLimitExceeded
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from sentiment.settings import WebSettings
-from web.answers import RETRY_AFTER_S, ApiError
+from web.answers import ApiError
 
 REALM = 'Bearer realm="sentiment"'
 # Of a key's SHA-256: enough to tell keys apart in logs and limits, of no use to guess one from.
@@ -104,12 +104,8 @@ def hold(shares: Shares, who: str, what: str) -> None:
     beyond = shares.take(who)
     if beyond:
         whose = "one caller may have" if beyond == "own" else "this server bears"
-        raise ApiError(
-            429 if beyond == "own" else 503,
-            f"too_many_{what}",
-            f"As many feeds and waits are open as {whose}.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+        message = f"As many feeds and waits are open as {whose}."
+        raise ApiError(429 if beyond == "own" else 503, f"too_many_{what}", message)
 
 
 def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
@@ -149,7 +145,7 @@ def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
 def _refuse() -> None:
     if request.environ.get(REFUSED):
         message = "As many requests are under way as this server bears."
-        raise ApiError(503, "busy", message, retry_after_s=RETRY_AFTER_S)
+        raise ApiError(503, "busy", message)
 
 
 def _limit(app: Flask, rate: str, keys: Keys) -> None:

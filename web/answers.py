@@ -11,6 +11,8 @@ from sentiment.wire import Input, Model, Time
 
 # Kafka is watched once a second, and clients need a moment to connect again.
 RETRY_AFTER_S = 2
+# What may help with: too much at a time, and what is away.
+RETRIED = {429, 502, 503}
 # For everybody; addresses of brokers and words of their client are for the log alone.
 AWAY = "Kafka does not answer; the server's log says why."
 
@@ -135,7 +137,7 @@ class ApiError(Exception):
         code: What is wrong, for programs.
         message: What is wrong and what to do, for people.
         headers: Of the answer.
-        retry_after_s: When to try again, in seconds; sent as `Retry-After`.
+        retry_after_s: When to try again, in seconds, where that may help.
         **details: Further members of the error object.
     """
 
@@ -146,7 +148,7 @@ class ApiError(Exception):
         message: str,
         *,
         headers: Mapping[str, str] | None = None,
-        retry_after_s: int | None = None,
+        retry_after_s: int = RETRY_AFTER_S,
         **details: object,
     ) -> None:
         super().__init__(message)
@@ -154,7 +156,7 @@ class ApiError(Exception):
         self.code = code
         self._body = {"code": code, "message": message, **details}
         self._headers = dict(headers or {})
-        if retry_after_s is not None:
+        if status in RETRIED:
             self._headers["Retry-After"] = str(retry_after_s)
 
     def response(self) -> Response:

@@ -26,7 +26,6 @@ from sentiment.wire import (
 from web import access, services
 from web.answers import (
     AWAY,
-    RETRY_AFTER_S,
     ApiError,
     FeedbackTaken,
     FeedStatus,
@@ -87,7 +86,6 @@ def _require_delivered(batch: Sequence[TextEvent], places: Sequence[Input | None
         "not_delivered",
         f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them again"
         " with the same ids, by which a late arrival can be told.",
-        retry_after_s=RETRY_AFTER_S,
         failed=failed,
         delivered=delivered,
     )
@@ -286,12 +284,8 @@ def judge() -> Response:
     shared.require_kafka()
     feedback = _feedback(opinion, shared.inbox, text)
     if not shared.outbox.send_feedback(feedback):
-        raise ApiError(
-            503,
-            "not_delivered",
-            "Kafka did not acknowledge the feedback in time. Send it again.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+        message = "Kafka did not acknowledge the feedback in time. Send it again."
+        raise ApiError(503, "not_delivered", message)
     return respond(FeedbackTaken(feedback.id, feedback.label, text is not None), 202)
 
 

@@ -7,15 +7,11 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
 
 import click
 
 from sentiment import logs
 from sentiment.errors import SetupError
-
-if TYPE_CHECKING:
-    from sentiment.settings import Settings
 
 # Requests in flight end within it: feeds and waits are told to, and a send takes at most that.
 GRACE_S = 8.0
@@ -56,37 +52,16 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     /metrics, /livez and /readyz are on the same port.
     """
     from sentiment.settings import Settings
-
-    settings = Settings()
-    settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
-    settings.web = settings.web.replace(host=host, port=port)
-    serve(settings)
-
-
-def serve(settings: "Settings") -> None:
-    """Serve until SIGTERM or Ctrl-C.
-
-    One process without children: its memory of results, its feeds and its metrics are whole, and
-    nothing of it lives on when it is killed.
-
-    Raises:
-        SetupError: The address can't be listened on.
-    """
     from web import services
     from web.app import create_app
     from web.connections import Server
 
-    # Before the port is open, so that a wrong one ends the command with its sentence.
+    settings = Settings()
+    settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
+    settings.web = settings.web.replace(host=host, port=port)
+    # Read here, so that a wrong one ends the command with its sentence.
     _ = settings.operators
-    host, port = settings.web.host, settings.web.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SetupError(
-            f"Port {port} on {host} can't be opened: {os.strerror(error.errno or 0)}.",
-            "Stop the program that has it, or choose another with --port or WEB_PORT.",
-        ) from None
+    listener = _listener(settings.web.host, settings.web.port)
     # Requests that wait for a thread are no news; those that wait too long are refused.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -94,6 +69,8 @@ def serve(settings: "Settings") -> None:
         for option, value in MALLOC.items():
             mallopt(option, value)
     sys.setswitchinterval(SWITCH_S)
+    # One process without children: its memory of results, its feeds and its metrics are whole, and
+    # nothing of it lives on when it is killed.
     app = create_app(settings)
     server = Server(app, listener, settings.web)
     ended = threading.Event()
@@ -108,6 +85,17 @@ def serve(settings: "Settings") -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, end)
-    log.info("listening", host=host, port=port)
+    log.info("listening", host=settings.web.host, port=settings.web.port)
     server.run_until(ended.is_set, GRACE_S)
     closing.join(CLOSE_S)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SetupError(
+            f"Port {port} on {host} can't be opened: {os.strerror(error.errno or 0)}.",
+            "Stop the program that has it, or choose another with --port or WEB_PORT.",
+        ) from None

@@ -7,7 +7,7 @@ from flask import Flask, current_app
 
 from sentiment.settings import Settings
 from web.access import Keys, Shares
-from web.answers import AWAY, RETRY_AFTER_S, ApiError
+from web.answers import AWAY, ApiError
 from web.inbox import Inbox
 from web.outbox import Outbox
 
@@ -45,7 +45,7 @@ class Services:
     def require_kafka(self) -> None:
         """Refuse what would only wait for brokers that are away."""
         if self.inbox.trouble:
-            raise ApiError(503, "kafka_unavailable", AWAY, retry_after_s=RETRY_AFTER_S)
+            raise ApiError(503, "kafka_unavailable", AWAY)
 
     def close(self) -> None:
         """End feeds, waits and threads; within a few seconds."""

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from sentiment import logs
 from sentiment.wire import Trend
 from web import services
-from web.answers import RETRY_AFTER_S, ApiError
+from web.answers import ApiError
 
 log = logs.get(__name__)
 trends = Blueprint("trends", __name__, url_prefix="/api")
@@ -82,7 +82,7 @@ def show() -> Response:
     else:
         code, message = "unavailable", "don't answer at the moment"
     message = f"The trends {message}."
-    raise ApiError(502, f"trends_{code}", message, retry_after_s=RETRY_AFTER_S)
+    raise ApiError(502, f"trends_{code}", message)
 
 
 @dataclass

@@ -19,12 +19,11 @@ from msgspec import Meta, Struct
 from sentiment import logs, wire
 from sentiment.settings import WebSettings
 from sentiment.wire import Headers, Input, Sentiment, SentimentResult, TextEvent
-from web import services, upload_lines
+from web import parsing, services
 from web.answers import ApiError, respond
 from web.feeds import Outcome
 from web.outbox import Outbox
-from web.parsing import one_at_a_time, trace
-from web.upload_lines import SHOWN, Lines, RefusedLine
+from web.parsing import SHOWN, Lines, RefusedLine
 
 # A few milliseconds of the brokers' work: so often does the progress move.
 CHUNK = 500
@@ -89,17 +88,17 @@ class Row(Struct, frozen=True, omit_defaults=True):
 @uploads.post("")
 def take() -> Response:
     """Take in many lines and send them in the background; 202 with the upload's id."""
-    upload_lines.require_own_origin()
+    parsing.require_own_origin()
     shared = services.current()
     web = shared.settings.web
     shared.require_kafka()
     shared.uploads.require_free_place()
     secret = secrets.token_hex(16)
     event_bytes = shared.settings.worker.max_event_bytes
-    with one_at_a_time:
-        kind, stream = upload_lines.body(web.max_upload_bytes)
-        lines = upload_lines.read(stream, kind, name_of(secret), web, event_bytes)
-    upload = Upload(secret, lines, trace())
+    with parsing.one_at_a_time:
+        kind, stream = parsing.upload(web.max_upload_bytes)
+        lines = parsing.read(stream, kind, name_of(secret), web, event_bytes)
+    upload = Upload(secret, lines, parsing.trace())
     shared.uploads.add(upload)
     return respond(upload.progress(), 202, Location=f"/api/batches/{secret}")
 

@@ -17,11 +17,11 @@ from sentiment.rows import Format
 from sentiment.settings import WebSettings
 from sentiment.wire import Headers, Input, Model, SentimentResult, TextEvent
 from tests.waiting import LONGEST_S, until
-from web import upload_lines, uploads
+from web import parsing, uploads
 from web.answers import ApiError
 from web.feeds import Failure, Outcomes
 from web.outbox import Outbox, Tell
-from web.upload_lines import Lines
+from web.parsing import Lines
 from web.uploads import Upload, Uploads, name_of
 
 NOW = datetime.now(UTC)
@@ -30,7 +30,7 @@ NOW = datetime.now(UTC)
 def read(body: str | bytes, kind: Format, *, lines: int = 10, size: int = 1000) -> Lines:
     """The lines of an upload."""
     data = body.encode() if isinstance(body, str) else body
-    return upload_lines.read(
+    return parsing.read(
         io.BytesIO(data),
         kind,
         "b",
@@ -131,9 +131,9 @@ def test_a_form_that_is_too_large_is_told_apart(more: dict[str, str]) -> None:
     form = {**more, "file": (io.BytesIO(b"good"), "a.txt")}
     with Flask("test").test_request_context(method="POST", data=form):
         with pytest.raises(RequestEntityTooLarge):
-            upload_lines.body(1000)
+            parsing.upload(1000)
         with pytest.raises(ApiError, match="1,000 parts") as caught:
-            upload_lines.body(10_000_000)
+            parsing.upload(10_000_000)
     assert (caught.value.status, caught.value.code) == (413, "form_too_large")
 
 
@@ -195,9 +195,7 @@ def store(post: Post, outcomes: Outcomes) -> Iterator[Uploads]:
 
 def add(store: Uploads, secret: str, count: int = 3) -> Upload:
     """An upload of some texts in a store."""
-    lines = upload_lines.read(
-        io.BytesIO(b"a\n" * count), "lines", name_of(secret), WebSettings(), 1000
-    )
+    lines = parsing.read(io.BytesIO(b"a\n" * count), "lines", name_of(secret), WebSettings(), 1000)
     batch = Upload(secret, lines, [("traceparent", "x")])
     store.add(batch)
     return batch
