@@ -18,7 +18,7 @@ import yaml
 
 from observability import boards
 from tools import asyncapi, reference, rights
-from web.openapi.document import document as openapi
+from web.openapi import document as openapi
 from web.settings import WebSettings
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def files(root: Path = ROOT) -> dict[str, str]:
         + as_yaml(asyncapi.document()),
         **{f"docs/schemas/{name}.json": text for name, text in asyncapi.schemas().items()},
         "docs/openapi.yaml": HEADER.format(
-            "web/openapi and the types that the API reads and answers"
+            "web/openapi.py and the types that the API reads and answers"
         )
         + as_yaml(openapi(reference.defaults().of(WebSettings))),
         "docs/operations.md": filled(operations, reference.tables()),

@@ -1,25 +1,22 @@
 """The page and its API: thin, without a build step, without an external host.
 
-- `app`: the Flask app
-- `api`: events in, results and the live feed out
-- `parsing`: events from the body of a request
-- `answers`: what the API answers, errors too
-- `feedback`: labels of people
-- `trends`: the trends' server, asked once a second
-- `telemetry`: probes, metrics, names of requests
-- `batches`: many lines at one time
-- `operators`: the part behind a login
-- `openapi`: the API's document
+- `command`: `sentiment web`, the process
+- `app`: the Flask app, its probes and metrics
+- `connections`: waitress, with bounds on what connections hold and how long
 - `access`: who may send, how much and how often
 - `services`: what requests share
+- `api`: events in, results and the live feed out, labels of people
+- `parsing`: events from the body of a request, or from the lines of an upload
+- `answers`: what the API answers, errors too
 - `outbox`: puts events on the topic and waits for the acknowledgement
 - `inbox`: follows results and dead letters; counts, latency, models
 - `feeds`: the open live feeds, and what became of each event
-- `connections`: waitress, with bounds on what connections hold and how long
-- `server`: the process around the app
+- `uploads`: many lines at one time, and their results as a file
+- `trends`: the trends' server, asked once a second
+- `openapi`: the API's document
+- `operators`: the part behind a login
 - `settings`: of page, API and operators' pages
 - `metrics`: what is shown at `/metrics`
-- `command`: `sentiment web`
 """
 
 from sentiment.apps import App, Right

@@ -1,4 +1,4 @@
-"""API keys: who may send, where keys are set."""
+"""Who may send, how often, and how much one caller may hold."""
 
 import hashlib
 import hmac
@@ -15,44 +15,20 @@ from flask_limiter import Limiter
 from flask_limiter.errors import RateLimitExceeded
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from web.answers import RETRY_AFTER_S, ApiError
+from web.answers import ApiError
 from web.settings import WebSettings
 
 REALM = 'Bearer realm="sentiment"'
 # Of a key's SHA-256: enough to tell keys apart in logs and limits, of no use to guess one from.
 NAME_CHARS = 8
-
-
-class KeyNeededError(ApiError):
-    """Nobody sends without a key.
-
-    Args:
-        given: Whether a key was given, which then is none of ours.
-    """
-
-    def __init__(self, *, given: bool) -> None:
-        if given:
-            super().__init__(401, "wrong_key", "This API key is none of those that may send.")
-        else:
-            super().__init__(
-                401,
-                "key_needed",
-                "Sending needs an API key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
-            )
-        self._challenge = f'{REALM}, error="invalid_token"' if given else REALM
-
-    def response(self) -> Response:
-        """The answer."""
-        answer = super().response()
-        answer.headers["WWW-Authenticate"] = self._challenge
-        return answer
+# What one household or machine is given; a limit by address would be none for who has 2^64 of them.
+IPV6_PREFIX = 64
+# In the environment of a request for which the server has no thread or no memory.
+REFUSED = "sentiment.refused"
 
 
 class Keys:
     """The keys that are set; only their digests are kept.
-
-    Args:
-        settings: `api_keys` among them.
 
     Attributes:
         needed: Whether any is set, and sending so needs one.
@@ -71,7 +47,11 @@ class Keys:
         return digest.hex()[:NAME_CHARS] if any(same) else ""
 
 
-def given() -> str:
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+
+
+def _given() -> str:
     """The key that came with the request; empty if none."""
     key = request.headers.get("X-API-Key", "")
     bearer = request.authorization
@@ -79,32 +59,6 @@ def given() -> str:
         # Second, since it may be meant for a proxy before us.
         key = bearer.token or ""
     return key
-
-
-def install(app: Flask, keys: Keys) -> None:
-    """Let nobody without a key post to the API of an app, where keys are set."""
-
-    @app.before_request
-    def demand() -> None:
-        if keys.needed and request.method == "POST" and request.path.startswith("/api/"):
-            key = given()
-            if not keys.name(key):
-                raise KeyNeededError(given=bool(key))
-
-    del demand
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
-
-
-# How often one caller may send, how much it may hold, and whose word on its address counts.
-
-
-# What one household or machine is given; a limit by address would be none for who has 2^64 of them.
-IPV6_PREFIX = 64
-# In the environment of a request for which the server has no thread or no memory.
-REFUSED = "sentiment.refused"
 
 
 class Shares:
@@ -142,12 +96,7 @@ class Shares:
 
 
 def hold(shares: Shares, who: str, what: str) -> None:
-    """Take one of the requests that may be held open; `Shares.give` gives it back.
-
-    Args:
-        shares: Those that there are.
-        who: The caller.
-        what: `feeds` or `waits`, for the error.
+    """Take one of the requests that may be held open, `feeds` or `waits`; `Shares.give` ends it.
 
     Raises:
         ApiError: 429 or 503: the caller, or all of them, hold as many as they may.
@@ -155,16 +104,12 @@ def hold(shares: Shares, who: str, what: str) -> None:
     beyond = shares.take(who)
     if beyond:
         whose = "one caller may have" if beyond == "own" else "this server bears"
-        raise ApiError(
-            429 if beyond == "own" else 503,
-            f"too_many_{what}",
-            f"As many feeds and waits are open as {whose}.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+        message = f"As many feeds and waits are open as {whose}."
+        raise ApiError(429 if beyond == "own" else 503, f"too_many_{what}", message)
 
 
-def install_limits(app: Flask, settings: WebSettings, keys: Keys) -> None:
-    """Limit the POSTs of an app by API key or address.
+def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
+    """Limit the POSTs of an app by API key or address, and let nobody send without a key.
 
     The counts are this process's own: nothing is shared between replicas, so that no further
     server is needed.
@@ -174,23 +119,40 @@ def install_limits(app: Flask, settings: WebSettings, keys: Keys) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # Flask's own way to say it
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0
         )
+    app.before_request(_refuse)
+    if settings.rate_limit:
+        # Before keys are checked: guesses of one are counted too.
+        _limit(app, settings.rate_limit, keys)
 
     @app.before_request
-    def refuse() -> None:
-        if request.environ.get(REFUSED):
-            raise ApiError(
-                503,
-                "busy",
-                "As many requests are under way as this server bears.",
-                retry_after_s=RETRY_AFTER_S,
+    def demand() -> None:
+        if not keys.needed or request.method != "POST" or not request.path.startswith("/api/"):
+            return
+        key = _given()
+        if not key:
+            message = (
+                "Sending needs an API key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
             )
+            raise ApiError(401, "key_needed", message, headers={"WWW-Authenticate": REALM})
+        if not keys.name(key):
+            message = "This API key is none of those that may send."
+            challenge = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
+            raise ApiError(401, "wrong_key", message, headers=challenge)
 
-    if not settings.rate_limit:
-        return
+    del demand
+
+
+def _refuse() -> None:
+    if request.environ.get(REFUSED):
+        message = "As many requests are under way as this server bears."
+        raise ApiError(503, "busy", message)
+
+
+def _limit(app: Flask, rate: str, keys: Keys) -> None:
     limiter = Limiter(
         lambda: caller(keys),
         app=app,
-        application_limits=[settings.rate_limit],
+        application_limits=[rate],
         application_limits_exempt_when=lambda: request.method != "POST",
         storage_uri="memory://",
         # Exact, where fixed windows let twice as many pass around their border.
@@ -198,24 +160,20 @@ def install_limits(app: Flask, settings: WebSettings, keys: Keys) -> None:
     )
 
     @app.errorhandler(RateLimitExceeded)
-    def too_many(error: RateLimitExceeded) -> Response:
-        del error
+    def too_many(_: RateLimitExceeded) -> Response:
         limit = limiter.current_limit
         wait_s = limit.reset_at - time.time() if limit else 0
-        return ApiError(
-            429,
-            "too_many_requests",
-            f"Too many requests: one caller may send {settings.rate_limit}.",
-            retry_after_s=max(1, math.ceil(wait_s)),
-        ).response()
+        message = f"Too many requests: one caller may send {rate}."
+        wait_s = max(1, math.ceil(wait_s))
+        return ApiError(429, "too_many_requests", message, retry_after_s=wait_s).response()
 
-    del refuse, too_many
+    del too_many
 
 
 def caller(keys: Keys) -> str:
     """Who is limited: an API key that is right, else an address."""
     # A wrong key is not told apart from no key, or every guess would have a limit of its own.
-    name = keys.name(given())
+    name = keys.name(_given())
     return f"key {name}" if name else network(request.remote_addr or "")
 
 

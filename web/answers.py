@@ -1,14 +1,20 @@
-"""What the API answers, as types; its OpenAPI document is made of them."""
+"""What the API answers, as types and as refusals; its OpenAPI document is made of the types."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import msgspec
 from flask import Response, g, jsonify
 from msgspec import Meta, Struct
 
 from sentiment import wire
 from sentiment.wire import Input, Model, Time
+
+# Kafka is watched once a second, and clients need a moment to connect again.
+RETRY_AFTER_S = 2
+# What may help with: too much at a time, and what is away.
+RETRIED = {429, 502, 503}
+# For everybody; addresses of brokers and words of their client are for the log alone.
+AWAY = "Kafka does not answer; the server's log says why."
 
 
 class Named(Struct, frozen=True):
@@ -119,24 +125,8 @@ class Refusal(Struct, frozen=True):
 
 
 def respond(value: object, status: int = 200, **headers: str) -> Response:
-    """An answer of one of these types, as JSON; underscores in names of headers are hyphens."""
-    answer = Response(wire.encode(value), status, mimetype="application/json")
-    answer.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
-    return answer
-
-
-def decode_error(error: msgspec.MsgspecError) -> str:
-    """The library's words on a body that is not what it should be, as a sentence."""
-    return f"{str(error).rstrip('.')}."
-
-
-# How the API says no.
-
-
-# Kafka is watched once a second, and clients need a moment to connect again.
-RETRY_AFTER_S = 2
-# For everybody; addresses of brokers and words of their client are for the log alone.
-AWAY = "Kafka does not answer; the server's log says why."
+    """An answer of one of these types, as JSON."""
+    return Response(wire.encode(value), status, headers, mimetype="application/json")
 
 
 class ApiError(Exception):
@@ -146,8 +136,9 @@ class ApiError(Exception):
         status: HTTP status.
         code: What is wrong, for programs.
         message: What is wrong and what to do, for people.
-        details: Further members of the error object.
-        retry_after_s: When to try again, in seconds; sent as `Retry-After`.
+        headers: Of the answer.
+        retry_after_s: When to try again, in seconds, where that may help.
+        **details: Further members of the error object.
     """
 
     def __init__(
@@ -156,19 +147,21 @@ class ApiError(Exception):
         code: str,
         message: str,
         *,
-        details: Mapping[str, object] | None = None,
-        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after_s: int = RETRY_AFTER_S,
+        **details: object,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        self._body = {"code": code, "message": message, **(details or {})}
-        self._retry_after_s = retry_after_s
+        self._body = {"code": code, "message": message, **details}
+        self._headers = dict(headers or {})
+        if status in RETRIED:
+            self._headers["Retry-After"] = str(retry_after_s)
 
     def response(self) -> Response:
         """The answer."""
         answer = jsonify(error={**self._body, "request_id": g.get("request_id", "")})
         answer.status_code = self.status
-        if self._retry_after_s is not None:
-            answer.headers["Retry-After"] = str(self._retry_after_s)
+        answer.headers.update(self._headers)
         return answer

@@ -1,22 +1,33 @@
-"""The JSON API: send events, ask for a result, ask how things are."""
+"""The JSON API: send events, ask for a result, follow results, say what one really is."""
 
 import hashlib
 import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
 import msgspec
 from flask import Blueprint, Response, request
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sentiment import tracing, wire
 from sentiment.dead_letters import letters
-from sentiment.wire import Headers, Input
+from sentiment.wire import (
+    Feedback,
+    Headers,
+    Input,
+    Model,
+    Sentiment,
+    SentimentResult,
+    ShortText,
+    TextEvent,
+)
 from web import access, services
 from web.answers import (
     AWAY,
-    RETRY_AFTER_S,
     ApiError,
+    FeedbackTaken,
     FeedStatus,
     KafkaStatus,
     Named,
@@ -24,58 +35,59 @@ from web.answers import (
     Status,
     respond,
 )
-from web.feeds import DeadLetter, Feed
+from web.feeds import Failure, Feed
 from web.inbox import Inbox
-from web.parsing import parse
-
-api = Blueprint("api", __name__, url_prefix="/api")
+from web.parsing import parse, trace
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# W3C Trace Context; anything else would only be noise on the topic.
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-# As many as everybody has to pass on by that standard. Each event of a request has a copy.
-MAX_TRACESTATE = 512
+# How often a feed may have a new status to tell.
+STATUS_S = 1.0
+# A browser that has gone is only seen when it is written to, and then the second time; and proxies
+# close a connection that is silent for 30 or 60 seconds.
+HEARTBEAT_S = 5.0
+# What a newly opened feed shows at once.
+FIRST = 20
+OPPOSITE: dict[Sentiment, Sentiment] = {"positive": "negative", "negative": "positive"}
+
+api = Blueprint("api", __name__, url_prefix="/api")
 
 
 @api.post("/events")
 def send() -> Response:
     """Put one or many events on the topic; 202 once the brokers have them."""
-    require_json()
+    _require_json()
     shared = services.current()
     batch = parse(
         request.get_data(cache=False),
         shared.web.max_batch,
         shared.settings.worker.max_event_bytes,
     )
-    require_kafka()
+    shared.require_kafka()
     topic = shared.settings.topics.events
     token = secrets.token_urlsafe(16) if any(event.explain for event in batch) else None
     with tracing.sending("sentiment-web", topic, len(batch), trace()) as headers:
         asker: Headers = [(wire.ASKER, _asker(token))] if token else []
         places = shared.outbox.send(batch, [*headers, *asker])
-        sent = [
-            Named(event.id or "", place)
-            for event, place in zip(batch, places, strict=True)
-            if place
-        ]
-        if len(sent) < len(batch):
-            # Here, so that the span has it too.
-            raise _not_delivered(batch, places)
+        # Here, so that the span has it too.
+        _require_delivered(batch, places)
+    sent = [Named(event.id or "", at) for event, at in zip(batch, places, strict=True) if at]
     return respond(Sent(sent, token), 202)
 
 
-def _not_delivered(batch: Sequence[wire.TextEvent], places: Sequence[Input | None]) -> ApiError:
+def _require_delivered(batch: Sequence[TextEvent], places: Sequence[Input | None]) -> None:
+    if all(places):
+        return
     failed, delivered = (
         [event.id for event, place in zip(batch, places, strict=True) if bool(place) is wanted]
         for wanted in (False, True)
     )
-    return ApiError(
+    raise ApiError(
         503,
         "not_delivered",
         f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them again"
         " with the same ids, by which a late arrival can be told.",
-        details={"failed": failed, "delivered": delivered},
-        retry_after_s=RETRY_AFTER_S,
+        failed=failed,
+        delivered=delivered,
     )
 
 
@@ -94,7 +106,7 @@ def result(name: str) -> Response:
     shared = services.current()
     wait_s = min(_seconds(request.args.get("wait", "0")), shared.web.max_wait_s)
     outcomes, place = shared.inbox.outcomes, _place(shared.settings.topics.events)
-    outcome = outcomes.wait(name, 0, place)
+    outcome = outcomes.find(name, place)
     if outcome is None and wait_s:
         who = access.caller(shared.keys)
         access.hold(shared.held, who, "waits")
@@ -103,69 +115,27 @@ def result(name: str) -> Response:
         finally:
             shared.held.give(who)
     if outcome is None:
-        require_kafka()
+        shared.require_kafka()
         raise ApiError(
             404,
             "no_result",
             f"No result for this id within {wait_s:g} s: it may still come, may be too long ago,"
             " or was never sent.",
         )
-    if isinstance(outcome, DeadLetter):
+    if isinstance(outcome, Failure):
         raise ApiError(
             422,
             outcome.code,
             f"The event could not be classified: {outcome.message}.",
-            details={"id": outcome.id, "input": msgspec.to_builtins(outcome.input)},
+            id=outcome.id,
+            input=msgspec.to_builtins(outcome.input),
         )
     token = request.args.get("token")
     explanation = outcomes.explanation(outcome.input, _asker(token)) if token else None
     if explanation:
         explained = wire.decode_explanation(explanation)
         outcome = msgspec.structs.replace(outcome, explanation=explained)
-    return Response(wire.encode(outcome), mimetype="application/json")
-
-
-@api.get("/status")
-def status() -> Response:
-    """Whether Kafka answers, the model last seen, and what has come by."""
-    shared = services.current()
-    inbox = shared.inbox
-    return respond(
-        Status(
-            kafka=KafkaStatus(not inbox.trouble, AWAY if inbox.trouble else ""),
-            model=inbox.model,
-            results_seen=inbox.results_seen,
-            results_per_second=inbox.results_per_second,
-            dead_letters_seen=inbox.dead_letters_seen,
-            sending_needs_key=shared.keys.needed,
-        )
-    )
-
-
-def require_json() -> None:
-    """Refuse a body that is not sent as JSON: no form of another site can send one."""
-    if not request.is_json:
-        raise ApiError(415, "not_json_type", "Send JSON, as Content-Type: application/json.")
-
-
-def require_kafka() -> None:
-    """Refuse what would only wait for brokers that are away."""
-    if services.current().inbox.trouble:
-        raise ApiError(503, "kafka_unavailable", AWAY, retry_after_s=RETRY_AFTER_S)
-
-
-def trace() -> Headers:
-    """A trace that began in the caller goes on through the worker to the result.
-
-    A `tracestate` of more than `MAX_TRACESTATE` characters is left out.
-    """
-    parent, state = (request.headers.get(name, "") for name in ("traceparent", "tracestate"))
-    if not TRACEPARENT.fullmatch(parent):
-        return []
-    return [
-        ("traceparent", parent),
-        *([("tracestate", state)] if 0 < len(state) <= MAX_TRACESTATE else []),
-    ]
+    return respond(outcome)
 
 
 def _place(topic: str) -> Input | None:
@@ -185,52 +155,59 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-# The live feed, as server-sent events (WHATWG HTML, section 9.2).
+@api.get("/status")
+def status() -> Response:
+    """Whether Kafka answers, the model last seen, and what has come by."""
+    shared = services.current()
+    inbox = shared.inbox
+    return respond(
+        Status(
+            kafka=KafkaStatus(not inbox.trouble, AWAY if inbox.trouble else ""),
+            model=inbox.model,
+            results_seen=inbox.results_seen,
+            results_per_second=inbox.results_per_second,
+            dead_letters_seen=inbox.dead_letters_seen,
+            sending_needs_key=shared.keys.needed,
+        )
+    )
 
 
-stream = Blueprint("stream", __name__, url_prefix="/api")
-
-# How often a feed looks whether there is a new status to tell.
-STATUS_S = 1.0
-# A browser that has gone is only seen when it is written to, and then the second time; and proxies
-# close a connection that is silent for 30 or 60 seconds.
-HEARTBEAT_S = 5.0
-# What a newly opened feed shows at once.
-FIRST = 20
+def _require_json() -> None:
+    """Refuse a body that is not sent as JSON: no form of another site can send one."""
+    if not request.is_json:
+        raise ApiError(415, "not_json_type", "Send JSON, as Content-Type: application/json.")
 
 
-@stream.get("/stream")
-def feed() -> Response:
-    """Results as they come, with `status` between; `?sentiment=` and `?source=` filter."""
+@api.get("/stream")
+def stream() -> Response:
+    """Results as they come, with `status` between; `?sentiment=` and `?source=` filter.
+
+    Server-sent events (WHATWG HTML, section 9.2).
+    """
     sentiment, source = request.args.get("sentiment", ""), request.args.get("source", "")
     if sentiment not in {"", "positive", "negative"}:
         raise ApiError(400, "invalid_sentiment", "'sentiment' is 'positive' or 'negative'.")
     shared = services.current()
     inbox, who = shared.inbox, access.caller(shared.keys)
     access.hold(shared.held, who, "feeds")
-    opened = inbox.feeds.open(sentiment, source)
+    feed = inbox.feeds.open(sentiment, source)
 
     def leave() -> None:
-        inbox.feeds.leave(opened)
+        inbox.feeds.leave(feed)
         shared.held.give(who)
 
     first = inbox.outcomes.latest(FIRST, sentiment, source)
-    body = _frames(inbox, opened)
-    lines = [b"retry: 2000\n\n", *(_frame("result", result) for result in first)]
     # Without buffering, or a proxy would keep the news to itself.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    answer = Response(_chain(lines, body), mimetype="text/event-stream", headers=headers)
+    frames = _frames(inbox, feed, first)
+    answer = Response(frames, mimetype="text/event-stream", headers=headers)
     # Called whether the browser leaves before, within or after the first line.
     answer.call_on_close(leave)
     return answer
 
 
-def _chain(lines: list[bytes], frames: Iterator[bytes]) -> Iterator[bytes]:
-    yield b"".join(lines)
-    yield from frames
-
-
-def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
+def _frames(inbox: Inbox, feed: Feed, first: list[SentimentResult]) -> Iterator[bytes]:
+    yield b"".join([b"retry: 2000\n\n", *(_frame("result", result) for result in first)])
     told: FeedStatus | None = None
     next_status = last = time.monotonic()
     skipped = 0
@@ -241,7 +218,7 @@ def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
         frames = [_frame("result", result) for result in results]
         now = time.monotonic()
         if now >= next_status:
-            status = _status(inbox, skipped)
+            status = inbox.status(skipped)
             if status != told:
                 frames.append(_frame("status", status))
             told, skipped, next_status = status, 0, now + STATUS_S
@@ -252,17 +229,88 @@ def _frames(inbox: Inbox, feed: Feed) -> Iterator[bytes]:
             yield b"".join(frames)
 
 
-def _status(inbox: Inbox, skipped: int) -> FeedStatus:
-    return FeedStatus(
-        not inbox.trouble,
-        AWAY if inbox.trouble else "",
-        inbox.model,
-        inbox.results_per_second,
-        skipped,
-        **inbox.pulse.status(),
-    )
-
-
 def _frame(kind: str, data: object) -> bytes:
     # JSON has no line breaks, and so ends no line of the stream too early.
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), wire.encode(data))
+
+
+class Opinion(Struct, frozen=True):
+    """What a person says of a result: a label, or whether the result is right."""
+
+    id: Annotated[ShortText, Meta(description="The result's id.")]
+    # Unset and not null: exactly one of the two is there, and a schema can say that.
+    label: Annotated[Sentiment | UnsetType, Meta(description="What the text really is.")] = UNSET
+    verdict: Annotated[
+        Literal["right", "wrong"] | UnsetType,
+        Meta(description="Instead of a label: whether what the result says is right."),
+    ] = UNSET
+    sentiment: Annotated[
+        Sentiment | None,
+        Meta(description="What the result says; only looked at where it isn't known here."),
+    ] = None
+    model: Annotated[
+        Model | None,
+        Meta(
+            description="The result's model; looked at as `sentiment` is, and then one whose"
+            " results came by."
+        ),
+    ] = None
+    input: Annotated[
+        Input | None,
+        Meta(description="The result's `input`: others may have sent an event with the same id."),
+    ] = None
+    text: Annotated[
+        str | None, Meta(description="The text; dropped unless the server is set to keep it.")
+    ] = None
+
+
+@api.post("/feedback")
+def judge() -> Response:
+    """Put a person's word on a result on the topic; 202 once the brokers have it."""
+    _require_json()
+    shared = services.current()
+    try:
+        opinion = msgspec.json.decode(request.get_data(cache=False), type=Opinion)
+    except msgspec.ValidationError as error:
+        raise ApiError(400, "invalid_field", f"{str(error).rstrip('.')}.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ApiError(400, "not_json", "The body is no JSON.") from None
+    if (opinion.label is UNSET) == (opinion.verdict is UNSET):
+        raise ApiError(400, "label_or_verdict", "Give either 'label' or 'verdict'.")
+    text = opinion.text if shared.web.feedback_text else None
+    limit = shared.settings.worker.max_event_bytes
+    if text is not None and len(text.encode()) > limit:
+        raise ApiError(413, "too_large", f"A text of more than {limit:,} bytes.")
+    shared.require_kafka()
+    feedback = _feedback(opinion, shared.inbox, text)
+    if not shared.outbox.send_feedback(feedback):
+        message = "Kafka did not acknowledge the feedback in time. Send it again."
+        raise ApiError(503, "not_delivered", message)
+    return respond(FeedbackTaken(feedback.id, feedback.label, text is not None), 202)
+
+
+def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> Feedback:
+    """The feedback, on what the result says if it is known here, else on what the caller says."""
+    model, sentiment = opinion.model, opinion.sentiment
+    known = inbox.outcomes.find(opinion.id, opinion.input)
+    if isinstance(known, SentimentResult):
+        model, sentiment = known.model, known.sentiment
+    elif model and not inbox.overview.knows(model):
+        # Else anybody could make up versions, each of them a series of Prometheus for ever.
+        raise ApiError(
+            422,
+            "unknown_model",
+            "This server has seen no result of this model lately. Leave 'model' out, and the label"
+            " is kept, but counts for none.",
+        )
+    if sentiment is None:
+        raise ApiError(
+            404,
+            "no_result",
+            "This server has no result of this id: it may still come, or be too long ago. Say"
+            " what the result said, as 'sentiment', and its 'model'.",
+        )
+    label = sentiment if opinion.verdict == "right" else OPPOSITE[sentiment]
+    if opinion.label is not UNSET:
+        label = opinion.label
+    return Feedback(opinion.id, label, model, sentiment, text)

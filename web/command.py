@@ -1,7 +1,29 @@
-"""`sentiment web`."""
+"""`sentiment web`: one process, many threads, until SIGTERM or Ctrl-C."""
+
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
 
 import click
 
+from sentiment import logs
+from sentiment.errors import SetupError
+
+# Requests in flight end within it: feeds and waits are told to, and a send takes at most that.
+GRACE_S = 8.0
+# A tenth of Python's own: the thread that reads all connections gives the interpreter away with
+# each read and write, and would wait for every busy thread before it has it back.
+SWITCH_S = 0.0005
+# glibc's `mallopt`: blocks of a quarter of a megabyte or more, bodies and answers, go back to
+# the system when they are freed, and threads share two heaps. By itself it keeps tens of megabytes
+# for each of many threads: 390 MB after forty uploads.
+MALLOC = {-3: 262_144, -8: 2}  # M_MMAP_THRESHOLD, M_ARENA_MAX
+# The threads behind the app end within it: 2 s for each of a few that wait for Kafka.
+CLOSE_S = 10.0
 EXAMPLES = """
 \b
 Examples:
@@ -12,6 +34,8 @@ Examples:
   curl 'http://127.0.0.1:5000/api/results/a?wait=5'
   curl -N 'http://127.0.0.1:5000/api/stream?sentiment=negative'
 """
+
+log = logs.get(__name__)
 
 
 @click.command(epilog=EXAMPLES, short_help="The page and its JSON API, until stopped.")
@@ -28,12 +52,52 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     /metrics, /livez and /readyz are on the same port.
     """
     from sentiment.settings import Settings
-    from web.server import serve
+    from web import services
+    from web.app import create_app
+    from web.connections import Server
     from web.settings import OperatorsSettings, WebSettings
 
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
-    settings.use(settings.of(WebSettings).replace(host=host, port=port))
-    # Read before the fork, so that a wrong one ends the command with its sentence.
+    own = settings.of(WebSettings).replace(host=host, port=port)
+    settings.use(own)
+    # Read here, so that a wrong one ends the command with its sentence.
     _ = settings.of(OperatorsSettings)
-    serve(settings)
+    listener = _listener(own.host, own.port)
+    # Requests that wait for a thread are no news; those that wait too long are refused.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        for option, value in MALLOC.items():
+            mallopt(option, value)
+    sys.setswitchinterval(SWITCH_S)
+    # One process without children: its memory of results, its feeds and its metrics are whole, and
+    # nothing of it lives on when it is killed.
+    app = create_app(settings)
+    server = Server(app, listener, own)
+    ended = threading.Event()
+    closing = threading.Thread(target=services.of(app).close, name="close", daemon=True)
+
+    def end(*_: object) -> None:
+        if not ended.is_set():
+            ended.set()
+            # On a thread: a handler must not wait for a lock that the main thread may hold.
+            closing.start()
+            server.pull_trigger()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, end)
+    log.info("listening", host=own.host, port=own.port)
+    server.run_until(ended.is_set, GRACE_S)
+    closing.join(CLOSE_S)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SetupError(
+            f"Port {port} on {host} can't be opened: {os.strerror(error.errno or 0)}.",
+            "Stop the program that has it, or choose another with --port or WEB_PORT.",
+        ) from None

@@ -48,7 +48,7 @@ PARSED = 4
 UNCOUNTED_BYTES = 16_384
 # Requests that wait for a thread: half a second's, of a page that answers 200 a second.
 MAX_QUEUED = 128
-# Connections that are taken in at a turn of the loop, which looks at each of those that it has.
+# Connections that are taken in at a turn of the loop, which goes through all that it has.
 ACCEPTED = 64
 PROBES = {"/livez", "/readyz"}
 UPLOADS, FEED, RESULTS = "/api/batches", "/api/stream", "/api/results/"
@@ -126,7 +126,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]  # waitress publishes n
 
     @property
     def deadline(self) -> float:
-        """When it must have come, on the monotonic clock."""
+        """When it must have come, on the monotonic clock, as all times here."""
         if self.body_rcv is None:
             return self.begun + HEAD_S
         buf = self.body_rcv.buf
@@ -207,15 +207,11 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def waits_since(self) -> float:
-        """Since when it waits for its peer, on the monotonic clock."""
+        """Since when it waits for its peer."""
         return self.request.begun if self.request else self._idle_since
 
     def late(self, now: float) -> bool:
-        """Whether a deadline of it is over.
-
-        Args:
-            now: On the monotonic clock.
-        """
+        """Whether a deadline of it is over."""
         if self.total_outbufs_len:
             # Waitress's own clock; it moves with each byte that is taken in.
             return bool(time.time() - self.last_activity > SEND_S)
@@ -239,13 +235,7 @@ def _queue(threads: int) -> Shares:
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """Waitress on one socket, with bounds.
-
-    Args:
-        app: The WSGI app.
-        listener: A bound socket.
-        settings: Threads, sizes, and whose word on addresses counts.
-    """
+    """Waitress on a socket that is bound, with bounds."""
 
     channel_class = _Connection
 
@@ -261,7 +251,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         largest = max(settings.max_upload_bytes, settings.max_request_bytes)
         adjustments = Adjustments(
             ident=None,
-            # The app looks at them, with the settings that say whose word counts.
+            # The app reads them, with the settings that say whose word counts.
             clear_untrusted_proxy_headers=False,
             # Never reached: before, the one that waits for longest goes.
             connection_limit=self._connections + IDLE_CONNECTIONS,
@@ -310,7 +300,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             return self._refusals
         if request.path in PROBES:
             return self._probes
-        # A letter of `wait` may be an escape.
+        # A character of `wait` may be an escape.
         query = request.query
         waits = request.path.startswith(RESULTS) and ("wait" in query or "%" in query)
         return self._held if waits or request.path == FEED else self.task_dispatcher
@@ -339,12 +329,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             connection.was_late = late
 
     def run_until(self, ended: Callable[[], bool], grace_s: float) -> None:
-        """Serve until told to end, then for requests in flight.
-
-        Args:
-            ended: Whether it is to end.
-            grace_s: How long requests in flight may take then, in seconds.
-        """
+        """Serve until told to end, and so many seconds longer for requests in flight."""
         while not ended():
             wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
         # What has come by then is taken in: connections first, then what was sent on them.

@@ -23,17 +23,25 @@ RESULTS_PER_S = 10.0
 BURST = 40
 # Ten seconds of a feed at its full rate: what a browser may lag behind before it loses lines.
 QUEUE = 100
+# How far back results are sought that pass a new feed's filter: some milliseconds of work.
+SEARCHED = 5000
+# What all outcomes together may take: the default number of them at a kilobyte each, which is the
+# usual size, and a quarter more. Ids and sources of 256 wide characters would make it three times
+# as much.
+MOST_BYTES = 64 * 1024 * 1024
+# An outcome without the strings that its sender chooses, and its places in the dictionaries here.
+OUTCOME_BYTES = 800
+# An explanation is at most some 90 kB, as the worker bounds its parts: hundreds of the longest,
+# tens of thousands of usual ones.
+MOST_EXPLANATION_BYTES = 16 * 1024 * 1024
+# One without its JSON and its asker, whose length the sender chooses.
+EXPLANATION_BYTES = 500
 
 Groups = dict[tuple[str, str], list[SentimentResult]]
 
 
 class Feed:
-    """One open feed.
-
-    Args:
-        sentiment: `positive`, `negative`, or empty for both.
-        source: Only results of this source; empty for all.
-    """
+    """One open feed, of a sentiment and a source; empty ones are all."""
 
     def __init__(self, sentiment: str, source: str) -> None:
         self._key = (source, sentiment)
@@ -62,10 +70,7 @@ class Feed:
                 self._changed.notify()
 
     def take(self, timeout_s: float) -> tuple[list[SentimentResult], int]:
-        """What has come since the last call.
-
-        Args:
-            timeout_s: Longest wait for the first result, in seconds.
+        """What has come since the last call, waiting so long at most for the first of it.
 
         Returns:
             Results, oldest first, and how many others matched and were left out.
@@ -78,7 +83,7 @@ class Feed:
             return results, skipped
 
     def close(self) -> None:
-        """Let the one who waits go: the process ends."""
+        """Wake who waits: the process ends."""
         with self._changed:
             self.closed = True
             self._changed.notify()
@@ -131,25 +136,7 @@ class Feeds:
             feed.close()
 
 
-# What became of the latest events, by their place on the topic and by id, and waiting for one.
-
-
-# How far back a new feed looks for results that pass its filter: some milliseconds of work.
-LOOK_BACK = 5000
-# What all outcomes together may take: the default number of them at a kilobyte each, which is the
-# usual size, and a quarter more. Ids and sources of 256 wide characters would make it three times
-# as much.
-MOST_BYTES = 64 * 1024 * 1024
-# An outcome without the strings that its sender chooses, and its places in the dictionaries here.
-OUTCOME_BYTES = 800
-# An explanation is at most some 90 kB, as the worker bounds its parts: hundreds of the longest,
-# tens of thousands of usual ones.
-MOST_EXPLANATION_BYTES = 16 * 1024 * 1024
-# One without its JSON and its asker, whose length the sender chooses.
-EXPLANATION_BYTES = 500
-
-
-class DeadLetter(Struct, frozen=True, gc=False):
+class Failure(Struct, frozen=True, gc=False):
     """An event that could not be classified: why, and where it stands on its topic."""
 
     id: str
@@ -158,27 +145,13 @@ class DeadLetter(Struct, frozen=True, gc=False):
     input: Input
 
 
-class Explained(Struct, frozen=True, gc=False):
-    """An explanation, kept for who asked for it.
-
-    Attributes:
-        asker: Digest of the token that shows it.
-        json: A `sentiment.wire.Explanation`.
-    """
-
-    asker: bytes
-    json: bytes
-
-
-Outcome = SentimentResult | DeadLetter
+# Digest of the token that shows an explanation, and that as JSON.
+Explained = tuple[bytes, bytes]
+Outcome = SentimentResult | Failure
 
 
 class Outcomes:
-    """The latest outcomes, bounded in number and bytes; any thread may use it.
-
-    Args:
-        limit: How many are kept; the oldest go first.
-    """
+    """What became of the latest events, so many of them at most; any thread may use it."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -232,27 +205,24 @@ class Outcomes:
         """The explanation of a result in JSON; None without one, or for another asker."""
         with self._lock:
             explained = self._explained.get(place)
-        return explained.json if explained and explained.asker == asker else None
+        return explained[1] if explained and explained[0] == asker else None
 
-    def at(self, name: str, place: Input) -> Outcome | None:
-        """What became of the event of an id in a place, if that is here."""
-        return self.wait(name, 0, place)
-
-    def wait(self, name: str, timeout_s: float, place: Input | None = None) -> Outcome | None:
-        """What became of an event.
+    def find(self, name: str, place: Input | None = None) -> Outcome | None:
+        """What became of an event; None if it is not here.
 
         Args:
             name: The event's id.
-            timeout_s: Longest wait for it, in seconds; 0 only looks.
             place: Where it stands on its topic; None: the last event of this id, whoever sent it.
-
-        Returns:
-            Its outcome; None if there is none in time, or it is too long ago.
         """
+        with self._lock:
+            return self._find(name, place)
+
+    def wait(self, name: str, timeout_s: float, place: Input | None = None) -> Outcome | None:
+        """The same, waiting for it for so many seconds."""
         key, arrived = place or name, threading.Event()
         with self._lock:
             outcome = self._find(name, place)
-            if outcome is not None or timeout_s <= 0 or self._closed:
+            if outcome is not None or self._closed:
                 return outcome
             self._waiting.setdefault(key, []).append(arrived)
         arrived.wait(timeout_s)
@@ -273,7 +243,7 @@ class Outcomes:
     def latest(self, count: int, sentiment: str, source: str) -> list[SentimentResult]:
         """The newest results that pass a filter, oldest first; an empty filter lets all pass."""
         with self._lock:
-            newest = list(islice(reversed(self._recent.values()), LOOK_BACK))
+            newest = list(islice(reversed(self._recent.values()), SEARCHED))
         found = (
             outcome
             for outcome in newest
@@ -302,4 +272,4 @@ def _size(outcome: Outcome) -> int:
 
 
 def _kept(explained: Explained) -> int:
-    return EXPLANATION_BYTES + len(explained.asker) + len(explained.json)
+    return EXPLANATION_BYTES + sum(map(len, explained))

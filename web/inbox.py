@@ -1,4 +1,4 @@
-"""What the page knows of the world: results, dead letters, and whether Kafka answers.
+"""What comes from Kafka: results, dead letters, and whether it answers.
 
 Every replica reads all partitions of the results, committed records only, so that each can
 answer for any id, whichever replica its event was sent through.
@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -25,8 +24,8 @@ from sentiment.kafka.lag import Lag
 from sentiment.kafka.reader import Follower
 from sentiment.settings import Settings
 from sentiment.wire import Model, SentimentResult, ShortText
-from web.answers import ServedModel
-from web.feeds import DeadLetter, Explained, Feeds, Outcome, Outcomes
+from web.answers import AWAY, FeedStatus, ServedModel
+from web.feeds import Failure, Feeds, Outcome, Outcomes
 from web.metrics import PREDICTIONS
 from web.settings import WebSettings
 
@@ -41,6 +40,11 @@ NEWS_S = 60.0
 READING_BACK_S = 10.0
 # How long the threads may take to end; they see it within a fifth of a second.
 JOIN_S = 2.0
+# The median of as many is steady; at a person's pace they reach back a while, hence the next line.
+LATENCIES = 200
+LATENCY_WINDOW_S = 60.0
+# A champion, a challenger, and the ones that they replaced.
+MODELS = 6
 
 log = logs.get(__name__)
 
@@ -51,7 +55,7 @@ class _Named(msgspec.Struct):
 
 
 class Inbox:
-    """Follows results and dead letters, and watches the cluster; see `start`.
+    """Follows results and dead letters, and watches the cluster.
 
     Args:
         settings: How to reach Kafka, its topics, and the bounds of what is kept.
@@ -59,9 +63,6 @@ class Inbox:
         tell: Given what became of each batch of events, on the thread that reads.
 
     Attributes:
-        outcomes: What became of the latest events.
-        feeds: The open feeds.
-        pulse: Counts, latency, lag and models for the page.
         model: The model of the latest result; None before the first.
         results_seen: Results read since the start.
         dead_letters_seen: Dead letters read since the start.
@@ -74,7 +75,7 @@ class Inbox:
         web = settings.of(WebSettings)
         self.feeds = Feeds()
         self.outcomes = outcomes
-        self.pulse = Pulse()
+        self.overview = Overview()
         self.model: Model | None = None
         self.results_seen = self.dead_letters_seen = 0
         self.results_per_second = 0.0
@@ -96,8 +97,8 @@ class Inbox:
                 (names.dead_letters, self._take_dead_letters),
             )
         )
-        self._watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
-        self._threads = [self._results, self._dead_letters, self._watch]
+        watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
+        self._threads = [self._results, self._dead_letters, watch]
         self._spans = tracing.of("sentiment-web")
 
     @property
@@ -125,6 +126,17 @@ class Inbox:
         for thread in self._threads:
             thread.join(JOIN_S)
 
+    def status(self, skipped: int) -> FeedStatus:
+        """What a feed tells that has left out so many results since it told the last one."""
+        return FeedStatus(
+            not self.trouble,
+            AWAY if self.trouble else "",
+            self.model,
+            self.results_per_second,
+            skipped,
+            **self.overview.status(),
+        )
+
     def _take_results(self, records: list[Message]) -> None:
         if self._spans:
             self._spans.received(records)
@@ -139,19 +151,19 @@ class Inbox:
         self._keep(results)
         self.model = results[-1].model
         self.results_seen += len(results)
-        self.pulse.saw(results)
+        self.overview.saw(results)
         for sentiment, count in Counter(result.sentiment for result in results).items():
             PREDICTIONS.labels(sentiment).inc(count)
         if self._is_news(records[-1]):
             self._live_results += len(results)
-            self.pulse.count(results)
+            self.overview.count(results)
             self.feeds.publish(results)
 
     def _take_dead_letters(self, records: list[Message]) -> None:
         self.dead_letters_seen += len(records)
         if self._is_news(records[-1]):
-            self.pulse.dead_letters += len(records)
-        self._keep([letter for letter in map(_dead_letter, records) if letter])
+            self.overview.dead_letters += len(records)
+        self._keep([failure for failure in map(_failure, records) if failure])
 
     def _unexplained(self, record: Message) -> SentimentResult:
         """A result without its explanation, from which its text could be made again."""
@@ -160,8 +172,7 @@ class Inbox:
             return result
         asker = dict(wire.headers_of(record)).get(wire.ASKER)
         if isinstance(asker, bytes):
-            explained = Explained(asker, wire.encode(result.explanation))
-            self.outcomes.explain(result.input, explained)
+            self.outcomes.explain(result.input, (asker, wire.encode(result.explanation)))
         return structs.replace(result, explanation=None)
 
     def _is_news(self, record: Message) -> bool:
@@ -189,7 +200,7 @@ class Inbox:
                 self._tell("")
                 if self._events in cluster.topics:
                     parts = cluster.topics[self._events].partitions
-                    self.pulse.lag = lag.of(self._events, parts, WATCH_TIMEOUT_S)
+                    self.overview.lag = lag.of(self._events, parts, WATCH_TIMEOUT_S)
             counts.append((time.monotonic(), self._live_results))
             (since, first), (now, last) = counts[0], counts[-1]
             self.results_per_second = round((last - first) / (now - since), 1)
@@ -202,35 +213,23 @@ class Inbox:
         self._unreachable = unreachable
 
 
-def _dead_letter(record: Message) -> DeadLetter | None:
+def _failure(record: Message) -> Failure | None:
     """None where it doesn't tell which event it is."""
     letter = letters.read(record)
     if letter.input is None:
         return None
     try:
-        name = msgspec.json.decode(record.value() or b"", type=_Named).id
+        name = msgspec.json.decode(letter.value, type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
-    return DeadLetter(
-        id=name or wire.name_of(letter.input),
-        code=letter.code or "unknown",
-        message=letter.message,
-        input=letter.input,
-    )
+    name = name or wire.name_of(letter.input)
+    return Failure(name, letter.code or "unknown", letter.message, letter.input)
 
 
-# What the page tells of the stream beside its results: counts, latency, models.
+class Overview:
+    """What a feed tells beside results: counts, latency, models.
 
-
-# The median of as many is steady; at a person's pace they reach back a while, hence the next line.
-LATENCIES = 200
-LATENCY_WINDOW_S = 60.0
-# A champion, a challenger, and the ones that they replaced.
-MODELS = 6
-
-
-class Pulse:
-    """Counts live results; written by the followers' threads, read by any.
+    Written by the followers' threads, read by any.
 
     Attributes:
         positive: Live positive results since the start.
@@ -269,7 +268,12 @@ class Pulse:
         self.negative += len(results) - positive
         now = time.monotonic()
         self._latencies.extend(
-            (now, times.age_ms(_ms(result.received_at), _ms(result.processed_at)))
+            (
+                now,
+                times.age_ms(
+                    result.received_at.timestamp() * 1000, result.processed_at.timestamp() * 1000
+                ),
+            )
             for result in results[-LATENCIES:]
         )
 
@@ -285,7 +289,3 @@ class Pulse:
             "lag": self.lag,
             "models": list(self._models.values()),
         }
-
-
-def _ms(moment: datetime) -> float:
-    return moment.timestamp() * 1000

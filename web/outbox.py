@@ -18,7 +18,7 @@ from web.metrics import WEB_EVENTS
 
 # A person waits this long and no longer; a broker that changes its leader is back within it.
 DELIVERY_TIMEOUT_S = 5.0
-# librdkafka gives up an event at its timeout but looks only once a second.
+# librdkafka gives up an event at its timeout but checks only once a second.
 GRACE_S = 1.5
 # How long one wait for acknowledgements lasts before the end of the process is seen.
 POLL_S = 0.1
@@ -38,11 +38,7 @@ Tell = Callable[[int, Input], None]
 
 
 class Outbox:
-    """Sends events with one idempotent producer that all requests share.
-
-    Args:
-        settings: How to reach Kafka, and the topics of events and feedback.
-    """
+    """Sends events with one idempotent producer that all requests share."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -76,10 +72,10 @@ class Outbox:
     def send(
         self, batch: Sequence[TextEvent], headers: Headers, tell: Tell | None = None
     ) -> list[Input | None]:
-        """Send events and wait for the brokers' word on each.
+        """Send events, each keyed by its id, and wait for the brokers' word on each.
 
         Args:
-            batch: Events, each with an id, which is also the record's key.
+            batch: Events, each with an id.
             headers: Kafka headers for all of them.
             tell: Given the number of each and its place at once: its result may come before the
                 word on the others.
@@ -136,7 +132,6 @@ class Outbox:
         return delivered
 
     def _renew_if_fatal(self, producer: Producer, error: Exception) -> None:
-        """Replace a producer that is unusable for good."""
         cause = error.args[0] if error.args else None
         if isinstance(cause, KafkaError) and cause.fatal():
             self._renew(producer)

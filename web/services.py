@@ -1,36 +1,39 @@
 """What the routes share: settings, what comes in, what goes out."""
 
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, current_app
 
 from sentiment.settings import Settings
 from web.access import Keys, Shares
-from web.batches.batch import Batches
-from web.feeds import Outcomes
+from web.answers import AWAY, ApiError
 from web.inbox import Inbox
 from web.outbox import Outbox
 from web.settings import WebSettings
-from web.trends import TrendsClient
+
+if TYPE_CHECKING:
+    # They have routes too, which ask for what is here.
+    from web.trends import TrendsClient
+    from web.uploads import Uploads
 
 _KEY = "sentiment"
 
 
 @dataclass(frozen=True)
 class Services:
-    """The long-lived parts behind one app.
+    """The long-lived parts behind one app; `start` begins what follows Kafka.
 
     Attributes:
         held: The requests that hold a thread for long: feeds and waits.
     """
 
     settings: Settings
-    inbox: Inbox
     outbox: Outbox
-    batches: Batches
+    uploads: "Uploads"
+    inbox: Inbox
     keys: Keys
-    trends: TrendsClient
+    trends: "TrendsClient"
     held: Shares
 
     @property
@@ -38,40 +41,23 @@ class Services:
         """The page's own settings."""
         return self.settings.of(WebSettings)
 
-    @classmethod
-    def made_of(cls, settings: Settings) -> Self:
-        """The parts, put together and not yet started."""
-        own = settings.of(WebSettings)
-        outbox, outcomes = Outbox(settings), Outcomes(own.recent_results)
-        batches = Batches(own, outbox, outcomes.at)
-        return cls(
-            settings,
-            Inbox(settings, outcomes, batches.take),
-            outbox,
-            batches,
-            Keys(own),
-            TrendsClient(own.trends_url),
-            Shares(
-                own.threads - own.quick_threads,
-                own.max_open_per_caller,
-            ),
-        )
-
-    def start(self) -> None:
-        """Start their threads; never before a fork, which threads don't survive."""
+    def start(self, app: Flask) -> None:
+        """Start their threads, for an app."""
+        app.extensions[_KEY] = self
         self.outbox.start()
-        self.batches.start()
+        self.uploads.start()
         self.inbox.start()
+
+    def require_kafka(self) -> None:
+        """Refuse what would only wait for brokers that are away."""
+        if self.inbox.trouble:
+            raise ApiError(503, "kafka_unavailable", AWAY)
 
     def close(self) -> None:
         """End feeds, waits and threads; within a few seconds."""
         self.inbox.close()
-        self.batches.close()
+        self.uploads.close()
         self.outbox.close()
-
-    def attach(self, app: Flask) -> None:
-        """Make them those of an app."""
-        app.extensions[_KEY] = self
 
 
 def of(app: Flask) -> Services:

@@ -17,8 +17,9 @@ from msgspec import Meta, Struct
 from sentiment import logs
 from sentiment.wire import Trend
 from web import services
-from web.answers import RETRY_AFTER_S, ApiError
+from web.answers import ApiError
 
+log = logs.get(__name__)
 trends = Blueprint("trends", __name__, url_prefix="/api")
 
 # Whatever else a caller asks for is not passed on.
@@ -26,6 +27,14 @@ PARAMETERS = ("window", "seconds", "source")
 
 # No source of an event is longer; the trends' own server refuses a line of 8,190 bytes.
 MAX_LENGTH = 256
+# The trends change about once a second, and 200 open pages must not make 200 calls.
+KEPT_S = 1.0
+# It answers from memory; a person waits no longer for a chart.
+TIMEOUT_S = 3.0
+# A day of minutes of ten models is about 2 MB; whatever has more than this is no trends.
+MAX_BYTES = 8 * 1024 * 1024
+# Different questions at one time: callers choose sources, and must not fill the memory.
+MAX_KEPT = 64
 
 
 class Windows(Struct, frozen=True):
@@ -51,14 +60,13 @@ def show() -> Response:
             "This server knows no trends: start 'sentiment trends' and set WEB_TRENDS_URL.",
         )
     asked = [(name, request.args[name]) for name in PARAMETERS if name in request.args]
-    empty = [name for name, value in asked if not value and name != "source"]
-    if empty:
-        # The trends would take it for their default, and a mistake would show as other windows.
-        raise ApiError(400, "invalid_parameter", f"'{empty[0]}' is empty.")
-    long = [name for name, value in asked if len(value) > MAX_LENGTH]
-    if long:
-        message = f"'{long[0]}' has more than {MAX_LENGTH} characters."
-        raise ApiError(400, "invalid_parameter", message)
+    for name, value in asked:
+        if not value and name != "source":
+            # The trends would take it for their default, and a mistake would show as other windows.
+            raise ApiError(400, "invalid_parameter", f"'{name}' is empty.")
+        if len(value) > MAX_LENGTH:
+            message = f"'{name}' has more than {MAX_LENGTH} characters."
+            raise ApiError(400, "invalid_parameter", message)
     status, body = client.ask(urlencode(asked))
     try:
         if status == 400:  # noqa: PLR2004 - HTTP
@@ -68,30 +76,13 @@ def show() -> Response:
             msgspec.json.decode(body, type=Windows)
             return Response(body, mimetype="application/json")
     except (msgspec.DecodeError, UnicodeDecodeError):
-        status = -1
-    raise ApiError(
-        502,
-        "trends_unavailable" if status == 0 else "trends_failed",
-        "The trends don't answer at the moment."
-        if status == 0
-        else "The trends answer, but not with trends; see the log of 'sentiment trends'.",
-        retry_after_s=RETRY_AFTER_S,
-    )
-
-
-# Asking `sentiment trends`: one call to it a second, however many ask.
-
-
-# The trends change about once a second, and 200 open pages must not make 200 calls.
-KEPT_S = 1.0
-# It answers from memory; a person waits no longer for a chart.
-TIMEOUT_S = 3.0
-# A day of minutes of ten models is about 2 MB; whatever has more than this is no trends.
-MAX_BYTES = 8 * 1024 * 1024
-# Different questions at one time: callers choose sources, and must not fill the memory.
-MAX_KEPT = 64
-
-log = logs.get(__name__)
+        pass
+    if status:
+        code, message = "failed", "answer, but not with trends; see the log of 'sentiment trends'"
+    else:
+        code, message = "unavailable", "don't answer at the moment"
+    message = f"The trends {message}."
+    raise ApiError(502, f"trends_{code}", message)
 
 
 @dataclass
@@ -105,11 +96,7 @@ class _Kept:
 
 
 class TrendsClient:
-    """Asks the trends' own server; any thread may use it.
-
-    Args:
-        url: Its address; empty: there is none.
-    """
+    """Asks the trends' own server, where its address is no empty one; any thread may use it."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -117,11 +104,7 @@ class TrendsClient:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def ask(self, query: str) -> tuple[int, bytes]:
-        """Status and body of an answer that is at most `KEPT_S` old; 0 where none came.
-
-        Args:
-            query: Parameters, encoded.
-        """
+        """Status and body of an answer that is at most `KEPT_S` old; 0 where none came."""
         with self._lock:
             kept = self._kept.setdefault(query, _Kept())
             self._kept.move_to_end(query)
@@ -137,16 +120,14 @@ class TrendsClient:
 
 def _fetch(url: str) -> tuple[int, bytes]:
     try:
-        with urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - the setting allows HTTP alone
-            return answer.status, _body(answer.read(MAX_BYTES + 1))
-    except HTTPError as error:
-        with error:
-            return error.code, _body(error.read(MAX_BYTES + 1))
+        try:
+            answer = urlopen(url, timeout=TIMEOUT_S)  # noqa: S310 - the setting allows HTTP alone
+        except HTTPError as error:
+            answer = error
+        with answer:
+            body = answer.read(MAX_BYTES + 1)
+            # Cut off, it is no JSON, and so no answer.
+            return answer.status, body if len(body) <= MAX_BYTES else b""
     except (URLError, OSError, HTTPException) as error:
         log.warning("no trends", reason=str(error))
         return 0, b""
-
-
-def _body(body: bytes) -> bytes:
-    # Cut off, it is no JSON, and so no answer.
-    return body if len(body) <= MAX_BYTES else b""

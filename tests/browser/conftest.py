@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from sentiment.settings import Settings
 from tests.browser.tabs import PATIENCE_MS, watched
 from tests.browser.traffic import ten_minutes
 from tests.integration.conftest import challenged, registry_uri, start_trends, start_worker
-from tests.integration.pages import PATIENCE_S, PageProcess, page
+from tests.integration.pages import PageProcess, page, site
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import WorkerProcess, send
 from tests.unit.operators import TOKEN
+from tests.waiting import until
 
-__all__ = ["challenged", "registry_uri", "start_trends", "start_worker"]
+__all__ = ["challenged", "registry_uri", "site", "start_trends", "start_worker"]
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -66,25 +66,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def site(
-    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[PageProcess]:
-    """A page process on the test's own topics; its parameter is an environment of its own."""
-    del settings  # its fixture sets the environment
-    with page(tmp_path / "web.log", **getattr(request, "param", {})) as process:
-        yield process
-
-
-@pytest.fixture
 def working(
     settings: Settings, site: PageProcess, start_worker: Callable[..., WorkerProcess]
 ) -> None:
     """A worker that has answered once; its start takes longer than a person would wait."""
     start_worker()
     send(settings, [b'{"id": "first", "text": "A quiet, honest film.", "source": "reviews"}'])
-    deadline = time.monotonic() + PATIENCE_S
-    while site.ask("/api/results/first?wait=5")[0] != 200:
-        assert time.monotonic() < deadline
+    until(lambda: site.ask("/api/results/first?wait=5")[0] == 200)
 
 
 @pytest.fixture
@@ -117,6 +105,14 @@ def tab(context: BrowserContext, site: PageProcess) -> Iterator[Page]:
     opened.goto(site.url)
     yield opened
     assert complaints == []
+
+
+@pytest.fixture
+def refused_tab(context: BrowserContext, site: PageProcess) -> Page:
+    """The open page of a test in which the server refuses or is away: the browser tells that."""
+    opened = watched(context, [])
+    opened.goto(site.url)
+    return opened
 
 
 @pytest.fixture

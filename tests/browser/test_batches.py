@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.tabs import watched
 from tests.integration.pages import PageProcess
 from tests.integration.workers import WorkerProcess
 
@@ -100,17 +99,15 @@ def test_page_knows_the_limits(tab: Page) -> None:
 @pytest.mark.parametrize(
     "site", [{"WEB_MAX_UPLOAD_LINES": "3", "WEB_MAX_BATCHES": "1"}], indirect=True
 )
-def test_server_refuses_in_words(context: BrowserContext, site: PageProcess) -> None:
+def test_server_refuses_in_words(refused_tab: Page) -> None:
     """What the server takes no batch for is a sentence, with when to try again, and a name."""
-    tab = watched(context, [])
-    tab.goto(site.url)
-    told = classify_all(tab, "a\nb\nc\nd")
+    told = classify_all(refused_tab, "a\nb\nc\nd")
     expect(told).to_have_text("Not sent. More than 3 lines in one upload.")
-    told = classify_all(tab, '{"text": " "}\n{"body": "x"}')
+    told = classify_all(refused_tab, '{"text": " "}\n{"body": "x"}')
     expect(told).to_have_text("Not sent. No line of the upload can be sent.")
-    expect(tab.locator("#refused-count")).to_have_text("2 lines refused")
-    expect(classify_all(tab, "a\nb")).to_contain_text("0 of 2 lines answered")
-    told = classify_all(tab, "c")
+    expect(refused_tab.locator("#refused-count")).to_have_text("2 lines refused")
+    expect(classify_all(refused_tab, "a\nb")).to_contain_text("0 of 2 lines answered")
+    told = classify_all(refused_tab, "c")
     expect(told).to_contain_text("As many uploads as this server keeps are still waited for.")
     expect(told).to_contain_text("Try again in 10 s. Request ")
     name = (told.text_content() or "").removesuffix(".").rpartition(" ")[2]
@@ -130,11 +127,9 @@ def test_batch_goes_on_after_a_reload(
     expect(told).to_contain_text("Done: 3 of 3 lines")
 
 
-def test_batch_that_is_gone_is_told(context: BrowserContext, site: PageProcess) -> None:
+def test_batch_that_is_gone_is_told(refused_tab: Page, site: PageProcess) -> None:
     """A server that started anew knows no batch of before; the page says what became of it."""
-    tab = watched(context, [])
-    tab.goto(site.url)
-    told = classify_all(tab, "Great\nAwful")
+    told = classify_all(refused_tab, "Great\nAwful")
     expect(told).to_contain_text("0 of 2 lines answered")
     site.end()
     expect(told).to_contain_text("Trying again")

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from sentiment.settings import Settings
 from sentiment.wire import Input
-from tests.browser.tabs import box, classify
+from tests.browser.tabs import box, classify, press
 from tests.integration.pages import publish, result
 from tests.integration.workers import read
 
@@ -20,8 +20,7 @@ def test_hostile_fields_are_text(tab: Page, settings: Settings) -> None:
 
 def test_another_event_with_the_same_id_is_not_mine(tab: Page, settings: Settings) -> None:
     """A result of an event that somebody else sent with an id of mine is no answer to me."""
-    box(tab).fill("I loved it.")
-    tab.get_by_role("button", name="Classify", exact=True).click()
+    press(tab, "I loved it.")
     [event] = read(settings, settings.topics.events, lambda seen: len(seen) >= 1)
     name = (event.key() or b"").decode()
     place = Input(settings.topics.events, event.partition() or 0, event.offset() or 0)

@@ -1,9 +1,9 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.tabs import box, classify, watched
+from tests.browser.tabs import box, classify, press
 from tests.integration.pages import PageProcess
 
 HOSTILE = [
@@ -58,8 +58,7 @@ def test_hostile_text_is_text(tab: Page) -> None:
 
 def test_empty_text_is_not_sent(tab: Page) -> None:
     """An empty text is answered by the page itself, and the box has the focus."""
-    box(tab).fill("  ")
-    tab.get_by_role("button", name="Classify", exact=True).click()
+    press(tab, "  ")
     expect(tab.locator("#note")).to_contain_text("Write something first")
     expect(box(tab)).to_be_focused()
 
@@ -77,25 +76,19 @@ def test_almost_too_long_text_is_shown(tab: Page) -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 70_000, "\U0001f600" * 16_384])
-def test_too_long_text_is_told(context: BrowserContext, site: PageProcess, text: str) -> None:
+def test_too_long_text_is_told(refused_tab: Page, text: str) -> None:
     """64 KiB of emoji are over the limit: told with both numbers, and the text stays in the box."""
-    tab = watched(context, [])
-    tab.goto(site.url)
-    box(tab).fill(text)
-    tab.get_by_role("button", name="Classify", exact=True).click()
-    note = tab.locator("#note")
+    press(refused_tab, text)
+    note = refused_tab.locator("#note")
     expect(note).to_contain_text("Not sent: the text is too long.")
     expect(note).to_contain_text("more than the 65,536 that are allowed")
     expect(note).not_to_contain_text("Event 0")
-    expect(box(tab)).to_have_value(text)
+    expect(box(refused_tab)).to_have_value(text)
 
 
-def test_server_that_is_away_is_told(context: BrowserContext, site: PageProcess) -> None:
+def test_server_that_is_away_is_told(refused_tab: Page, site: PageProcess) -> None:
     """Where no server answers, the page says that nothing was lost."""
-    tab = watched(context, [])
-    tab.goto(site.url)
     site.end()
-    box(tab).fill("Anybody?")
-    tab.get_by_role("button", name="Classify", exact=True).click()
-    expect(tab.locator("#note")).to_contain_text("can\u2019t be reached. Nothing was lost")
-    expect(box(tab)).to_have_value("Anybody?")
+    press(refused_tab, "Anybody?")
+    expect(refused_tab.locator("#note")).to_contain_text("can\u2019t be reached. Nothing was lost")
+    expect(box(refused_tab)).to_have_value("Anybody?")

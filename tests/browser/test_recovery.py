@@ -7,7 +7,7 @@ from local.broker import LocalKafka
 from local.settings import LocalSettings
 from sentiment.kafka import topics
 from sentiment.settings import Settings
-from tests.browser.tabs import box, watched
+from tests.browser.tabs import box, press, watched
 from tests.integration.pages import PageProcess, page, publish, result
 
 
@@ -26,8 +26,7 @@ def test_kafka_stops_and_starts_under_the_page(
             expect(tab.locator("#feed .item")).to_have_count(1)
             broker.kill(0)
             expect(tab.locator("#banner")).to_contain_text("Kafka is away")
-            box(tab).fill("Are you there?")
-            tab.get_by_role("button", name="Classify", exact=True).click()
+            press(tab, "Are you there?")
             expect(tab.locator("#note")).to_contain_text("Not sent: Kafka is away")
             expect(box(tab)).to_have_value("Are you there?")
             broker.start(0)

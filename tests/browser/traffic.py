@@ -6,7 +6,7 @@ import time
 
 from sentiment.kafka import clients
 from sentiment.settings import Settings
-from tests.integration.pages import PATIENCE_S
+from tests.waiting import LONGEST_S
 
 # The slots of the page's chart.
 WINDOW_S, WINDOWS = 10, 60
@@ -28,7 +28,7 @@ def steady(settings: Settings, seconds: int) -> None:
         producer.produce(settings.topics.events, json.dumps(event))
         producer.poll(0)
         time.sleep(WINDOW_S / MEAN_EVENTS)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(LONGEST_S) == 0
 
 
 def ten_minutes(settings: Settings) -> int:
@@ -55,5 +55,5 @@ def ten_minutes(settings: Settings) -> int:
             count += 1
         if window in BROKEN:
             producer.produce(settings.topics.events, b"no event", timestamp=timestamp)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(LONGEST_S) == 0
     return count

@@ -20,8 +20,8 @@ from stream_worker.trends.app import STOP_S
 from tests.deploy import charts
 from tests.deploy.charts import NAMES, Manifest, environment, objects, of_kind, pods
 from tools import reference
-from web.server import CLOSE_S, GRACE_S
-from web.telemetry import probes
+from web.app import probes
+from web.command import CLOSE_S, GRACE_S
 
 # What is no setting of ours: the pod's own name, MLflow's and DagsHub's, and the test's.
 OTHERS = {

@@ -14,10 +14,13 @@ from sentiment.registry.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
 from tests.conftest import TOPICS
 from tests.integration.mlflow_server import Server
+from tests.integration.pages import site
 from tests.integration.replays import Replays
 from tests.integration.secure_kafka import SecureKafka, secure_kafka
 from tests.integration.trends_process import StartTrends, TrendsProcess
 from tests.integration.workers import WorkerProcess
+
+__all__ = ["site"]
 
 StartWorker = Callable[..., WorkerProcess]
 

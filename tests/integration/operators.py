@@ -10,8 +10,8 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from sentiment.settings import Settings
-from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN, form_token, log_in
+from tests.waiting import LONGEST_S, until
 from web import services
 from web.app import create_app
 
@@ -25,10 +25,7 @@ def logged_in(settings: Settings) -> Iterator[FlaskClient]:
     app = create_app(settings)
     try:
         client = app.test_client()
-        deadline = time.monotonic() + PATIENCE_S
-        while client.get("/readyz").status_code != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: client.get("/readyz").status_code == 200)
         assert log_in(client).status_code == 303
         yield client
     finally:
@@ -40,7 +37,7 @@ def press(client: FlaskClient, path: str, **fields: str) -> str:
     # Any page of the session has its form token.
     token = form_token(client.get(PAGE))
     answer = client.post(path, data={"csrf_token": token, **fields}, follow_redirects=True)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + LONGEST_S
     while "Refresh" in answer.headers:
         assert time.monotonic() < deadline
         time.sleep(0.1)

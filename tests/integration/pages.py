@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.process import free_port
 from sentiment import wire
 from sentiment.kafka import clients
 from sentiment.settings import Settings
 from sentiment.wire import Input, Model, SentimentResult
-
-# Far above what any of these waits takes; reached only when something is broken.
-PATIENCE_S = 180.0
+from tests.waiting import LONGEST_S, until
 
 
 class PageProcess:
@@ -61,7 +61,7 @@ class PageProcess:
         """Status and body of an answer; data are posted."""
         request = urllib.request.Request(f"{self.url}{path}", data, headers)  # noqa: S310 - ours
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - ours
+            with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:  # noqa: S310 - ours
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -69,31 +69,31 @@ class PageProcess:
 
     def outcome(self, name: str) -> tuple[int, Any]:
         """Status and answer about an event, asked for until something is known of it."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + LONGEST_S
         while (answer := self.ask(f"/api/results/{name}?wait=30"))[0] == 404:
             assert time.monotonic() < deadline, self.log.read_text()
         return answer
 
     def wait_until(self, *, connected: bool = True) -> None:
         """Wait until it says that Kafka is there, or away."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
+
+        def told() -> bool:
             try:
-                if self.ask("/api/status")[1]["kafka"]["connected"] == connected:
-                    return
+                return bool(self.ask("/api/status")[1]["kafka"]["connected"] == connected)
             except OSError:
                 assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+                return False
+
+        until(told, self.log.read_text)
 
     def end(self) -> None:
         """Kill it if it still runs."""
         self.process.terminate()
         try:
-            self.process.wait(PATIENCE_S)
+            self.process.wait(LONGEST_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(PATIENCE_S)
+            self.process.wait(LONGEST_S)
 
 
 @contextmanager
@@ -105,6 +105,16 @@ def page(log: Path, **environment: str) -> Iterator[PageProcess]:
         yield process
     finally:
         process.end()
+
+
+@pytest.fixture
+def site(
+    settings: Settings, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[PageProcess]:
+    """A page process on the test's own topics; its parameter is an environment of its own."""
+    del settings  # its fixture sets the environment
+    with page(tmp_path / "web.log", **getattr(request, "param", {})) as process:
+        yield process
 
 
 def result(source: str = "elsewhere", score: float = 0.9, **fields: Any) -> SentimentResult:  # noqa: ANN401 - a result's fields
@@ -136,4 +146,4 @@ def put(settings: Settings, topic: str, *values: bytes) -> None:
     for value in values:
         producer.produce(topic, value)
         producer.poll(0)
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(LONGEST_S) == 0

@@ -21,9 +21,9 @@ from sentiment.settings import Settings
 from tests.integration.commands import sentiment
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.operators import BEARER, PAGE, asked, logged_in, press, words
-from tests.integration.pages import PATIENCE_S
 from tests.unit.operators import TOKEN
-from web.operators import listing, redrives, runs
+from tests.waiting import LONGEST_S, until
+from web.operators import redrives, routes
 
 HOUR_MS = 3_600_000
 
@@ -46,7 +46,7 @@ def test_codes_that_others_make_up_are_bounded(
     settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond so many codes, all others are counted as one."""
-    monkeypatch.setattr(listing, "MAX_CODES", 2)
+    monkeypatch.setattr(routes, "MAX_CODES", 2)
     for number in range(4):
         bury(settings, [b"{}"], headers=[(wire.ERROR_CODE, f"made-up-{number}")])
     said = asked(client, PAGE)
@@ -86,9 +86,9 @@ def test_list_is_bounded_and_paged(
     settings: Settings, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks at the latest of a long topic only, keeps some, and says what it left out."""
-    monkeypatch.setattr(listing, "LATEST", 40)
-    monkeypatch.setattr(listing, "KEPT", 7)
-    monkeypatch.setattr(listing, "ROWS", 5)
+    monkeypatch.setattr(routes, "LATEST", 40)
+    monkeypatch.setattr(routes, "KEPT", 7)
+    monkeypatch.setattr(routes, "ROWS", 5)
     bury(settings, [event(number) for number in range(100)], partition=3)
     first, second = (asked(client, f"{PAGE}?page={page}") for page in (1, 2))
     assert [letter["id"] for letter in first["letters"]] == [f"3-{99 - n}" for n in range(5)]
@@ -183,11 +183,11 @@ def test_one_redrive_at_a_time(
     go, real = threading.Event(), Sender
 
     def slow(given: Settings) -> Any:  # noqa: ANN401 - a sender
-        assert go.wait(PATIENCE_S)
+        assert go.wait(LONGEST_S)
         return real(given)
 
     monkeypatch.setattr(redrives, "Sender", slow)
-    monkeypatch.setattr(listing, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(routes, "SENT_BACK_S", 0.1)
     program = client.application.test_client()
     begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     assert begun.status_code == 202
@@ -205,7 +205,7 @@ def test_one_redrive_at_a_time(
     go.set()
     run = redrives.Redrives.find(client.application.extensions["operators.redrives"], path[-32:])
     assert run
-    assert run.ended.wait(PATIENCE_S)
+    assert run.ended.wait(LONGEST_S)
     assert "It was stopped" in client.get(path).text
     assert sent(settings) == []
     assert client.get("/operators/redrives/unknown").status_code == 404
@@ -240,10 +240,8 @@ def test_a_redrive_that_is_fenced_says_so(
     program = client.application.test_client()
     begun = program.post("/operators/redrives", data={"until": time.time()}, headers=BEARER)
     path = f"/operators/redrives/{begun.get_json()['run']['id']}"
-    deadline = time.monotonic() + PATIENCE_S
-    while not (run := asked(client, path)["run"])["ended"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: asked(client, path)["run"]["ended"])
+    run = asked(client, path)["run"]
     assert run["problem"].startswith("Another redrive has begun and takes over")
     assert sent(settings) == values
 
@@ -253,7 +251,7 @@ def test_counting_has_an_end(
 ) -> None:
     """Where there are too many to count in time the page says so instead of waiting."""
     bury(settings, [event(number) for number in range(10)])
-    monkeypatch.setattr(runs, "COUNT_S", -1.0)
+    monkeypatch.setattr(routes, "COUNT_S", -1.0)
     assert "Send at least 0 back?" in client.get("/operators/redrive").text
 
 
@@ -280,7 +278,4 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
                 assert "<h1" in answer.text
             broker.start(0)
             broker.wait_until_ready()
-            deadline = time.monotonic() + PATIENCE_S
-            while client.get(PAGE).status_code != 200:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            until(lambda: client.get(PAGE).status_code == 200)

@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,8 +12,9 @@ import pytest
 from sentiment import wire
 from sentiment.settings import Settings
 from sentiment.wire import Input
-from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
+from tests.integration.pages import PageProcess, page, publish, result
 from tests.integration.workers import WorkerProcess, read
+from tests.waiting import LONGEST_S
 
 pytestmark = pytest.mark.kafka
 
@@ -25,18 +26,10 @@ PUBLIC = {
 LINES = {"Content-Type": "text/plain"}
 
 
-@pytest.fixture
-def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
-    """A page on the test's own topics."""
-    del settings  # its fixture sets the environment
-    with page(tmp_path / "web.log") as process:
-        yield process
-
-
 def shown(site: PageProcess, name: str) -> Any:  # noqa: ANN401 - JSON
     """A result as a new feed shows it."""
     address = f"{site.url}/api/stream"
-    with urllib.request.urlopen(address, timeout=PATIENCE_S) as lines:  # noqa: S310 - ours
+    with urllib.request.urlopen(address, timeout=LONGEST_S) as lines:  # noqa: S310 - ours
         frames = (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
         return next(frame for frame in frames if frame.get("id") == name)
 

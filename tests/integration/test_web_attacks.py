@@ -7,30 +7,22 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
 from sentiment.settings import Settings
 from tests.fuzz.page import DEADLINE_S, LIMIT_KIB, search
-from tests.integration.pages import PATIENCE_S, PageProcess, page
+from tests.integration.pages import PageProcess
 from tests.integration.workers import peak_kb
 from tests.unit.operators import TOKEN
+from tests.waiting import LONGEST_S, until
 from web.settings import WebSettings
 
 # The attacker's address; everybody else is 127.0.0.1.
 ATTACKER = "127.0.0.66"
 JSON = "Content-Type: application/json\r\n"
 LINES = b"a text of a line, as many have it\n" * 300_000
-
-
-@pytest.fixture
-def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
-    """A page on the test's own topics."""
-    del settings  # its fixture sets the environment
-    with page(tmp_path / "web.log") as process:
-        yield process
 
 
 def head(line: str, headers: str = "", length: int | None = None) -> bytes:
@@ -53,7 +45,7 @@ def connections(
         made: list[socket.socket] = []
         for _ in range(count):
             one = socket.create_connection(
-                ("127.0.0.1", site.port), PATIENCE_S, source_address=(source, 0)
+                ("127.0.0.1", site.port), LONGEST_S, source_address=(source, 0)
             )
             made.append(opened.enter_context(one))
             one.sendall(sent)
@@ -117,27 +109,27 @@ def test_feeds_and_waits_are_bounded_for_each_address(site: PageProcess) -> None
         with connections(site, 1, head("GET /api/stream"), "127.0.0.67") as [other]:
             assert status(other) == 200
     # What left gives its place back, once it was seen to be gone.
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+
+    def taken_in() -> bool:
         with connections(site, 1, head("GET /api/stream")) as [again]:
-            if status(again) == 200:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(1)
+            return status(again) == 200
+
+    until(taken_in)
 
 
-def test_behind_a_proxy_each_visitor_has_an_address(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "site", [{"WEB_TRUSTED_PROXIES": "1", "WEB_MAX_OPEN_PER_CALLER": "2"}], indirect=True
+)
+def test_behind_a_proxy_each_visitor_has_an_address(site: PageProcess) -> None:
     """Where proxies are trusted, the bound is for whom they ask, and no longer for them."""
-    del settings
-    with page(tmp_path / "web.log", WEB_TRUSTED_PROXIES="1", WEB_MAX_OPEN_PER_CALLER="2") as site:
-        found = []
-        with ExitStack() as opened:
-            for forged, number in itertools.product((1, 2), (1, 1, 1, 2)):
-                # The first entry is the visitor's own word.
-                asked_for = f"X-Forwarded-For: 9.9.9.{forged}, 8.8.8.{number}\r\n"
-                sent = head("GET /api/stream", asked_for)
-                [one] = opened.enter_context(connections(site, 1, sent))
-                found.append(status(one))
+    found = []
+    with ExitStack() as opened:
+        for forged, number in itertools.product((1, 2), (1, 1, 1, 2)):
+            # The first entry is the visitor's own word.
+            asked_for = f"X-Forwarded-For: 9.9.9.{forged}, 8.8.8.{number}\r\n"
+            sent = head("GET /api/stream", asked_for)
+            [one] = opened.enter_context(connections(site, 1, sent))
+            found.append(status(one))
     assert found == [200, 200, 429, 200, 429, 429, 429, 200]
 
 
@@ -173,36 +165,30 @@ def test_behind_a_proxy_each_visitor_has_an_address(settings: Settings, tmp_path
         pytest.param(head("GET /api/stream", f"Cookie: {'a=b;' * 450}\r\n"), id="cookies"),
     ],
 )
-def test_requests_in_flight_share_one_budget(
-    settings: Settings, tmp_path: Path, sent: bytes
-) -> None:
+@pytest.mark.parametrize("site", [{"OPERATORS_TOKEN": TOKEN}], indirect=True)
+def test_requests_in_flight_share_one_budget(site: PageProcess, sent: bytes) -> None:
     """Forty at once, whatever they become when they are read: the container's limit holds."""
-    del settings
-    with (
-        page(tmp_path / "web.log", OPERATORS_TOKEN=TOKEN) as site,
-        connections(site, 40, sent),
-    ):
+    with connections(site, 40, sent):
         check_that_others_are_served(site)
         time.sleep(2)
         check_that_others_are_served(site)
         assert peak_kb(site.process.pid) < LIMIT_KIB
 
 
-def test_beyond_the_budget_one_is_told_to_come_again(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("site", [{"WEB_MAX_BYTES_IN_FLIGHT": "1000000"}], indirect=True)
+def test_beyond_the_budget_one_is_told_to_come_again(site: PageProcess) -> None:
     """A body for which there is no memory is 503 with Retry-After, once it has come."""
-    del settings
-    with page(tmp_path / "web.log", WEB_MAX_BYTES_IN_FLIGHT="1000000") as site:
-        code, answer = site.ask("/api/events", {"text": "a" * 60_000})
-        assert code == 202
-        code, answer = site.ask("/api/events", [{"text": "a" * 60_000}] * 10)
-        assert (code, answer["error"]["code"]) == (503, "busy")
-        with connections(site, 1, post("/api/batches", LINES[:2_000_000])) as [one]:
-            answer = one.recv(10_000).lower()
-        assert answer.startswith(b"http/1.1 503")
-        assert b"\r\nretry-after: 2\r\n" in answer
-        # What is too long for its path has the answer that says so.
-        code, answer = site.ask("/api/events", [{"text": "a" * 60_000}] * 20)
-        assert (code, answer["error"]["code"]) == (413, "request_entity_too_large")
+    code, answer = site.ask("/api/events", {"text": "a" * 60_000})
+    assert code == 202
+    code, answer = site.ask("/api/events", [{"text": "a" * 60_000}] * 10)
+    assert (code, answer["error"]["code"]) == (503, "busy")
+    with connections(site, 1, post("/api/batches", LINES[:2_000_000])) as [one]:
+        answer = one.recv(10_000).lower()
+    assert answer.startswith(b"http/1.1 503")
+    assert b"\r\nretry-after: 2\r\n" in answer
+    # What is too long for its path has the answer that says so.
+    code, answer = site.ask("/api/events", [{"text": "a" * 60_000}] * 20)
+    assert (code, answer["error"]["code"]) == (413, "request_entity_too_large")
 
 
 @pytest.mark.parametrize(
@@ -270,8 +256,8 @@ def test_a_killed_page_leaves_nothing_behind(site: PageProcess) -> None:
     with connections(site, 1, head("GET /api/stream")) as [feed]:
         assert status(feed) == 200
         main.kill()
-        site.process.wait(PATIENCE_S)
-        assert not psutil.wait_procs(everybody, timeout=PATIENCE_S)[1]
+        site.process.wait(LONGEST_S)
+        assert not psutil.wait_procs(everybody, timeout=LONGEST_S)[1]
         while _received(feed):
             pass
     with pytest.raises(ConnectionRefusedError), connections(site, 1):

@@ -1,11 +1,9 @@
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from sentiment.settings import Settings
 from sentiment.wire import Feedback, Model
-from tests.integration.pages import page, publish, result
+from tests.integration.pages import PageProcess, publish, result
 from tests.integration.workers import read
 
 pytestmark = pytest.mark.kafka
@@ -21,18 +19,17 @@ def given(settings: Settings, count: int) -> dict[bytes, Feedback]:
     }
 
 
-def test_feedback_has_what_the_result_said(settings: Settings, tmp_path: Path) -> None:
+def test_feedback_has_what_the_result_said(settings: Settings, site: PageProcess) -> None:
     """A label or a verdict on a known result is on the topic, with model and answer; no text."""
     good, bad = result(), result(score=0.2)
     publish(settings, good, bad)
-    with page(tmp_path / "web.log") as site:
-        assert site.outcome(bad.id)[0] == 200
-        code, answer = site.ask("/api/feedback", {"id": good.id, "label": "negative", "text": "a"})
-        assert (code, answer) == (202, {"id": good.id, "label": "negative", "text_kept": False})
-        # What the caller says of a result that is known here does not count.
-        lie = {"sentiment": "positive", "model": {"name": "other", "version": "0"}}
-        code, answer = site.ask("/api/feedback", {"id": bad.id, "verdict": "wrong", **lie})
-        assert (code, answer["label"]) == (202, "positive")
+    assert site.outcome(bad.id)[0] == 200
+    code, answer = site.ask("/api/feedback", {"id": good.id, "label": "negative", "text": "a"})
+    assert (code, answer) == (202, {"id": good.id, "label": "negative", "text_kept": False})
+    # What the caller says of a result that is known here does not count.
+    lie = {"sentiment": "positive", "model": {"name": "other", "version": "0"}}
+    code, answer = site.ask("/api/feedback", {"id": bad.id, "verdict": "wrong", **lie})
+    assert (code, answer["label"]) == (202, "positive")
     model = Model("sentiment", "7")
     assert given(settings, 2) == {
         good.id.encode(): Feedback(good.id, "negative", model, "positive"),
@@ -40,18 +37,18 @@ def test_feedback_has_what_the_result_said(settings: Settings, tmp_path: Path) -
     }
 
 
-def test_feedback_on_what_is_not_known_here(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("site", [{"WEB_FEEDBACK_TEXT": "true"}], indirect=True)
+def test_feedback_on_what_is_not_known_here(settings: Settings, site: PageProcess) -> None:
     """An unknown result is 404, unless the caller says what it said; text is kept where it may."""
-    with page(tmp_path / "web.log", WEB_FEEDBACK_TEXT="true") as site:
-        for opinion in ({"label": "positive"}, {"verdict": "right"}):
-            code, answer = site.ask("/api/feedback", {"id": "x", **opinion})
-            assert (code, answer["error"]["code"]) == (404, "no_result")
-        said = {"id": "x/y", "verdict": "right", "sentiment": "negative", "text": "a bad film"}
-        code, answer = site.ask("/api/feedback", said)
-        assert (code, answer["text_kept"]) == (202, True)
-        large = {**said, "text": "a" * 70_000}
-        code, answer = site.ask("/api/feedback", large)
-        assert (code, answer["error"]["code"]) == (413, "too_large")
+    for opinion in ({"label": "positive"}, {"verdict": "right"}):
+        code, answer = site.ask("/api/feedback", {"id": "x", **opinion})
+        assert (code, answer["error"]["code"]) == (404, "no_result")
+    said = {"id": "x/y", "verdict": "right", "sentiment": "negative", "text": "a bad film"}
+    code, answer = site.ask("/api/feedback", said)
+    assert (code, answer["text_kept"]) == (202, True)
+    large = {**said, "text": "a" * 70_000}
+    code, answer = site.ask("/api/feedback", large)
+    assert (code, answer["error"]["code"]) == (413, "too_large")
     assert given(settings, 1) == {
         b"x/y": Feedback("x/y", "negative", None, "negative", "a bad film")
     }

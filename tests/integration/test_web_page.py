@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,15 @@ from sentiment import wire
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
-from tests.integration.pages import PATIENCE_S, PageProcess, page, publish, result
+from tests.integration.pages import PageProcess, page, publish, result
 from tests.integration.workers import WorkerProcess
-
-
-@pytest.fixture
-def site(settings: Settings, tmp_path: Path) -> Iterator[PageProcess]:
-    """A page on the test's own topics."""
-    del settings  # its fixture sets the environment
-    with page(tmp_path / "web.log") as process:
-        yield process
+from tests.waiting import LONGEST_S, until
 
 
 def frames(site: PageProcess, query: str = "") -> Generator[tuple[str, Any], None, None]:
     """The events of a live feed, as their name and data."""
     address = f"{site.url}/api/stream{query}"
-    with urllib.request.urlopen(address, timeout=PATIENCE_S) as lines:  # noqa: S310 - ours
+    with urllib.request.urlopen(address, timeout=LONGEST_S) as lines:  # noqa: S310 - ours
         for line in lines:
             if line.startswith(b"event: "):
                 name = line[len("event: ") :].decode().strip()
@@ -64,7 +57,7 @@ def test_text_goes_through_a_worker_and_back(
         b"garbage",
         on_delivery=lambda _, at: places.append(f"{at.topic()}-{at.partition()}-{at.offset()}"),
     )
-    assert producer.flush(PATIENCE_S) == 0
+    assert producer.flush(LONGEST_S) == 0
     code, found = site.outcome("no%2Ftext")
     assert (code, found["error"]["code"]) == (422, "missing_text")
     code, found = site.outcome(places[0])
@@ -103,18 +96,13 @@ def test_what_is_read_back_is_no_live_traffic(settings: Settings, tmp_path: Path
     """Results of the last minute that a start reads back are in no rate, and no live count."""
     publish(settings, *(result() for _ in range(200)))
     with page(tmp_path / "web.log") as site:
-        deadline = time.monotonic() + PATIENCE_S
-        while site.ask("/api/status")[1]["results_seen"] < 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: site.ask("/api/status")[1]["results_seen"] >= 200)
         # The rate is a mean over seconds, and told anew each second.
         for _ in range(15):
             assert site.ask("/api/status")[1]["results_per_second"] == 0
             time.sleep(0.1)
         publish(settings, result())
-        while site.ask("/api/status")[1]["results_per_second"] == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: site.ask("/api/status")[1]["results_per_second"] > 0)
 
 
 def test_feed_filters_on_the_server(settings: Settings, site: PageProcess) -> None:
@@ -139,7 +127,7 @@ def test_flood_is_kept_up_with_and_said(settings: Settings, site: PageProcess) -
     publish(settings, *flood)
     assert site.outcome(flood[-1].id)[0] == 200
     skipped = shown = 0
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + LONGEST_S
     while skipped + shown < len(flood):
         assert time.monotonic() < deadline
         name, data = next(feed)
@@ -166,10 +154,10 @@ def test_end_does_not_wait_for_feeds(site: PageProcess, number: signal.Signals) 
     with socket.create_connection(("127.0.0.1", site.port)) as waiting:
         waiting.sendall(b"GET /api/results/absent?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
         site.process.send_signal(number)
-        assert site.process.wait(PATIENCE_S) == 0
+        assert site.process.wait(LONGEST_S) == 0
         assert b"404 NOT FOUND" in waiting.recv(1000)
     for browser in browsers:
-        browser.join(PATIENCE_S)
+        browser.join(LONGEST_S)
     assert len(ended) == len(feeds)
     assert "Traceback" not in site.log.read_text()
 
@@ -183,7 +171,7 @@ def test_taken_port_is_told(settings: Settings) -> None:
             [sys.executable, "-m", "sentiment", "web", "--port", str(port)],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=LONGEST_S,
             check=False,
         )
     assert done.returncode == 1

@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import pytest
@@ -7,16 +6,14 @@ from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
 from tests.integration.pages import page
 from tests.integration.trends_process import StartTrends
-from tests.integration.workers import PATIENCE_S, send
+from tests.integration.workers import send
+from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
 
 
 def test_the_page_shows_the_trends(
-    settings: Settings,
-    start_worker: StartWorker,
-    start_trends: StartTrends,
-    tmp_path: Path,
+    settings: Settings, start_worker: StartWorker, start_trends: StartTrends, tmp_path: Path
 ) -> None:
     """The page answers as the trends do, passes their refusals on, and says when they are away."""
     start_worker()
@@ -33,7 +30,5 @@ def test_the_page_shows_the_trends(
         assert (code, answer["error"]["code"]) == (400, "invalid_parameter")
         assert "window=7" in answer["error"]["message"]
         trends.end()
-        deadline = time.monotonic() + PATIENCE_S
-        while (code := site.ask("/api/trends?window=3600")[0]) == 200:
-            assert time.monotonic() < deadline
-        assert code == 502
+        until(lambda: site.ask("/api/trends?window=3600")[0] != 200)
+        assert site.ask("/api/trends?window=3600")[0] == 502

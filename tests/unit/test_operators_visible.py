@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from web.operators.listing import visible
+from web.operators.pages import visible
 
 
 def seen(value: bytes | str | None, limit: int = 1000) -> list[tuple[str, bool]]:

@@ -22,7 +22,7 @@ from sentiment.times import (
     parse_since,
     sum_of_ages_ms,
 )
-from web.operators import listing
+from web.operators import routes
 
 NOW_MS = 1_770_000_000_000
 # Whatever 64 bits can hold: producers may write any of it.
@@ -157,6 +157,6 @@ def test_help_says_what_no_zone_means(command: list[str]) -> None:
 def test_the_page_asks_for_a_zone() -> None:
     """A server's local time is not that of the person before the page: nothing is assumed."""
     with pytest.raises(InputError, match="names no time zone") as refused:
-        listing.read(MultiDict({"since": "2026-01-31T11:00"})).selection()
+        routes.read(MultiDict({"since": "2026-01-31T11:00"})).selection()
     assert "Z" in refused.value.hint
-    assert listing.read(MultiDict({"since": "2026-01-31T08:00Z"})).selection().since == EIGHT
+    assert routes.read(MultiDict({"since": "2026-01-31T08:00Z"})).selection().since == EIGHT

@@ -193,7 +193,7 @@ def test_log_lines_have_the_requests_name(
         raise RuntimeError("broken")
 
     inbox = services.of(client.application).inbox
-    monkeypatch.setattr(inbox.outcomes, "wait", fail)
+    monkeypatch.setattr(inbox.outcomes, "find", fail)
     headers = {"X-Request-ID": "trace-2", "Authorization": f"Bearer {KEY}"}
     assert client.get("/api/results/a", headers=headers).status_code == 500
     for _ in range(2):

@@ -1,19 +1,24 @@
+import re
 import time
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.web_apps import NOWHERE, app
+from tests.waiting import until
 from web import services
 from web.app import EXAMPLES
+
+OWN = {"/api/openapi.json", "/api/docs"}
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The app where no Kafka answers."""
-    with app(monkeypatch, WEB_MAX_REQUEST_BYTES="1000") as made:
+    with app(monkeypatch) as made:
         yield made.test_client()
 
 
@@ -65,7 +70,7 @@ def test_wrong_requests(client: FlaskClient) -> None:
     for answer, status in (
         (client.post("/api/events", data="text=a"), 415),
         (client.post("/api/events", json=[]), 400),
-        (client.post("/api/events", json={"text": "a" * 1000}), 413),
+        (client.post("/api/events", json={"text": "a" * 1_100_000}), 413),
         (client.get("/api/events"), 405),
         (client.get("/api/absent"), 404),
         (client.get("/api/results/a?wait=nan"), 400),
@@ -136,10 +141,7 @@ def test_feeds_leave_threads_for_others(client: FlaskClient) -> None:
 def test_nobody_is_told_where_the_brokers_are(client: FlaskClient, path: str) -> None:
     """That Kafka is away is said; where it would be, and what its client says, is for the log."""
     inbox = services.of(client.application).inbox
-    deadline = time.monotonic() + 60
-    while NOWHERE not in inbox.trouble:
-        assert time.monotonic() < deadline, inbox.trouble
-        time.sleep(0.05)
+    until(lambda: NOWHERE in inbox.trouble)
     told = client.get(path).text
     assert "Kafka does not answer" in told
     assert NOWHERE not in told
@@ -158,7 +160,81 @@ def test_failures_tell_nothing_of_the_inside(
     def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(services.of(client.application).inbox.outcomes, "wait", fail)
+    monkeypatch.setattr(services.of(client.application).inbox.outcomes, "find", fail)
     answer = client.get("/api/results/a")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "not_json"),
+        (b"\xff", 400, "not_json"),
+        (b'{"x": ' + b"[" * 100_000, 400, "not_json"),
+        (b"[]", 400, "invalid_field"),
+        (b'{"label": "positive"}', 400, "invalid_field"),
+        (b'{"id": "", "label": "positive"}', 400, "invalid_field"),
+        (b'{"id": "a", "label": "sad"}', 400, "invalid_field"),
+        (b'{"id": "a", "label": null}', 400, "invalid_field"),
+        (b'{"id": "a"}', 400, "label_or_verdict"),
+        (b'{"id": "a", "label": "positive", "verdict": "right"}', 400, "label_or_verdict"),
+        (b'{"id": "a", "label": "positive"}', 503, "kafka_unavailable"),
+    ],
+)
+def test_wrong_feedback_is_refused(
+    client: FlaskClient, body: bytes, status: int, code: str
+) -> None:
+    """Each wrong body has its status and code; a right one waits for nothing without Kafka."""
+    answer = client.post("/api/feedback", data=body, content_type="application/json")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+
+
+def test_feedback_is_json(client: FlaskClient) -> None:
+    """A form of another site can't give feedback."""
+    answer = client.post("/api/feedback", data={"id": "a", "label": "positive"})
+    assert answer.status_code == 415
+
+
+def test_every_route_is_in_the_document(client: FlaskClient) -> None:
+    """No route of the API is left out, and none is made up; its limits are this server's."""
+    document = client.get("/api/openapi.json").get_json()
+    routes = {
+        (re.sub(r"<[^>]*>", "{id}", rule.rule), method.lower())
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.rule not in OWN
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    documented = {
+        (path, method) for path, operations in document["paths"].items() for method in operations
+    }
+    assert documented == routes
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_keys_are_in_the_document(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where keys are set the document asks for one; elsewhere it says that none is needed."""
+    optional = client.get("/api/openapi.json").get_json()["paths"]["/api/events"]["post"]
+    assert {} in optional["security"]
+    with app(monkeypatch, WEB_API_KEYS="a-key") as made:  # pragma: allowlist secret - of this test
+        document = made.test_client().get("/api/openapi.json").get_json()
+    needed = document["paths"]["/api/events"]["post"]
+    assert needed["security"] == [{"key": []}, {"bearer": []}]
+
+
+def test_page_of_the_api_shows_all_of_it(client: FlaskClient) -> None:
+    """The page has every route and type, under the same policy, with nothing from elsewhere."""
+    answer = client.get("/api/docs")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    document = client.get("/api/openapi.json").get_json()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in answer.text
+    for name in document["components"]["schemas"]:
+        assert f'id="schema-{name}"' in answer.text
+    for target in re.findall(r'href="#([^"]*)"', answer.text):
+        assert f'id="{target}"' in answer.text
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    assert "http" not in answer.text.replace("http-equiv", "")

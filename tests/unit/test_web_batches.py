@@ -15,23 +15,28 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from sentiment import wire
 from sentiment.rows import Format
 from sentiment.wire import Headers, Input, Model, SentimentResult, TextEvent
+from tests.waiting import LONGEST_S, until
+from web import parsing, uploads
 from web.answers import ApiError
-from web.batches import export, reading
-from web.batches.batch import Batch, Batches, name_of
-from web.batches.reading import Limits, Lines
-from web.feeds import DeadLetter, Outcomes
+from web.feeds import Failure, Outcomes
 from web.outbox import Outbox, Tell
+from web.parsing import Lines
 from web.settings import WebSettings
+from web.uploads import Upload, Uploads, name_of
 
 NOW = datetime.now(UTC)
-# Far above what any of these waits takes; reached only when something is broken.
-PATIENCE_S = 30.0
 
 
 def read(body: str | bytes, kind: Format, *, lines: int = 10, size: int = 1000) -> Lines:
     """The lines of an upload."""
     data = body.encode() if isinstance(body, str) else body
-    return reading.read(io.BytesIO(data), kind, "b", Limits(lines, size, 100_000))
+    return parsing.read(
+        io.BytesIO(data),
+        kind,
+        "b",
+        WebSettings(max_upload_lines=lines, max_upload_bytes=100_000),
+        size,
+    )
 
 
 def texts(lines: Lines) -> dict[int, str]:
@@ -126,9 +131,9 @@ def test_a_form_that_is_too_large_is_told_apart(more: dict[str, str]) -> None:
     form = {**more, "file": (io.BytesIO(b"good"), "a.txt")}
     with Flask("test").test_request_context(method="POST", data=form):
         with pytest.raises(RequestEntityTooLarge):
-            reading.body(1000)
+            parsing.upload(1000)
         with pytest.raises(ApiError, match="1,000 parts") as caught:
-            reading.body(10_000_000)
+            parsing.upload(10_000_000)
     assert (caught.value.status, caught.value.code) == (413, "form_too_large")
 
 
@@ -155,7 +160,7 @@ class Post:
     def send(self, batch: Sequence[TextEvent], headers: Headers, tell: Tell) -> list[Input | None]:
         """Take events."""
         assert headers == [("traceparent", "x")]
-        self.open.wait(PATIENCE_S)
+        self.open.wait(LONGEST_S)
         taken = batch[:1] if self.failing > 0 else batch
         self.failing -= 1
         places = [place_of(event.id or "") for event in taken]
@@ -168,7 +173,7 @@ class Post:
 @pytest.fixture
 def post(monkeypatch: pytest.MonkeyPatch) -> Post:
     """An outbox that needs no broker, and tries that follow each other at once."""
-    monkeypatch.setattr("web.batches.batch.RETRY_S", 0.01)
+    monkeypatch.setattr("web.uploads.RETRY_S", 0.01)
     return Post()
 
 
@@ -179,34 +184,29 @@ def outcomes() -> Outcomes:
 
 
 @pytest.fixture
-def store(post: Post, outcomes: Outcomes) -> Iterator[Batches]:
+def store(post: Post, outcomes: Outcomes) -> Iterator[Uploads]:
     """A store of two uploads."""
-    batches = Batches(WebSettings(max_batches=2), cast("Outbox", post), outcomes.at)
+    batches = Uploads(WebSettings(max_batches=2), cast("Outbox", post), outcomes.find)
     batches.start()
     yield batches
     post.open.set()
     batches.close()
 
 
-def add(store: Batches, secret: str, count: int = 3) -> Batch:
+def add(store: Uploads, secret: str, count: int = 3) -> Upload:
     """An upload of some texts in a store."""
-    lines = reading.read(
-        io.BytesIO(b"a\n" * count), "lines", name_of(secret), Limits(5000, 1000, 100_000)
-    )
-    batch = Batch(secret, lines, [("traceparent", "x")])
+    lines = parsing.read(io.BytesIO(b"a\n" * count), "lines", name_of(secret), WebSettings(), 1000)
+    batch = Upload(secret, lines, [("traceparent", "x")])
     store.add(batch)
     return batch
 
 
-def wait_for_state(batch: Batch, state: str) -> None:
+def wait_for_state(batch: Upload, state: str) -> None:
     """Wait until an upload is in a state."""
-    deadline = time.monotonic() + PATIENCE_S
-    while batch.progress().state != state:
-        assert time.monotonic() < deadline, batch.progress()
-        time.sleep(0.01)
+    until(lambda: batch.progress().state == state, batch.progress)
 
 
-def test_what_was_not_taken_is_sent_again(store: Batches, post: Post) -> None:
+def test_what_was_not_taken_is_sent_again(store: Uploads, post: Post) -> None:
     """Each line is sent until the brokers have it, and counted once."""
     post.failing = 3
     batch = add(store, "b", 1200)
@@ -215,14 +215,14 @@ def test_what_was_not_taken_is_sent_again(store: Batches, post: Post) -> None:
     assert sorted(post.sent) == sorted(f"{batch.name}-{number}" for number in range(1, 1201))
 
 
-def test_answers_are_counted_by_line(store: Batches) -> None:
+def test_answers_are_counted_by_line(store: Uploads) -> None:
     """Results and dead letters of what was sent for its lines count once, and nobody else's."""
     batch = add(store, "b")
     wait_for_state(batch, "waiting")
     one, two, three = (f"{batch.name}-{number}" for number in (1, 2, 3))
     # Of another event with the same id, of another id in the same place, and of no upload.
     others = [result(three, place=Input("t", 1, 3)), result("x-3"), result(f"{batch.name}-9")]
-    letter = DeadLetter(three, "model_failed", "no answer", place_of(three))
+    letter = Failure(three, "model_failed", "no answer", place_of(three))
     store.take([*others, result(one), result(two, 0.1), letter, *others])
     found = batch.progress()
     assert (found.state, found.positive, found.negative, found.dead_letters) == ("done", 1, 1, 1)
@@ -231,7 +231,7 @@ def test_answers_are_counted_by_line(store: Batches) -> None:
 
 
 def test_an_answer_may_come_before_the_brokers_word(
-    store: Batches, post: Post, outcomes: Outcomes
+    store: Uploads, post: Post, outcomes: Outcomes
 ) -> None:
     """A result that was read before the page knew where its event stands counts all the same."""
     post.open.clear()
@@ -245,7 +245,7 @@ def test_an_answer_may_come_before_the_brokers_word(
     assert batch.progress().answered == 1
 
 
-def test_finished_uploads_make_room(store: Batches, post: Post) -> None:
+def test_finished_uploads_make_room(store: Uploads, post: Post) -> None:
     """The oldest that is done goes; while all are waited for, the next one has to come again."""
     first, second = add(store, "a"), add(store, "b")
     post.open.clear()
@@ -257,28 +257,28 @@ def test_finished_uploads_make_room(store: Batches, post: Post) -> None:
         second.add_sent(number, place_of(name))
         store.take([result(name)])
     add(store, "c")
-    assert store.get("b") is None
-    assert store.get("a") is first
+    assert store.get(name_of("b")) is None
+    assert store.get(name_of("a")) is first
     assert second.done
 
 
 def test_uploads_are_kept_for_a_time(post: Post) -> None:
     """An old upload is gone, whether or not it was answered."""
-    store = Batches(WebSettings(batch_minutes=1e-5), cast("Outbox", post), lambda *_: None)
+    store = Uploads(WebSettings(batch_minutes=1e-5), cast("Outbox", post), lambda *_: None)
     add(store, "a")
     time.sleep(0.01)
-    assert store.get("a") is None
+    assert store.get(name_of("a")) is None
 
 
 def test_results_are_in_the_lines_order() -> None:
     """Each line has its state, its text and what came of it, refused ones too."""
-    batch = Batch("b", read('{"text":"=1+1"}\n{}\n{"text":"b"}\n{"text":"c"}\n', "jsonl"), [])
+    batch = Upload("b", read('{"text":"=1+1"}\n{}\n{"text":"b"}\n{"text":"c"}\n', "jsonl"), [])
     names = {number: f"{batch.name}-{number}" for number in batch.lines.events}
     for number, name in names.items():
         batch.add_sent(number, place_of(name))
-    batch.take(DeadLetter(names[4], "model_failed", "no answer", place_of(names[4])))
+    batch.take(Failure(names[4], "model_failed", "no answer", place_of(names[4])))
     batch.take(result(names[1]))
-    rows = [json.loads(line) for line in b"".join(export.json_lines(batch)).splitlines()]
+    rows = [json.loads(line) for line in b"".join(uploads.json_lines(batch)).splitlines()]
     assert [(row["line"], row["state"]) for row in rows] == [
         (1, "answered"),
         (2, "refused"),
@@ -287,7 +287,7 @@ def test_results_are_in_the_lines_order() -> None:
     ]
     assert (rows[0]["text"], rows[0]["score"], rows[0]["model_version"]) == ("=1+1", 0.9, "7")
     assert (rows[1]["error_code"], rows[3]["error_code"]) == ("missing_text", "model_failed")
-    table = io.StringIO(b"".join(export.as_csv(batch)).decode(), newline="")
+    table = io.StringIO(b"".join(uploads.as_csv(batch)).decode(), newline="")
     cells = list(csv.DictReader(table))
     assert [row["text"] for row in cells] == ["'=1+1", "", "b", "c"]
     assert cells[0]["score"] == "0.9"
@@ -296,5 +296,5 @@ def test_results_are_in_the_lines_order() -> None:
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", " =1", "\rx", "\uff1d1"])
 def test_no_cell_is_a_formula(text: str) -> None:
     """What a spreadsheet might run has an apostrophe before it; other texts are as they were."""
-    assert export.harmless(text) == f"'{text}"
-    assert [export.harmless(cell) for cell in ("a=1", "", None, 0.5)] == ["a=1", "", None, 0.5]
+    assert uploads.harmless(text) == f"'{text}"
+    assert [uploads.harmless(cell) for cell in ("a=1", "", None, 0.5)] == ["a=1", "", None, 0.5]

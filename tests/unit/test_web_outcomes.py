@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentiment.wire import Input, Model, SentimentResult
-from web.feeds import BURST, QUEUE, DeadLetter, Explained, Feeds, Outcomes
+from web.feeds import BURST, QUEUE, Failure, Feeds, Outcomes
 
 OFFSETS = itertools.count(1_000_000)
 
@@ -33,7 +33,7 @@ def test_only_the_latest_are_kept() -> None:
     """Beyond the limit the oldest outcomes go first."""
     outcomes = Outcomes(3)
     outcomes.add([result(str(number)) for number in range(5)])
-    assert [outcomes.wait(str(number), 0) is not None for number in range(5)] == [
+    assert [outcomes.find(str(number)) is not None for number in range(5)] == [
         *[False] * 2,
         *[True] * 3,
     ]
@@ -49,7 +49,7 @@ def test_waiting_ends_with_the_outcome() -> None:
     for thread in threads:
         thread.start()
     outcomes.add([result("other")])
-    mine = DeadLetter("mine", "empty_text", "it is empty", Input("t", 0, 1))
+    mine = Failure("mine", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([mine])
     for thread in threads:
         thread.join(30)
@@ -72,7 +72,7 @@ def test_latest_passes_the_filter() -> None:
     """The newest matching results come oldest first; dead letters are none."""
     outcomes = Outcomes(10)
     outcomes.add([result("1"), result("2", "negative"), result("3", source="b")])
-    outcomes.add([DeadLetter("4", "x", "y", Input("t", 0, 1)), result("5")])
+    outcomes.add([Failure("4", "x", "y", Input("t", 0, 1)), result("5")])
     assert [found.id for found in outcomes.latest(2, "", "")] == ["3", "5"]
     assert [found.id for found in outcomes.latest(9, "positive", "a")] == ["1", "5"]
 
@@ -91,7 +91,6 @@ def test_feed_filters(sentiment: str, source: str, names: str) -> None:
     """A feed has the results of its sentiment and source, in order, and no others."""
     feeds = Feeds()
     feed = feeds.open(sentiment, source)
-    assert feed is not None
     feeds.publish([result("1"), result("2", "negative"), result("3", "positive", "b")])
     feeds.publish([result("4", "negative", "b")])
     results, skipped = feed.take(0)
@@ -103,7 +102,6 @@ def test_flood_is_sampled_and_counted() -> None:
     """Of a batch that is too large the newest are shown, and the rest is counted."""
     feeds = Feeds()
     feed = feeds.open("", "")
-    assert feed is not None
     feeds.publish([result(str(number)) for number in range(1000)])
     results, skipped = feed.take(0)
     assert [found.id for found in results] == [str(number) for number in range(1000 - BURST, 1000)]
@@ -115,7 +113,6 @@ def test_rare_source_is_seen_in_a_flood() -> None:
     """A filter for a quiet source shows all of it, however much else there is."""
     feeds = Feeds()
     feed = feeds.open("", "quiet")
-    assert feed is not None
     for number in range(20):
         flood = [result("x", source="loud") for _ in range(500)]
         feeds.publish([result(str(number), source="quiet"), *flood])
@@ -130,7 +127,6 @@ def test_slow_browser_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.feeds.time.monotonic", lambda: now)
     feeds = Feeds()
     feed = feeds.open("", "")
-    assert feed is not None
     for number in range(QUEUE + 30):
         now += 1
         feeds.publish([result(str(number))])
@@ -161,20 +157,20 @@ def test_another_event_with_the_same_id_wakes_nobody() -> None:
     outcomes.add([mine, result("mine", place=7)])
     waiting.join(30)
     assert found == [mine]
-    assert outcomes.wait("other", 0, Input("t", 0, 5)) is None
+    assert outcomes.find("other", Input("t", 0, 5)) is None
 
 
 def test_a_result_is_the_last_word_on_an_id() -> None:
     """An event that was mended and sent again has its result; a dead letter is its own place's."""
     outcomes = Outcomes(10)
-    letter = DeadLetter("a", "empty_text", "it is empty", Input("t", 0, 1))
+    letter = Failure("a", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([letter])
-    assert outcomes.wait("a", 0) == letter
+    assert outcomes.find("a") == letter
     mended = result("a", place=2)
     outcomes.add([mended])
     outcomes.add([letter])
-    assert outcomes.wait("a", 0) == mended
-    assert outcomes.wait("a", 0, letter.input) == letter
+    assert outcomes.find("a") == mended
+    assert outcomes.find("a", letter.input) == letter
 
 
 def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,13 +179,13 @@ def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = Outcomes(1000)
     for number in range(1000):
         name = f"{number}" + "\U0001f600" * (250 * (number % 2))
-        letter = DeadLetter(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
+        letter = Failure(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
         outcomes.add([result(name, place=number), letter])
-    kept = [number for number in range(1000) if outcomes.at(*_named(number))]
+    kept = [number for number in range(1000) if outcomes.find(*_named(number))]
     assert kept == list(range(kept[0], 1000))
     assert 20 < len(kept) < 60
     outcomes.add([result(f"x{number}", place=number) for number in range(1000)])
-    assert 90 < sum(outcomes.wait(f"x{number}", 0) is not None for number in range(1000)) < 120
+    assert 90 < sum(outcomes.find(f"x{number}") is not None for number in range(1000)) < 120
 
 
 def _named(number: int) -> tuple[str, Input]:
@@ -201,12 +197,12 @@ def test_explanations_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("web.feeds.MOST_EXPLANATION_BYTES", 10_000)
     outcomes, place = Outcomes(10), Input("t", 0, 0)
     for number in range(100):
-        outcomes.explain(place, Explained(b"a", b"%d" % number))
+        outcomes.explain(place, (b"a", b"%d" % number))
     assert outcomes.explanation(place, b"a") == b"99"
     assert outcomes.explanation(place, b"b") is None
     for number in range(1, 20):
-        outcomes.explain(Input("t", 0, number), Explained(b"a" * 500, b"x" * 1000))
+        outcomes.explain(Input("t", 0, number), (b"a" * 500, b"x" * 1000))
     kept = [n for n in range(20) if outcomes.explanation(Input("t", 0, n), b"a" * 500)]
     assert kept == [15, 16, 17, 18, 19]
-    outcomes.explain(place, Explained(b"a", b"x" * 10_000))
+    outcomes.explain(place, (b"a", b"x" * 10_000))
     assert outcomes.explanation(place, b"a") is None

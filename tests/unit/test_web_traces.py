@@ -11,7 +11,8 @@ from sentiment import tracing
 from sentiment.spans import Spans
 from sentiment.wire import Headers
 from tests.unit.web_apps import app
-from web import api
+from web import parsing
+from web.services import Services
 
 PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -23,7 +24,7 @@ def test_the_span_of_what_was_not_delivered_is_an_error(monkeypatch: pytest.Monk
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(tracing, "of", lambda _: Spans(provider))
     # None ever answers here, and what was never there can't go away.
-    monkeypatch.setattr(api, "require_kafka", lambda: None)
+    monkeypatch.setattr(Services, "require_kafka", lambda _: None)
     with app(monkeypatch) as page:
         answer = page.test_client().post("/api/events", json={"text": "a", "id": "one"})
     assert answer.status_code == 503
@@ -48,4 +49,4 @@ def test_what_each_event_of_a_request_has_is_bounded(
     """A `tracestate` beyond the length that has to be passed on is left out."""
     headers = {"traceparent": parent, "tracestate": state}
     with Flask("test").test_request_context(headers=headers):
-        assert api.trace() == kept
+        assert parsing.trace() == kept

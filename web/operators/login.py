@@ -2,6 +2,13 @@
 
 A header with a name is no login by itself, since anybody can send one. It counts only beside the
 secret that the proxy alone knows and adds to each request.
+
+The operators' cookie is signed with a key that is made of the secrets themselves. So each replica
+makes the same key, and a new token or proxy's secret ends every session. The cookie goes to the
+operators' page alone: the API under the same address never sees one. Who signs out ends the
+session itself, whoever has a copy of its cookie: each process remembers which ones it ended,
+until they would have ended by themselves. Replicas share nothing, so another one, or this one
+after a restart, takes a copy until then; a new token ends all of them everywhere.
 """
 
 import hashlib
@@ -13,7 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, cast
 
-from flask import Blueprint, Flask, current_app, g, redirect, request, session, url_for
+from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf, validate_csrf
@@ -25,67 +32,28 @@ from wtforms import ValidationError
 from sentiment import logs
 from sentiment.dead_letters.show import safe
 from web import services
-from web.operators.answers import problem, rendered
+from web.operators.pages import PATH, operators, problem, rendered
 from web.settings import OperatorsSettings
 
-# How often an address may be wrong about a secret.
-
-
 # A person mistypes a few times; a program that guesses gets nowhere.
-TRIES = "5/minute"
+TRIES = parse("5/minute")
 # When the next try may succeed, at the latest; in seconds.
 RETRY_AFTER_S = 60
-
-
-class TooManyGuessesError(Exception):
-    """The address was wrong too often just now."""
-
-
-class Guesses:
-    """Compares secrets, and counts the wrong ones by address; in this process's memory."""
-
-    def __init__(self) -> None:
-        self._limit = parse(TRIES)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._lock = threading.Lock()
-
-    def right(self, given: str, secret: str, address: str) -> bool:
-        """Whether a secret is the right one; in a time that doesn't tell how much of it is.
-
-        Args:
-            given: What somebody sent.
-            secret: What it has to be; nothing is right where this is empty.
-            address: Who sent it.
-
-        Raises:
-            TooManyGuessesError: The address was wrong too often: not even the right one counts.
-        """
-        # One at a time, so that many guesses at once are no more than the same one by one.
-        with self._lock:
-            if not self._limiter.test(self._limit, address):
-                raise TooManyGuessesError
-            # As bytes: for text, only ASCII can be compared.
-            right = bool(secret) and hmac.compare_digest(
-                given.encode(errors="surrogatepass"), secret.encode()
-            )
-            if not right:
-                self._limiter.hit(self._limit, address)
-            return right
-
-
-login = Blueprint("login", __name__)
-
-log = logs.get(__name__)
-
 # Those who have the token share one name.
 TOKEN_NAME = "token"  # noqa: S105 - a name, no secret
 # Longer than any name that a proxy gives; the log stays readable.
 MAX_NAME = 200
 # A form with a token, a secret and a path.
 MAX_LOGIN_BYTES = 16_384
-OPEN = {"operators.login.ask", "operators.login.enter"}
+OPEN = {"operators.ask", "operators.enter"}
 BEARER = "Bearer "
-GUESSES = "operators.guesses"
+# A working day: whoever logged in in the morning need not do so again.
+LIFETIME_S = 8 * 60 * 60
+# The form's field of the token against forged forms.
+FIELD = "csrf_token"
+_KEY = "operators.logins"
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,160 +69,53 @@ class Operator:
     by: Literal["session", "bearer", "proxy"]
 
 
-def guard() -> ResponseReturnValue | None:
-    """Let nobody else in; runs before each request of the page."""
-    try:
-        g.operator = _bearer() or _proxied() or _in_session()
-    except TooManyGuessesError:
-        return _too_many()
-    if request.headers.get("Authorization", "").startswith(BEARER) and g.operator is None:
-        return problem(401, "This is not the token.")
-    if g.operator is None:
-        # Nobody who isn't known yet has more to send than a login.
-        request.max_content_length = MAX_LOGIN_BYTES
-    # A program's token comes with its request; a cookie comes with anybody's.
-    by_program = g.operator is not None and g.operator.by == "bearer"
-    form = request.method == "POST" and not by_program
-    if form and not ours(request.form.get(FIELD)):
-        return problem(
-            400,
-            "This form is too old, or it is not from this page: nothing was done.",
-            "Go back, load the page again, and send it once more.",
-        )
-    if g.operator is not None or request.endpoint in OPEN:
-        return None
-    if not _settings().token.get_secret_value():
-        return problem(403, "Come through the proxy that logs operators in.")
-    wish = request.full_path if request.method == "GET" else ""
-    return redirect(url_for("operators.login.ask", next=wish.rstrip("?") or None), 303)
+class TooManyGuessesError(Exception):
+    """The address was wrong too often just now."""
 
 
-@login.get("/login")
-def ask() -> ResponseReturnValue:
-    """The form."""
-    if g.operator is not None or not _settings().token.get_secret_value():
-        return redirect(_wished(), 303)
-    return rendered("login.html", wish=request.args.get("next", ""))
-
-
-@login.post("/login")
-def enter() -> ResponseReturnValue:
-    """Begin a session of somebody who has the token."""
-    settings, address = _settings(), _address()
-    try:
-        right = _guesses().right(
-            request.form.get("token", ""), settings.token.get_secret_value(), address
-        )
-    except TooManyGuessesError:
-        return _too_many()
-    if not right:
-        log.warning("operator login", outcome="failed", by="token", address=address)
-        wish = request.form.get("next", "")
-        return rendered("login.html", 403, wish=wish, wrong=True)
-    begin(TOKEN_NAME)
-    log.info("operator login", outcome="ok", by="token", operator=TOKEN_NAME, address=address)
-    return redirect(_wished(), 303)
-
-
-@login.post("/logout")
-def leave() -> ResponseReturnValue:
-    """End the session."""
-    end()
-    log.info("operator logout", operator=g.operator.name, address=_address())
-    return redirect(url_for("operators.login.ask"), 303)
-
-
-def _bearer() -> Operator | None:
-    given = request.headers.get("Authorization", "")
-    if not given.startswith(BEARER):
-        return None
-    token = _settings().token.get_secret_value()
-    if _guesses().right(given.removeprefix(BEARER), token, _address()):
-        return Operator(TOKEN_NAME, "bearer")
-    log.warning("operator login", outcome="failed", by="bearer", address=_address())
-    return None
-
-
-def _proxied() -> Operator | None:
-    settings = _settings()
-    given = request.headers.get(settings.proxy_secret_header)
-    name = safe(request.headers.get(settings.user_header or "-", ""), MAX_NAME)
-    if not settings.user_header or given is None or not name:
-        return None
-    if not _guesses().right(given, settings.proxy_secret.get_secret_value(), _address()):
-        log.warning("operator login", outcome="failed", by="proxy", address=_address())
-        return None
-    if session.get("proxied") != name:
-        # The proxy vouches for each request; its user has come once.
-        session["proxied"] = name
-        log.info("operator login", outcome="ok", by="proxy", operator=name, address=_address())
-    return Operator(name, "proxy")
-
-
-def _in_session() -> Operator | None:
-    # A session that was begun by the proxy's word holds no longer than that word.
-    return Operator(TOKEN_NAME, "session") if holds(TOKEN_NAME) else None
-
-
-def _wished() -> str:
-    """Where somebody wanted to go before the login: a page of ours, and nowhere else."""
-    wish = request.values.get("next", "")
-    # Whatever follows, what begins so stays on this host; a line feed would end the header.
-    own = wish.startswith(f"{PATH}/") and wish.isprintable()
-    return wish if own else url_for("operators.letters.latest")
-
-
-def _too_many() -> ResponseReturnValue:
-    log.warning("operator login", outcome="refused: too many tries", address=_address())
-    answer = problem(429, "Too many wrong tries from this address.", "Wait a minute, then go on.")
-    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return answer
-
-
-def _address() -> str:
-    return request.remote_addr or "unknown"
-
-
-def _settings() -> OperatorsSettings:
-    return services.current().settings.of(OperatorsSettings)
-
-
-def _guesses() -> Guesses:
-    return cast("Guesses", current_app.extensions[GUESSES])
-
-
-# The operators' cookie: signed with a key that is made of the secrets themselves. So each replica
-# makes the same key, and a new token or proxy's secret ends every session. The cookie goes to the
-# operators' page alone: the API under the same address never sees one. Who signs out ends the
-# session itself, whoever has a copy of its cookie: each process remembers which ones it ended,
-# until they would have ended by themselves. Replicas share nothing, so another one, or this one
-# after a restart, takes a copy until then; a new token ends all of them everywhere.
-
-
-# A working day: whoever logged in in the morning need not do so again.
-LIFETIME_S = 8 * 60 * 60
-PATH = "/operators"
-# The form's field of the token against forged forms.
-FIELD = "csrf_token"
-_ENDED = "operators.ended"
-
-
-class _Ended:
-    """The sessions that were signed out of; no more of them than logins with the right token."""
+class _Logins:
+    """What a process remembers: wrong guesses by address, and sessions that were signed out of."""
 
     def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._lock = threading.Lock()
-        self._until: dict[str, float] = {}
+        # No more of them than logins with the right token.
+        self._ended: dict[str, float] = {}
 
-    def add(self, name: str, until: float) -> None:
+    def right(self, given: str, secret: str, address: str) -> bool:
+        """Whether a secret is the right one; in a time that doesn't tell how much of it is.
+
+        Args:
+            given: What somebody sent.
+            secret: What it has to be; nothing is right where this is empty.
+            address: Who sent it.
+
+        Raises:
+            TooManyGuessesError: The address was wrong too often: not even the right one counts.
+        """
+        # One at a time, so that many guesses at once are no more than the same one by one.
+        with self._lock:
+            if not self._limiter.test(TRIES, address):
+                raise TooManyGuessesError
+            # As bytes: for text, only ASCII can be compared.
+            right = bool(secret) and hmac.compare_digest(
+                given.encode(errors="surrogatepass"), secret.encode()
+            )
+            if not right:
+                self._limiter.hit(TRIES, address)
+            return right
+
+    def end(self, name: str, until: float) -> None:
+        """Remember that a session was signed out of, until it would have ended by itself."""
         with self._lock:
             now = time.time()
-            self._until = {name: end for name, end in self._until.items() if end > now}
-            self._until[name] = until
+            self._ended = {name: end for name, end in self._ended.items() if end > now}
+            self._ended[name] = until
 
-    def __contains__(self, name: str) -> bool:
+    def has_ended(self, name: str) -> bool:
+        """Whether a session was signed out of."""
         with self._lock:
-            return name in self._until
+            return name in self._ended
 
 
 class _Cookie(SecureCookieSessionInterface):
@@ -269,9 +130,15 @@ class _Cookie(SecureCookieSessionInterface):
 
 def install(app: Flask, settings: OperatorsSettings) -> None:
     """Give an app the operators' sessions."""
-    app.secret_key = _key(settings)
+    token, proxy = settings.token.get_secret_value(), settings.proxy_secret.get_secret_value()
+    # Slow on purpose (50 ms, once): from a cookie that was seen, nobody tries out tokens quickly.
+    # The length keeps two secrets from being mistaken for two others.
+    app.secret_key = hashlib.scrypt(
+        f"{len(token)}:{token}{proxy}".encode(), salt=b"sentiment operators' sessions", n=2**14,
+        r=8, p=1, dklen=32,
+    )  # fmt: skip
     app.session_interface = _Cookie()
-    app.extensions[_ENDED] = _Ended()
+    app.extensions[_KEY] = _Logins()
     app.config.update(
         SESSION_COOKIE_NAME="sentiment-operator",
         SESSION_COOKIE_PATH=PATH,
@@ -282,38 +149,65 @@ def install(app: Flask, settings: OperatorsSettings) -> None:
     )
 
 
-def begin(operator: str) -> None:
-    """Begin a session, instead of one that there may be."""
-    session.clear()
-    session.permanent = True
-    # Flask counts from the cookie's last change; a session ends when it has to.
-    session.update(operator=operator, name=secrets.token_hex(16), until=time.time() + LIFETIME_S)
+@operators.before_request
+def guard() -> ResponseReturnValue | None:
+    """Let nobody else in; runs before each request of the page."""
+    g.operator = _bearer() or _proxied() or _in_session()
+    if request.headers.get("Authorization", "").startswith(BEARER) and g.operator is None:
+        return problem(401, "This is not the token.")
+    if g.operator is None:
+        # Nobody who isn't known yet has more to send than a login.
+        request.max_content_length = MAX_LOGIN_BYTES
+    # A program's token comes with its request; a cookie comes with anybody's.
+    by_program = g.operator is not None and g.operator.by == "bearer"
+    if request.method == "POST" and not by_program and not _is_ours(request.form.get(FIELD)):
+        return problem(
+            400,
+            "This form is too old, or it is not from this page: nothing was done.",
+            "Go back, load the page again, and send it once more.",
+        )
+    if g.operator is not None or request.endpoint in OPEN:
+        return None
+    if not _token():
+        return problem(403, "Come through the proxy that logs operators in.")
+    wish = request.full_path if request.method == "GET" else ""
+    return redirect(url_for("operators.ask", next=wish.rstrip("?") or None), 303)
 
 
-def holds(operator: str) -> bool:
-    """Whether the request's session is this operator's, and neither over nor signed out of."""
-    return (
-        session.get("operator") == operator
+def _bearer() -> Operator | None:
+    given = request.headers.get("Authorization", "")
+    if given.startswith(BEARER) and _right(given.removeprefix(BEARER), _token(), "bearer"):
+        return Operator(TOKEN_NAME, "bearer")
+    return None
+
+
+def _proxied() -> Operator | None:
+    settings = services.current().settings.of(OperatorsSettings)
+    given = request.headers.get(settings.proxy_secret_header)
+    name = safe(request.headers.get(settings.user_header or "-", ""), MAX_NAME)
+    if not settings.user_header or given is None or not name:
+        return None
+    if not _right(given, settings.proxy_secret.get_secret_value(), "proxy"):
+        return None
+    if session.get("proxied") != name:
+        # The proxy vouches for each request; its user has come once.
+        session["proxied"] = name
+        log.info("operator login", outcome="ok", by="proxy", operator=name, address=_address())
+    return Operator(name, "proxy")
+
+
+def _in_session() -> Operator | None:
+    # A session that was begun by the proxy's word holds no longer than that word.
+    holds = (
+        session.get("operator") == TOKEN_NAME
         and session.get("until", 0) > time.time()
         and "name" in session
-        and session["name"] not in current_app.extensions[_ENDED]
+        and not _logins().has_ended(session["name"])
     )
+    return Operator(TOKEN_NAME, "session") if holds else None
 
 
-def end() -> None:
-    """End the request's session, for each copy of its cookie too."""
-    if "name" in session:
-        current_app.extensions[_ENDED].add(session["name"], session["until"])
-    session.clear()
-
-
-def form_token() -> str:
-    """What a form has to send back, so that it can only be ours."""
-    token: str = generate_csrf(token_key=FIELD)
-    return token
-
-
-def ours(sent: str | None) -> bool:
+def _is_ours(sent: str | None) -> bool:
     """Whether a form came from a page of this session."""
     try:
         validate_csrf(sent, time_limit=LIFETIME_S, token_key=FIELD)
@@ -322,11 +216,76 @@ def ours(sent: str | None) -> bool:
     return True
 
 
-def _key(settings: OperatorsSettings) -> bytes:
-    token, proxy = settings.token.get_secret_value(), settings.proxy_secret.get_secret_value()
-    # Slow on purpose (50 ms, once): from a cookie that was seen, nobody tries out tokens quickly.
-    # The length keeps two secrets from being mistaken for two others.
-    return hashlib.scrypt(
-        f"{len(token)}:{token}{proxy}".encode(), salt=b"sentiment operators' sessions", n=2**14,
-        r=8, p=1, dklen=32,
-    )  # fmt: skip
+@operators.app_template_global()
+def form_token() -> str:
+    """What a form has to send back, so that it can only be ours."""
+    token: str = generate_csrf(token_key=FIELD)
+    return token
+
+
+@operators.get("/login")
+def ask() -> ResponseReturnValue:
+    """The form."""
+    if g.operator is not None or not _token():
+        return redirect(_wished(), 303)
+    return rendered("login.html", wish=request.args.get("next", ""))
+
+
+@operators.post("/login")
+def enter() -> ResponseReturnValue:
+    """Begin a session of somebody who has the token."""
+    if not _right(request.form.get("token", ""), _token(), "token"):
+        return rendered("login.html", 403, wish=request.form.get("next", ""), wrong=True)
+    session.clear()
+    session.permanent = True
+    # Flask counts from the cookie's last change; a session ends when it has to.
+    until = time.time() + LIFETIME_S
+    session.update(operator=TOKEN_NAME, name=secrets.token_hex(16), until=until)
+    log.info("operator login", outcome="ok", by="token", operator=TOKEN_NAME, address=_address())
+    return redirect(_wished(), 303)
+
+
+@operators.post("/logout")
+def leave() -> ResponseReturnValue:
+    """End the session, for each copy of its cookie too."""
+    if "name" in session:
+        _logins().end(session["name"], session["until"])
+    session.clear()
+    log.info("operator logout", operator=g.operator.name, address=_address())
+    return redirect(url_for("operators.ask"), 303)
+
+
+def _wished() -> str:
+    """Where somebody wanted to go before the login: a page of ours, and nowhere else."""
+    wish = request.values.get("next", "")
+    # Whatever follows, what begins so stays on this host; a line feed would end the header.
+    own = wish.startswith(f"{PATH}/") and wish.isprintable()
+    return wish if own else url_for("operators.latest")
+
+
+def _right(given: str, secret: str, by: str) -> bool:
+    right = _logins().right(given, secret, _address())
+    if not right:
+        log.warning("operator login", outcome="failed", by=by, address=_address())
+    return right
+
+
+@operators.errorhandler(TooManyGuessesError)
+def too_many(_: TooManyGuessesError) -> ResponseReturnValue:
+    """The answer to who was wrong too often."""
+    log.warning("operator login", outcome="refused: too many tries", address=_address())
+    answer = problem(429, "Too many wrong tries from this address.", "Wait a minute, then go on.")
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+def _address() -> str:
+    return request.remote_addr or "unknown"
+
+
+def _token() -> str:
+    return services.current().settings.of(OperatorsSettings).token.get_secret_value()
+
+
+def _logins() -> _Logins:
+    return cast("_Logins", current_app.extensions[_KEY])

@@ -5,13 +5,12 @@ so a redrive here, on another replica or by the command fences an older one off,
 goes back twice.
 """
 
-import copy
 import threading
 import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app
 
@@ -20,20 +19,18 @@ from sentiment.dead_letters.letters import Selection
 from sentiment.dead_letters.redrive import Fate, Redrive, Sender
 from sentiment.dead_letters.scan import Scan
 from sentiment.dead_letters.show import safe
-from sentiment.errors import BrokerError, SentimentError
+from sentiment.errors import SentimentError
 from sentiment.kafka import topics
 from sentiment.settings import Settings
-from web import services
-
-log = logs.get(__name__)
 
 # A day's work of an operator; each holds a few kilobytes.
 KEPT_RUNS = 20
 # Enough to see what is wrong with them; the list of dead letters has them all.
 KEPT_LEFT = 50
 MAX_REASON = 300
-
 _KEY = "operators.redrives"
+
+log = logs.get(__name__)
 
 
 class BusyError(Exception):
@@ -63,7 +60,6 @@ class Run:
     what: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     begun_at: float = field(default_factory=time.time)
-    ended_at: float | None = None
     counts: Counter[str] = field(default_factory=Counter)
     share: float = 0.0
     left: list[tuple[str, str]] = field(default_factory=list)
@@ -71,13 +67,12 @@ class Run:
     ended: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def read(self, count: int, share: float) -> None:
+    def read(self, _: int, share: float) -> None:
         """Take in how far the scan is.
 
         Raises:
             StoppedError: The run is to end here.
         """
-        del count
         self.share = share
         if self.stopping.is_set():
             raise StoppedError
@@ -88,22 +83,30 @@ class Run:
         if fate.outcome == "left" and len(self.left) < KEPT_LEFT:
             self.left.append((fate.letter.id, safe(fate.reason, MAX_REASON)))
 
+    def described(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "id": self.id,
+            "by": self.who,
+            "selection": self.what,
+            "ended": self.ended.is_set(),
+            "problem": self.problem,
+            "share": round(self.share, 3),
+            "redriven": self.counts["redriven"],
+            "left": self.counts["left"],
+            "redriven_before": self.counts["redriven_before"],
+            "reasons": [{"id": name, "reason": reason} for name, reason in list(self.left)],
+        }
+
 
 class Redrives:
-    """The redrives of this process.
+    """The redrives of this process."""
 
-    Args:
-        settings: The whole tree.
-    """
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        app.extensions[_KEY] = self
         self._settings = settings
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
-
-    def attach(self, app: Flask) -> None:
-        """Make them those of an app."""
-        app.extensions[_KEY] = self
 
     def begin(self, selection: Selection, who: str, what: str) -> Run:
         """Begin a redrive on a thread of its own.
@@ -150,7 +153,6 @@ class Redrives:
             run.problem = "The server failed; its log says why."
             log.exception("redrive failed", run=run.id)
         finally:
-            run.ended_at = time.time()
             run.ended.set()
             log.info(
                 "redrive ended", operator=run.who, selection=run.what, run=run.id,
@@ -161,26 +163,3 @@ class Redrives:
 def current() -> Redrives:
     """The redrives of the app that answers this request."""
     return cast("Redrives", current_app.extensions[_KEY])
-
-
-# Asking Kafka for somebody who waits for a page.
-
-
-# Whoever waits for a page takes it for dead before a command's patience ends; seconds.
-PATIENCE_S = 5.0
-
-
-def settings() -> Settings:
-    """The app's settings, with less patience for the brokers.
-
-    Raises:
-        BrokerError: It is known already that Kafka is away.
-    """
-    shared = services.current()
-    if shared.inbox.trouble:
-        raise BrokerError(shared.inbox.trouble, "The page goes on by itself when Kafka is back.")
-    hurried = copy.copy(shared.settings)
-    hurried.kafka = hurried.kafka.replace(
-        connect_timeout_s=min(PATIENCE_S, hurried.kafka.connect_timeout_s)
-    )
-    return hurried

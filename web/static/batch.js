@@ -2,8 +2,8 @@
 import { byId, counted, part, tell } from "./dom.js";
 import { call, upload } from "./net.js";
 
-// As often as a person looks at a bar that grows.
-const LOOK_MS = 700;
+// Between two questions how far it is.
+const ASK_MS = 700;
 const TYPES = {
   csv: "text/csv", tsv: "text/tab-separated-values", txt: "text/plain", jsonl: "application/jsonl", ndjson: "application/jsonl",
 };
@@ -73,7 +73,7 @@ async function follow(id) {
       }
       say("The server can’t be reached. Trying again …");
     }
-    await new Promise((done) => setTimeout(done, LOOK_MS));
+    await new Promise((done) => setTimeout(done, ASK_MS));
   }
 }
 

@@ -2,7 +2,7 @@
 import { byId, clock, counted, part, shape } from "./dom.js";
 import { SLOTS, SLOT_S, timeline } from "./series.js";
 
-// Room for the labels of the axes, in pixels.
+// For the labels of the axes, in pixels.
 const LEFT = 40;
 const BOTTOM = 20;
 const TOP = 6;

@@ -3,7 +3,7 @@ import { byId, part } from "./dom.js";
 import { textOf } from "./own.js";
 
 const MOST_SOURCES = 30;
-// A filter follows when the word is written, not with each letter.
+// A filter follows when the word is written, not with each character.
 const TYPING_MS = 300;
 
 export const filter = { sentiment: "", source: "", least: 0, most: 1, words: "" };

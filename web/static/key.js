@@ -1,4 +1,4 @@
-// A visitor's API key, where nobody sends without one: kept for this tab, sent with every POST.
+// The API key of who sends, where nobody sends without one: kept for this tab, sent with every POST.
 import { byId, tell } from "./dom.js";
 
 const STORE = "sentiment-api-key";

@@ -4,13 +4,13 @@ import * as feed from "./feed.js";
 import * as filters from "./filters.js";
 import * as live from "./live.js";
 import { textOf } from "./own.js";
-import * as pulse from "./pulse.js";
+import * as overview from "./overview.js";
 import * as compose from "./try.js";
 
 compose.start();
 feed.start();
 batch.start();
-pulse.start();
+overview.start();
 filters.start((anew) => {
   feed.refresh();
   feed.tellPause();
@@ -21,6 +21,6 @@ live.start({
     feed.add(results);
     for (const result of results) compose.late(result, textOf(result));
   },
-  status: pulse.status,
-  lost: pulse.lost,
+  status: overview.status,
+  lost: overview.lost,
 });

@@ -91,18 +91,16 @@ def test_chart_is_read_by_keys_and_pointer(tab: Page, settings: Settings) -> Non
 
 
 def test_chart_goes_on_after_its_server(
-    context: BrowserContext, site: PageProcess, settings: Settings
+    refused_tab: Page, site: PageProcess, settings: Settings
 ) -> None:
     """Over a restart of its server the chart keeps its bars, counts none twice, and goes on."""
-    tab = watched(context, [])
-    tab.goto(site.url)
-    expect(tab.locator("#status")).to_contain_text("Kafka connected")
+    expect(refused_tab.locator("#status")).to_contain_text("Kafka connected")
     publish(settings, result(), result())
-    expect(tab.locator("#readout")).to_contain_text("2 results")
+    expect(refused_tab.locator("#readout")).to_contain_text("2 results")
     site.end()
-    expect(tab.locator("#figure-lag")).to_have_text("\u2013")
+    expect(refused_tab.locator("#figure-lag")).to_have_text("\u2013")
     site.restart()
     site.wait_until()
-    expect(tab.locator("#status")).to_contain_text("Kafka connected")
+    expect(refused_tab.locator("#status")).to_contain_text("Kafka connected")
     publish(settings, result(score=0.1))
-    expect(tab.locator("#readout")).to_contain_text("3 results")
+    expect(refused_tab.locator("#readout")).to_contain_text("3 results")

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from sentiment.settings import Settings
 from tests.browser.conftest import WIDE
-from tests.browser.tabs import box, classify, watched
+from tests.browser.tabs import box, classify, press, watched
 from tests.browser.traffic import steady
 from tests.integration.pages import PageProcess, publish, result
 
@@ -140,8 +140,7 @@ def test_axe_finds_nothing_at_the_key(browser: Browser, site: PageProcess) -> No
     tab.goto(site.url)
     tab.get_by_label("API key", exact=True).fill("another")
     _check(tab)
-    box(tab).fill("Anybody?")
-    tab.get_by_role("button", name="Classify", exact=True).click()
+    press(tab, "Anybody?")
     expect(tab.locator("#key-note")).to_contain_text("none of those that may send")
     _check(tab)
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
