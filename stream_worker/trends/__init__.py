@@ -4,7 +4,6 @@
 - `reading`: the tallies topic, record by record
 - `app`: the Faust app: the table and its changelog, publishing, the web views
 - `settings`: its settings, and the topic of its table
-- `metrics`: what is shown at `/metrics`
 - `process`: the process around it
 - `command`: `sentiment trends`
 """

@@ -14,8 +14,8 @@ from sentiment.health import HealthServer, Start
 from sentiment.interrupts import end_at_once, end_in_time
 from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
+from stream_worker.metrics import TRENDS
 from stream_worker.trends.app import Trends
-from stream_worker.trends.metrics import TRENDS
 from stream_worker.trends.settings import TrendsSettings
 
 # Kubernetes gives 30 s between SIGTERM and SIGKILL.
