@@ -26,7 +26,7 @@ APP = App(
         "worker": "stream_worker.command:worker",
     },
     settings=("stream_worker.trends.settings:TrendsSettings",),
-    metrics=("stream_worker.metrics:WORKER", "stream_worker.trends.metrics:TRENDS"),
+    metrics=("stream_worker.metrics:WORKER", "stream_worker.metrics:TRENDS"),
     rights=(
         Right("worker", "READ", "topic", "TOPICS_EVENTS"),
         Right("worker", "WRITE", "topic", "TOPICS_RESULTS"),

@@ -3,7 +3,6 @@
 - `book`: windows, how tallies come into them exactly once, and which names have rows of their own
 - `reading`: the tallies topic, record by record
 - `settings`: its settings, and the topic of its table
-- `metrics`: what is shown at `/metrics`
 - `app`: the Faust app: the table and its changelog, publishing, the web views; and its process
 - `command`: `sentiment trends`
 """

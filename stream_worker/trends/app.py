@@ -28,7 +28,7 @@ from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import Follower
 from sentiment.settings import Settings
 from sentiment.wire import Tally, Trend, decode_tally, encode
-from stream_worker.trends import metrics
+from stream_worker import metrics
 from stream_worker.trends.book import KEPT_S, SIZES_S, Book, Span
 from stream_worker.trends.reading import brokers, credentials, read_committed
 from stream_worker.trends.settings import TrendsSettings

@@ -4,7 +4,7 @@ import pytest
 
 from sentiment import apps, metrics
 from sentiment.metrics import Metric, Metrics
-from stream_worker.trends.metrics import TRENDS
+from stream_worker.metrics import TRENDS
 from tests.processes import python
 from web.metrics import WEB
 
