@@ -24,6 +24,7 @@ from sentiment import logs, metrics
 from sentiment.errors import BrokerError, SentimentError, TopicError, UnreachableError
 from sentiment.kafka import clients, topics, unreadable
 from sentiment.kafka.clients import Access
+from sentiment.kafka.retries import Deadline, retry
 from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
@@ -144,14 +145,11 @@ class TopicReader:
 
     def _retried(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a partition, perhaps of a new topic, has no leader yet."""
-        deadline = time.monotonic() + self._settings.connect_timeout_s
-        while True:
-            try:
-                return ask()
-            except KafkaException as error:
-                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
-                    raise self._access.unreachable(error) from None
-                time.sleep(POLL_S)
+        deadline = Deadline(self._settings.connect_timeout_s)
+        try:
+            return retry(lambda _: ask(), deadline, POLL_S, lambda error: error.code() in PASSING)
+        except KafkaException as error:
+            raise self._access.unreachable(error) from None
 
     def _refuse(self, error: KafkaError) -> None:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:

@@ -13,7 +13,8 @@ from sentiment.cli import Progress
 from sentiment.errors import TopicError, TransactionError, UnreachableError, WorkerError
 from sentiment.kafka import topics
 from sentiment.kafka.reader import TopicReader
-from sentiment.kafka.transactions import AbortedError, Transactions, pause_s
+from sentiment.kafka.retries import backoff_s
+from sentiment.kafka.transactions import AbortedError, Transactions
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import Settings
 from stream_worker.replay.begin import fencing_told
@@ -115,7 +116,7 @@ class Replay:
                 "What is committed stays. Look at the brokers, then give the same command again.",
             )
         tries, told = 0, ""
-        while not self.stop.wait(pause_s(tries)):
+        while not self.stop.wait(backoff_s(tries)):
             tries += 1
             if trouble != told:
                 log.warning("waiting for Kafka", reason=trouble)

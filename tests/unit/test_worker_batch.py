@@ -13,7 +13,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 from numpy.typing import NDArray
 
 from sentiment import metrics, wire
-from sentiment.classify.assemble import Batch, Piece, assemble, classify
+from sentiment.classify.assemble import Batch, Piece, assemble, classify, count
 from sentiment.classify.decode import decode
 from sentiment.classify.score import Models, answer
 from sentiment.classify.tallies import MAX_ROWS, OTHER_SOURCE
@@ -23,7 +23,6 @@ from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import OLDEST_MS
 from sentiment.wire import Tally, decode_tally
-from stream_worker.worker import count
 
 NOW_MS = 1_700_000_000_000
 
