@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from sentiment import tracing, wire
-from sentiment.dead_letters import letters
+from sentiment.dead_letters.dead_letter import number_of
 from sentiment.wire import Headers, Input
 from web import access, services
 from web.answers import (
@@ -24,7 +24,7 @@ from web.answers import (
     Status,
     respond,
 )
-from web.feeds import DeadLetter, Feed
+from web.feeds import Feed, Unclassified
 from web.inbox import Inbox
 from web.parsing import parse
 
@@ -110,7 +110,7 @@ def result(name: str) -> Response:
             f"No result for this id within {wait_s:g} s: it may still come, may be too long ago,"
             " or was never sent.",
         )
-    if isinstance(outcome, DeadLetter):
+    if isinstance(outcome, Unclassified):
         raise ApiError(
             422,
             outcome.code,
@@ -172,7 +172,7 @@ def _place(topic: str) -> Input | None:
     given = [request.args.get(name) for name in ("partition", "offset")]
     if given == [None, None]:
         return None
-    partition, offset = (letters.number_of(text or "") for text in given)
+    partition, offset = (number_of(text or "") for text in given)
     if partition is None or offset is None:
         raise ApiError(400, "invalid_place", "'partition' and 'offset' are two whole numbers.")
     return Input(topic, partition, offset)

@@ -149,7 +149,7 @@ MOST_EXPLANATION_BYTES = 16 * 1024 * 1024
 EXPLANATION_BYTES = 500
 
 
-class DeadLetter(Struct, frozen=True, gc=False):
+class Unclassified(Struct, frozen=True, gc=False):
     """An event that could not be classified: why, and where it stands on its topic."""
 
     id: str
@@ -170,7 +170,7 @@ class Explained(Struct, frozen=True, gc=False):
     json: bytes
 
 
-Outcome = SentimentResult | DeadLetter
+Outcome = SentimentResult | Unclassified
 
 
 class Outcomes:

@@ -17,7 +17,7 @@ from confluent_kafka import Message
 from msgspec import structs
 
 from sentiment import logs, times, tracing, wire
-from sentiment.dead_letters import letters
+from sentiment.dead_letters.dead_letter import read
 from sentiment.errors import BrokerError
 from sentiment.kafka import clients
 from sentiment.kafka.clients import Access
@@ -27,7 +27,7 @@ from sentiment.metrics import PREDICTIONS
 from sentiment.settings import Settings
 from sentiment.wire import Model, SentimentResult, ShortText
 from web.answers import ServedModel
-from web.feeds import DeadLetter, Explained, Feeds, Outcome, Outcomes
+from web.feeds import Explained, Feeds, Outcome, Outcomes, Unclassified
 
 # A person sees within three seconds that Kafka is away: one between two questions, two for one.
 WATCH_INTERVAL_S = 1.0
@@ -150,7 +150,7 @@ class Inbox:
         self.dead_letters_seen += len(records)
         if self._is_news(records[-1]):
             self.pulse.dead_letters += len(records)
-        self._keep([letter for letter in map(_dead_letter, records) if letter])
+        self._keep([one for one in map(_dead_letter, records) if one])
 
     def _unexplained(self, record: Message) -> SentimentResult:
         """A result without its explanation, from which its text could be made again."""
@@ -201,20 +201,20 @@ class Inbox:
         self._unreachable = unreachable
 
 
-def _dead_letter(record: Message) -> DeadLetter | None:
+def _dead_letter(record: Message) -> Unclassified | None:
     """None where it doesn't tell which event it is."""
-    letter = letters.read(record)
-    if letter.input is None:
+    dead_letter = read(record)
+    if dead_letter.input is None:
         return None
     try:
         name = msgspec.json.decode(record.value() or b"", type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
-    return DeadLetter(
-        id=name or wire.name_of(letter.input),
-        code=letter.code or "unknown",
-        message=letter.message,
-        input=letter.input,
+    return Unclassified(
+        id=name or wire.name_of(dead_letter.input),
+        code=dead_letter.code or "unknown",
+        message=dead_letter.message,
+        input=dead_letter.input,
     )
 
 

@@ -20,7 +20,7 @@ from web.answers import ApiError
 from web.batches import export, reading
 from web.batches.batch import Batch, Batches, name_of
 from web.batches.reading import Limits, Lines
-from web.feeds import DeadLetter, Outcomes
+from web.feeds import Outcomes, Unclassified
 from web.outbox import Outbox, Tell
 
 NOW = datetime.now(UTC)
@@ -222,7 +222,7 @@ def test_answers_are_counted_by_line(store: Batches) -> None:
     one, two, three = (f"{batch.name}-{number}" for number in (1, 2, 3))
     # Of another event with the same id, of another id in the same place, and of no upload.
     others = [result(three, place=Input("t", 1, 3)), result("x-3"), result(f"{batch.name}-9")]
-    letter = DeadLetter(three, "model_failed", "no answer", place_of(three))
+    letter = Unclassified(three, "model_failed", "no answer", place_of(three))
     store.take([*others, result(one), result(two, 0.1), letter, *others])
     found = batch.progress()
     assert (found.state, found.positive, found.negative, found.dead_letters) == ("done", 1, 1, 1)
@@ -276,7 +276,7 @@ def test_results_are_in_the_lines_order() -> None:
     names = {number: f"{batch.name}-{number}" for number in batch.lines.events}
     for number, name in names.items():
         batch.add_sent(number, place_of(name))
-    batch.take(DeadLetter(names[4], "model_failed", "no answer", place_of(names[4])))
+    batch.take(Unclassified(names[4], "model_failed", "no answer", place_of(names[4])))
     batch.take(result(names[1]))
     rows = [json.loads(line) for line in b"".join(export.json_lines(batch)).splitlines()]
     assert [(row["line"], row["state"]) for row in rows] == [

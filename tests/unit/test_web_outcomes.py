@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentiment.wire import Input, Model, SentimentResult
-from web.feeds import BURST, QUEUE, DeadLetter, Explained, Feeds, Outcomes
+from web.feeds import BURST, QUEUE, Explained, Feeds, Outcomes, Unclassified
 
 OFFSETS = itertools.count(1_000_000)
 
@@ -49,7 +49,7 @@ def test_waiting_ends_with_the_outcome() -> None:
     for thread in threads:
         thread.start()
     outcomes.add([result("other")])
-    mine = DeadLetter("mine", "empty_text", "it is empty", Input("t", 0, 1))
+    mine = Unclassified("mine", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([mine])
     for thread in threads:
         thread.join(30)
@@ -72,7 +72,7 @@ def test_latest_passes_the_filter() -> None:
     """The newest matching results come oldest first; dead letters are none."""
     outcomes = Outcomes(10)
     outcomes.add([result("1"), result("2", "negative"), result("3", source="b")])
-    outcomes.add([DeadLetter("4", "x", "y", Input("t", 0, 1)), result("5")])
+    outcomes.add([Unclassified("4", "x", "y", Input("t", 0, 1)), result("5")])
     assert [found.id for found in outcomes.latest(2, "", "")] == ["3", "5"]
     assert [found.id for found in outcomes.latest(9, "positive", "a")] == ["1", "5"]
 
@@ -167,7 +167,7 @@ def test_another_event_with_the_same_id_wakes_nobody() -> None:
 def test_a_result_is_the_last_word_on_an_id() -> None:
     """An event that was mended and sent again has its result; a dead letter is its own place's."""
     outcomes = Outcomes(10)
-    letter = DeadLetter("a", "empty_text", "it is empty", Input("t", 0, 1))
+    letter = Unclassified("a", "empty_text", "it is empty", Input("t", 0, 1))
     outcomes.add([letter])
     assert outcomes.wait("a", 0) == letter
     mended = result("a", place=2)
@@ -183,7 +183,7 @@ def test_outcomes_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = Outcomes(1000)
     for number in range(1000):
         name = f"{number}" + "\U0001f600" * (250 * (number % 2))
-        letter = DeadLetter(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
+        letter = Unclassified(name + "b", "x", "y" * 500, Input("t", 1, number % 10))
         outcomes.add([result(name, place=number), letter])
     kept = [number for number in range(1000) if outcomes.at(*_named(number))]
     assert kept == list(range(kept[0], 1000))

@@ -18,7 +18,7 @@ from web.api import require_kafka, trace
 from web.batches import reading
 from web.batches.batch import Batch, name_of
 from web.batches.reading import Limits
-from web.feeds import DeadLetter
+from web.feeds import Unclassified
 from web.parsing import one_at_a_time
 
 # What makes a spreadsheet take a text for a formula, which may fetch and send (OWASP, CSV
@@ -96,7 +96,7 @@ def _row(batch: Batch, number: int) -> Row:
             model=outcome.model.name,
             model_version=outcome.model.version,
         )
-    if isinstance(outcome, DeadLetter):
+    if isinstance(outcome, Unclassified):
         return msgspec.structs.replace(
             row, state="dead_letter", error_code=outcome.code, error_message=outcome.message
         )

@@ -10,7 +10,7 @@ from flask import Blueprint, abort, g, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from sentiment import times
-from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.dead_letter import Selection
 from sentiment.dead_letters.redrive import Redrive
 from sentiment.dead_letters.scan import Scan
 from sentiment.errors import InputError
