@@ -71,9 +71,9 @@ CHECK_S = 2.0
 PREPARE_S = 10.0
 # How long all of it may take when partitions are to be given away: the open transaction's commit or
 # abort, which has 8 s by default, and a new producer in place of one that could do neither, which
-# has PREPARE_S. That is a seventh of what the group waits for its members in a rebalance, the 120 s
-# of `max.poll.interval.ms`, and less than the 20 s of a shutdown, which gives them away as well.
-# Heartbeats, which the session's time-out of 10 s is about, go on meanwhile.
+# has PREPARE_S. The group waits 120 s for its members in a rebalance (`max.poll.interval.ms`): with
+# the 38 s that a turn before may have waited for a commit, that is half of it. A shutdown, which
+# gives them away as well, has 20 s. Heartbeats, for the session's 10 s, go on meanwhile.
 REVOKE_S = 18.0
 # Longest time without a transaction: soon enough that a member that the group has lost is noticed
 # within a minute, and rare enough to cost nothing.

@@ -19,7 +19,7 @@ from stream_worker.trends.app import Trends
 # Kubernetes gives 30 s between SIGTERM and SIGKILL.
 STOP_S = 20.0
 # How often the brokers are asked whether the tallies' topic is still the same.
-LOOK_S = 15.0
+CHECK_S = 15.0
 # A broker that has just started learns of its topics within seconds; after this, one is gone.
 GONE_S = 60.0
 
@@ -95,8 +95,8 @@ class _Watch(threading.Thread):
         self.made_anew = threading.Event()
 
     def run(self) -> None:
-        """Look, again and again."""
-        while not self.made_anew.wait(LOOK_S):
+        """Check, again and again."""
+        while not self.made_anew.wait(CHECK_S):
             self.is_same()
 
     def is_same(self) -> bool:
