@@ -101,7 +101,7 @@ class Worker:
 
     Args:
         settings: The settings tree.
-        served: ServedModels and challenger, followed.
+        served: Champion and challenger, followed.
         stopping: Ends the loop after its present turn.
 
     Raises:

@@ -1,4 +1,9 @@
-"""How long an operation may take, and when a call of it is made again."""
+"""How long an operation may take, and when a call of it is made again.
+
+For calls of Kafka's client whose error another try may mend. What waits for something else than the
+end of an error, as for a topic that brokers don't know yet (`topics`), or without an end, as a
+process for what it can't begin without (`sentiment.health.Start`), has its own loop there.
+"""
 
 import time
 from collections.abc import Callable
