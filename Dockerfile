@@ -96,7 +96,7 @@ RUN PYTHONPATH=/opt/sentiment:/opt/aot python -m sentiment.model.compiled.aot /o
   && strip --strip-unneeded /opt/native/*.so
 # The byte code of what a worker imports: all of it would be 130 MB. And a first answer.
 ENV PYTHONPATH=/opt/sentiment:/opt/native PYTHONDONTWRITEBYTECODE=
-RUN python -c 'import mlflow.artifacts, mlflow.tracking, stream_worker.process; \
+RUN python -c 'import mlflow.artifacts, mlflow.tracking, stream_worker.command, stream_worker.worker, sentiment.health; \
       from sentiment.registry.artifact import open_model; \
       from sentiment.registry.publish import bundled_model; \
       open_model(bundled_model()).explain(["Not a bad word about it."])'

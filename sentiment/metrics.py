@@ -132,6 +132,22 @@ REFUSALS = EVERYWHERE.counter(
 # What the library counts for the worker, which adds its own.
 WORKER = Metrics("worker", EVERYWHERE)
 
+UNREADABLE = WORKER.gauge(
+    "sentiment_unreadable_partition",
+    "1 where the next batch of a partition can't be read, and nothing behind it is.",
+    "topic", "partition", unit="partitions",
+)  # fmt: skip
+LAG = WORKER.gauge(
+    "sentiment_consumer_lag",
+    "Events behind the end of the partition, by the brokers' own numbers.",
+    "topic", "partition", unit="events",
+)  # fmt: skip
+HANGING_TRANSACTIONS = WORKER.gauge(
+    "sentiment_hanging_transactions",
+    "What a transaction holds back for longer than it may last: partitions of the outputs, and the"
+    " group's committed offsets as one.",
+    unit="partitions",
+)  # fmt: skip
 DEAD_LETTER_SHARE = WORKER.gauge(
     "sentiment_dead_letter_share",
     "Share of dead letters in the latest window; above WORKER_DEAD_LETTER_MAX_SHARE we stop.",

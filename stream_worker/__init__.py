@@ -1,14 +1,12 @@
 """The classifying worker: consume, classify, publish, in one Kafka transaction per batch.
 
-- `worker`: the loop
+- `worker`: the loop, from a poll to a commit
 - `intake`: the consumer: assignment, batches, rewinding, events that expired
-- `served_models`: keeps champion and challenger up to date beside the running loop
+- `served_models`: champion and challenger, kept up to date beside the running loop
 - `drift`: whether texts and scores look as they did when the model was made
 - `traces`: a span for each event, where traces are wanted
-- `monitor`: what the brokers say beside the loop: lag, transactions that hang, topics made anew
-- `process`: the process around the loop, and its watchdog
-- `metrics`: what is shown at `/metrics`
-- `command`: `sentiment worker`
+- `metrics`: what is shown at `/metrics`, and what a batch adds to it
+- `command`: `sentiment worker`: the process around the loop, with probes, signals and a watchdog
 - `replay`: classifies a time range again, beside the live group
 - `trends`: windowed aggregates of what the workers did
 """

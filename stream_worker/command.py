@@ -1,8 +1,24 @@
-"""`sentiment worker`."""
+"""`sentiment worker`: the process around the loop, with probes, signals and a watchdog."""
 
+import faulthandler
+import gc
+import signal
 import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
+
+from sentiment import logs
+from sentiment.interrupts import end_at_once, end_in_time
+
+if TYPE_CHECKING:
+    from sentiment.settings import Settings
+
+log = logs.get(__name__)
 
 EXAMPLES = """
 \b
@@ -38,8 +54,6 @@ def worker(
     Exit codes: 0 stopped, 1 failed, 2 wrong use, 3 fenced by another worker, 4 transactions keep
     failing, 5 too many dead letters, 6 events expired unread, with WORKER_EXPIRED=stop.
     """
-    from sentiment.interrupts import end_at_once
-
     # The imports, the model and the group take seconds, and a pod may be unwanted by then.
     end_at_once()
     # MLflow and scikit-learn take these along where they are installed, which costs 65 MB and a
@@ -48,7 +62,6 @@ def worker(
         sys.modules[unused] = None  # type: ignore[assignment]  # Python's way to say: not there
 
     from sentiment.settings import Settings
-    from stream_worker.process import run
 
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
@@ -57,3 +70,135 @@ def worker(
         group_id=group_id, max_batch=max_batch, http_port=http_port
     )
     run(settings)
+
+
+# New containers without the end of others: above the records of all batches under way.
+GC_THRESHOLD = 200_000
+# A tenth of Python's own: a batch changes threads six times, and takes 30 ms.
+SWITCH_INTERVAL_S = 0.0005
+
+
+def run(settings: "Settings") -> None:
+    """Run one worker until SIGTERM or SIGINT.
+
+    Raises:
+        SentimentError: Why it can't go on.
+    """
+    from sentiment.health import HealthServer, Start
+    from sentiment.metrics import WORKER
+    from sentiment.registry.registry import Registry
+    from stream_worker.served_models import ServedModels
+    from stream_worker.worker import Worker
+
+    stopping = threading.Event()
+    start = Start()
+    worker: Worker | None = None
+    health = HealthServer(
+        settings.worker.http_host,
+        settings.worker.http_port,
+        live=lambda: worker.stuck() if worker else "",
+        ready=lambda: worker.not_ready() if worker else start.waits_for,
+        metrics=WORKER,
+    )
+    health.start()
+    log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        log.info("stopping", signal=signal.Signals(number).name)
+        stopping.set()
+        end_in_time(settings.worker.shutdown_timeout_s)
+
+    try:
+        model = settings.model
+        # Made once, as they know what they refused.
+        champion, challenger = Registry(model), None
+        if model.canary_share or model.shadow_share:
+            challenger = Registry(model.replace(uri=model.challenger_uri))
+        explains = settings.worker.explain != "never"
+        served = start.made(lambda: ServedModels(model, champion, challenger, explains=explains))
+        worker = start.made(lambda: Worker(settings, served, stopping))
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        served.start()
+        watchdog = Watchdog(worker.stuck, settings.worker.stuck_timeout_s)
+        watchdog.start()
+        _tune_python()
+        try:
+            worker.run()
+        finally:
+            watchdog.stop()
+            served.stop()
+    finally:
+        health.stop()
+
+
+def _tune_python() -> None:
+    """Settings of Python for a loop that handles thousands of records at a time on three threads.
+
+    A search for reference cycles begins, by default, after some hundred new containers, and goes
+    through all that was ever imported; here it would take a third of the loop's time and find
+    nothing. And a thread that is done with native code waits for the others to let it go on.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+# Watches the loop: when it stands still, every thread's stack goes to the log. Two watchers,
+# since either alone can fail. A thread of Python's tells what each thread does, as structured
+# lines, but needs the interpreter's lock; native code that never gives it back stops this thread
+# too. Then `faulthandler` speaks, whose thread is C and takes no lock; what it writes is plain
+# text.
+
+
+# Often enough that a stall is told soon after its limit, rare enough to cost nothing.
+CHECKS = 4
+LONGEST_PAUSE_S = 5.0
+
+
+class Watchdog(threading.Thread):
+    """Tells a stall once, when it begins.
+
+    Args:
+        stuck: Why the loop counts as stuck; empty when it doesn't.
+        limit_s: How long it may stand still, in seconds.
+    """
+
+    def __init__(self, stuck: Callable[[], str], limit_s: float) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._stuck = stuck
+        self._limit_s = limit_s
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Check the loop until `stop`."""
+        told = False
+        # Before the first check too.
+        faulthandler.dump_traceback_later(self._limit_s, file=sys.__stderr__ or 2)
+        while not self._stopping.wait(min(self._limit_s / CHECKS, LONGEST_PAUSE_S)):
+            # Put off each time, so that it fires only when this thread can't run any more.
+            faulthandler.dump_traceback_later(self._limit_s, file=sys.__stderr__ or 2)
+            reason = self._stuck()
+            if reason and not told:
+                log.error("the loop is stuck; the stacks of all threads follow", reason=reason)
+                dump()
+            told = bool(reason)
+        faulthandler.cancel_dump_traceback_later()
+
+    def stop(self) -> None:
+        """Stop checking."""
+        self._stopping.set()
+        self.join()
+
+
+def dump() -> None:
+    """Log what each thread is doing, the innermost call first."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - documented, for debuggers
+        calls = [
+            f"{call.name} ({call.filename}:{call.lineno})"
+            for call in reversed(traceback.extract_stack(frame))
+        ]
+        log.error("stack", thread=names.get(ident, str(ident)), calls=calls)

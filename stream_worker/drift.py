@@ -140,7 +140,7 @@ class Watch:
         """Take in samples of what is committed."""
         for sample in samples:
             model = sample.model
-            # The sampler looks at models with a reference alone.
+            # The sampler takes models with a reference alone.
             assert model.reference is not None  # noqa: S101
             if model.version not in self._windows:
                 self._windows[model.version] = model, Window(model.reference, self._clock())
@@ -185,22 +185,22 @@ class Watch:
 # Picks a few texts of a batch and measures them, at a cost that is bounded whatever the texts.
 
 
-# Most texts of one look: with fewer, the calls would cost more than the texts; a look at long
+# Most texts of one sample: with fewer, the calls would cost more than the texts; a sample of long
 # reviews takes half a millisecond, which no batch notices.
 MOST = 50
 # Of a core: far below what one run of a benchmark differs from the next, and yet some 700 short
 # texts or 100 long reviews a second.
 BUDGET = 0.001
-# A look that took unusually long, as the first one does, must not blind us for minutes.
+# A sample that took unusually long, as the first one does, must not blind us for minutes.
 LONGEST_PAUSE_S = 5.0
 # Loading the native code takes some 30 ms once: a worker's first results do not wait for it.
 FIRST_S = 1.0
 
 
 class Sampler:
-    """Looks at a batch now and then: after each look, not again before it has been paid for.
+    """Samples a batch now and then: after each sample, not again before it has been paid for.
 
-    So a text's chance to be looked at is the higher the fewer there are at the time, up to all of
+    So a text's chance to be in one is the higher the fewer there are at the time, up to all of
     them. Called by one thread at a time.
 
     Args:
@@ -217,7 +217,7 @@ class Sampler:
         self._spent = spent
         self._next = clock() + FIRST_S
 
-    def look(self, texts: Sequence[str], answers: Answers) -> list[Sample]:
+    def sample(self, texts: Sequence[str], answers: Answers) -> list[Sample]:
         """Measure a few texts, if it is time for it.
 
         Args:

@@ -29,7 +29,7 @@ from sentiment.errors import (
 )
 from sentiment.kafka import clients, topics, unreadable
 from sentiment.kafka.lag import EARLIEST, checked, offsets_at
-from sentiment.kafka.transactions import Deadline
+from sentiment.kafka.retries import Deadline, retry
 from sentiment.metrics import UNREADABLE_BATCHES
 from sentiment.settings import Settings, WorkerSettings
 from stream_worker import metrics
@@ -58,7 +58,7 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         # One partition may fill an answer: with a megabyte of each, there were many more answers.
         "fetch_max_bytes": worker.prefetch_kib * 1024,
         "max_partition_fetch_bytes": worker.prefetch_kib * 1024,
-        # A full queue is looked at again this soon; librdkafka's own second would be a pause.
+        # A full queue is checked again this soon; librdkafka's own second would be a pause.
         "fetch_queue_backoff_ms": 5,
         # Tells how far a partition has been read: marks of transactions take offsets, and are never
         # returned, so that an offset alone doesn't tell whether there is more.
@@ -95,6 +95,7 @@ class Intake:
 
     Attributes:
         unreadable: By partition, the error that came last in place of a batch that can't be read.
+        unanswered_since: Since when no broker answers, by the monotonic clock; None: they do.
     """
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
@@ -109,6 +110,7 @@ class Intake:
         # By partition, the offset that comes next if nothing is missing.
         self._next: dict[int, int] = {}
         self.unreadable: dict[int, Message] = {}
+        self.unanswered_since: float | None = None
         self._consumer = self._joined()
 
     def _joined(self) -> Consumer:
@@ -228,17 +230,10 @@ class Intake:
                 self._next[part.partition] = part.offset
             self._seek(part, deadline)
         self._consumer.resume(parts)
+        self.unanswered_since = None
 
     def _seek(self, part: TopicPartition, deadline: Deadline) -> None:
-        while True:
-            try:
-                self._consumer.seek(part)
-            except KafkaException:
-                if not deadline.left():
-                    raise
-                time.sleep(SEEK_PAUSE_S)
-            else:
-                return
+        retry(lambda _: self._consumer.seek(part), deadline, SEEK_PAUSE_S, lambda _: True)
 
     def read(self, tallies: Iterable[PartitionTally]) -> list[Expired]:
         """Take note of a batch, before it is committed.
@@ -317,7 +312,12 @@ class Intake:
         Raises:
             KafkaException: None does.
         """
-        self._consumer.list_topics(self._topic, timeout=ASK_S)
+        try:
+            self._consumer.list_topics(self._topic, timeout=ASK_S)
+        except KafkaException:
+            self.unanswered_since = self.unanswered_since or time.monotonic()
+            raise
+        self.unanswered_since = None
 
     def committed(self) -> list[TopicPartition]:
         """The offsets that the group has committed of the partitions that this member has.

@@ -1,6 +1,14 @@
 """What workers and trends show at `/metrics`, beside what the shared library counts for them."""
 
+import time
+from typing import TYPE_CHECKING
+
+from sentiment import times
 from sentiment.metrics import EVERYWHERE, WORKER, Metrics
+
+if TYPE_CHECKING:  # the trends have no model's libraries
+    from sentiment.classify.assemble import Batch
+    from sentiment.classify.score import Answers
 
 # Powers of about three up to the largest batch that the settings suggest.
 BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
@@ -28,11 +36,6 @@ DEAD_LETTERS = WORKER.counter(
 TOMBSTONES = WORKER.counter(
     "sentiment_tombstones_total", "Records without a value, skipped and counted."
 )
-UNREADABLE = WORKER.gauge(
-    "sentiment_unreadable_partition",
-    "1 where the next batch of a partition can't be read, and nothing behind it is.",
-    "topic", "partition", unit="partitions",
-)  # fmt: skip
 EXPIRED = WORKER.counter(
     "sentiment_expired_events_total",
     "Offsets that the topic's retention deleted before they were read.", "topic", "partition",
@@ -56,17 +59,6 @@ LOOP_SECONDS = WORKER.counter(
     "Where the loop's time goes: consume, decode, score, wait_score, encode, produce, wait_commit;"
     " and, on a thread of its own, commit. With a backlog, score has one too.",
     "phase", unit="seconds",
-)  # fmt: skip
-LAG = WORKER.gauge(
-    "sentiment_consumer_lag",
-    "Events behind the end of the partition, by the brokers' own numbers.",
-    "topic", "partition", unit="events",
-)  # fmt: skip
-HANGING_TRANSACTIONS = WORKER.gauge(
-    "sentiment_hanging_transactions",
-    "What a transaction holds back for longer than it may last: partitions of the outputs, and the"
-    " group's committed offsets as one.",
-    unit="partitions",
 )  # fmt: skip
 ASSIGNED = WORKER.gauge(
     "sentiment_assigned_partitions", "Partitions that this worker has.",
@@ -167,3 +159,33 @@ FEEDBACK_LABELS = TRENDS.gauge(
     "Events that people labelled, by the model version that answered, its answer and their label.",
     "model_version", "sentiment", "label", unit="events",
 )  # fmt: skip
+
+
+def count(batch: "Batch") -> None:
+    """Count a batch once it is committed, and not before."""
+    for tally in batch.tallies.values():
+        EVENTS.labels(tally.topic, str(tally.partition)).inc(tally.events)
+        TOMBSTONES.inc(tally.tombstones)
+    for (sentiment, version), results in batch.results.items():
+        RESULTS.labels(sentiment, version).inc(results)
+    for answers in batch.answers:
+        _count_scores(answers)
+    for code, events in batch.errors.items():
+        DEAD_LETTERS.labels(code).inc(events)
+    BATCH_EVENTS.observe(batch.events)
+    for kind, events in batch.skews.items():
+        CLOCK_SKEW_EVENTS.labels(kind).inc(events)
+    EVENT_LATENCY.observe(times.age_ms(batch.oldest_ms, time.time() * 1000) / 1000)
+
+
+def _count_scores(answers: "Answers") -> None:
+    from sentiment.classify.score import decide
+
+    for version, seconds in answers.seconds.items():
+        SCORING_SECONDS.labels(version).inc(seconds)
+        SCORED_TEXTS.labels(version).inc(answers.texts[version])
+    for ours, theirs in answers.shadows:
+        agree = decide(ours)[0] == decide(theirs)[0]
+        versions = [model.version for model in answers.models[:2] if model]
+        SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
+        SHADOW_DIFFERENCE.labels(*versions).observe(abs(ours - theirs))

@@ -46,8 +46,8 @@ EVENTS = {
 }
 
 
-class Champion:
-    """The model that answers, and the challenger on trial if there is one; both followed.
+class ServedModels:
+    """The champion, which answers, and the challenger on trial if there is one; both followed.
 
     A copy on disk serves at once; the registry's client, whose import takes longer than a model,
     is first used after an interval.
@@ -81,7 +81,7 @@ class Champion:
         # Versions that serve no more, and since when.
         self._retired: dict[str, float] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="served-models", daemon=True)
         if explains:
             self._warm_up()
 
@@ -111,11 +111,11 @@ class Champion:
         while not self._stop.wait(self._settings.poll_interval_s):
             try:
                 self.drop_series()
-                self.look()
+                self.check()
             except Exception:
-                # Whatever it is, the models that serve go on, and so does the looking.
+                # Whatever it is, the models that serve go on, and so does the following.
                 metrics.REGISTRY_ERRORS.labels(ModelError.reason).inc()
-                log.exception("looking for a new model failed")
+                log.exception("asking for a new model failed")
 
     def _warm_up(self) -> None:
         """Have what explains compiled before an event asks: it takes long where it isn't on disk.
@@ -129,11 +129,11 @@ class Champion:
         except Exception as error:  # noqa: BLE001 - then its answers have none, and say so
             log.warning("the model can't explain", reason=f"{type(error).__name__}: {error}")
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Ask the registry once, and take over what is new and passes its checks."""
-        self._champion.look()
+        self._champion.check()
         if self._challenger:
-            self._challenger.look()
+            self._challenger.check()
 
     def drop_series(self) -> None:
         """Drop the metrics' series of versions that have long ceased to serve."""
@@ -158,12 +158,12 @@ class _Followed:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
-        # The refusal of which was told; the registry gives the same one until it looks again.
+        # The refusal of which was told; the registry gives the same one until it checks again.
         self._refusal: ModelRefusedError | None = None
         # What is wrong with the registry, as it was told; empty: nothing.
         self._told = ""
 
-    def look(self) -> None:
+    def check(self) -> None:
         if self.model and not self._registry.moves:
             return
         try:

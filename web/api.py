@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sentiment import tracing, wire
-from sentiment.dead_letters import letters
+from sentiment.dead_letters.dead_letter import number_of
 from sentiment.wire import (
     Feedback,
     Headers,
@@ -142,7 +142,7 @@ def _place(topic: str) -> Input | None:
     given = [request.args.get(name) for name in ("partition", "offset")]
     if given == [None, None]:
         return None
-    partition, offset = (letters.number_of(text or "") for text in given)
+    partition, offset = (number_of(text or "") for text in given)
     if partition is None or offset is None:
         raise ApiError(400, "invalid_place", "'partition' and 'offset' are two whole numbers.")
     return Input(topic, partition, offset)

@@ -16,7 +16,7 @@ from confluent_kafka import Message
 from msgspec import structs
 
 from sentiment import logs, times, tracing, wire
-from sentiment.dead_letters import letters
+from sentiment.dead_letters.dead_letter import read
 from sentiment.errors import BrokerError
 from sentiment.kafka import clients
 from sentiment.kafka.clients import Access
@@ -215,15 +215,15 @@ class Inbox:
 
 def _failure(record: Message) -> Failure | None:
     """None where it doesn't tell which event it is."""
-    letter = letters.read(record)
-    if letter.input is None:
+    dead_letter = read(record)
+    if dead_letter.input is None:
         return None
     try:
-        name = msgspec.json.decode(letter.value, type=_Named).id
+        name = msgspec.json.decode(dead_letter.value, type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         name = ""
-    name = name or wire.name_of(letter.input)
-    return Failure(name, letter.code or "unknown", letter.message, letter.input)
+    name = name or wire.name_of(dead_letter.input)
+    return Failure(name, dead_letter.code or "unknown", dead_letter.message, dead_letter.input)
 
 
 class Overview:

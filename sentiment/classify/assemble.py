@@ -16,6 +16,7 @@ from sentiment.classify.score import Answers, Models, answer, decide
 from sentiment.classify.tallies import INTERVAL_MS, Gap, PartitionTally, Row
 from sentiment.errors import TooManyDeadLettersError
 from sentiment.kafka.transactions import Output
+from sentiment.kafka.unreadable import Unreadable
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import Moment
@@ -94,6 +95,14 @@ def shortened(output: Output, topics: TopicSettings) -> Output:
     )
 
 
+def skipped(batch: Unreadable, topics: TopicSettings, model_version: str) -> Output:
+    """The dead letter in place of a batch that can't be read and is passed over."""
+    error = EventError("unreadable_batch", str(batch))
+    first = Message(topic=batch.topic, partition=batch.partition, offset=batch.first)
+    headers = error_headers(first, error, model_version)
+    return Output(topics.dead_letters, batch.partition, None, None, headers)
+
+
 class Piece(NamedTuple):
     """Records that were read and scored together."""
 
@@ -129,7 +138,7 @@ class _Assembly:
         self._moments: dict[int, Moment] = {}
         self._tallies: dict[int, PartitionTally] = {}
         self._rows: dict[tuple[int, str | None, int, str | None], Row] = {}
-        self._letters: list[Output] = []
+        self._dead_letters: list[Output] = []
         self._errors: Counter[str] = Counter()
         self._skews: Counter[str] = Counter()
         self._results: list[SentimentResult] = []
@@ -216,10 +225,10 @@ class _Assembly:
     ) -> None:
         """Add why a record could not be classified. What can't be read has no source."""
         headers = error_headers(message, error, self._champion.version)
-        letter = Output(
+        dead_letter = Output(
             self._topics.dead_letters, partition, message.key(), message.value(), headers
         )
-        self._letters.append(letter)
+        self._dead_letters.append(dead_letter)
         self._errors[error.code] += 1
         row.dead_letters += 1
 
@@ -236,7 +245,7 @@ class _Assembly:
             values = wire.encode_all(self._results)
         for (partition, key, headers), value in zip(self._records, values, strict=True):
             batch.outputs.append(Output(topics.results, partition, key, value, headers))
-        batch.outputs += self._letters
+        batch.outputs += self._dead_letters
         for tally in self._tallies.values():
             key = f"{tally.topic}-{tally.partition}".encode()
             value = wire.encode(tally.record(self._champion))
@@ -283,15 +292,15 @@ def error_headers(message: Message, error: EventError, model_version: str) -> He
     ]
 
 
-def without_content(letter: Output) -> Output:
+def without_content(dead_letter: Output) -> Output:
     """A dead letter with nothing of the event but a short key, its coordinates, size and digest."""
-    value = letter.value or b""
+    value = dead_letter.value or b""
     return msgspec.structs.replace(
-        letter,
-        key=short(letter.key),
+        dead_letter,
+        key=short(dead_letter.key),
         value=None,
         headers=[
-            *(header for header in letter.headers if header[0] in wire.ERROR_HEADERS),
+            *(header for header in dead_letter.headers if header[0] in wire.ERROR_HEADERS),
             (wire.ERROR_VALUE_BYTES, str(len(value)).encode()),
             (wire.ERROR_VALUE_SHA256, hashlib.sha256(value).hexdigest().encode()),
         ],

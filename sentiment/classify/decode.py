@@ -78,11 +78,11 @@ def decode(
                 event = wire.decode_event(value)
             except EventError as error:
                 # A new one: what was raised has frames, and they have all records, for as long as
-                # nobody looks for cycles, which the worker hardly ever does.
+                # nobody searches for cycles, which the worker hardly ever does.
                 contents.append(EventError(error.code, error.message))
             else:
                 if event.attributes:
-                    # Nobody looks at them here, and they take up to 44 times the record's bytes.
+                    # Nobody reads them here, and they take up to 44 times the record's bytes.
                     event = msgspec.structs.replace(event, attributes=None)
                 contents.append(event)
     return decoded(contents, explain, messages, all_headers, size)

@@ -15,7 +15,7 @@ from typing import IO, Any, get_args
 
 import click
 
-from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.dead_letter import Selection
 from sentiment.dead_letters.redrive import LeftError
 from sentiment.errors import InputError
 from sentiment.settings import Settings
@@ -180,7 +180,7 @@ def redrive(
                 click.echo(show.dumps(show.fate(fate, dry_run=dry_run)))
             elif fate.outcome == "left":
                 reason = show.safe(fate.reason)
-                click.echo(f"Left {fate.letter.id}: {reason}.", err=True)
+                click.echo(f"Left {fate.dead_letter.id}: {reason}.", err=True)
             elif fate.ready and dry_run:
                 click.echo(show.plan(fate.ready))
 
@@ -246,20 +246,22 @@ def list_(
     with Scan(settings, chosen, progress.update) as scan:
         if not counts and not as_json:
             click.echo(dead_letters_show.HEADER)
-        for letter in scan.letters():
-            redriven = letter in scan.redriven
+        for dead_letter in scan.dead_letters():
+            redriven = dead_letter in scan.redriven
             if waiting and redriven:
                 continue
-            numbers[redriven][letter.code] += 1
+            numbers[redriven][dead_letter.code] += 1
             if counts:
                 continue
             progress.clear()
             if as_json:
                 click.echo(
-                    dead_letters_show.dumps(dead_letters_show.summary(letter, redriven=redriven))
+                    dead_letters_show.dumps(
+                        dead_letters_show.summary(dead_letter, redriven=redriven)
+                    )
                 )
             else:
-                click.echo(dead_letters_show.row(letter, redriven=redriven))
+                click.echo(dead_letters_show.row(dead_letter, redriven=redriven))
         progress.clear()
         if not as_json:
             click.echo(
@@ -294,25 +296,26 @@ def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: 
       sentiment dlq show 3-17 --raw | jq -c '.text = .body'
     """  # noqa: D301 - see dlq
     from sentiment.cli import Progress
-    from sentiment.dead_letters import letters, show as dead_letters_show
+    from sentiment.dead_letters import show as dead_letters_show
+    from sentiment.dead_letters.dead_letter import read_marks
     from sentiment.dead_letters.scan import Scan
 
     settings = settings_for(bootstrap_servers)
     progress = Progress()
     with Scan(settings, Selection(ids=frozenset({name})), progress.update) as scan:
-        found = list(scan.letters())
+        found = list(scan.dead_letters())
         refuse_missing(scan.missing, settings.topics.dead_letters)
-    for letter in found:
+    for dead_letter in found:
         if raw:
-            sys.stdout.buffer.write(letter.value)
+            sys.stdout.buffer.write(dead_letter.value)
             continue
-        place = letter.partition, letter.offset
-        known = letters.read_marks(settings, scan.topic_id)
+        place = dead_letter.partition, dead_letter.offset
+        known = read_marks(settings, scan.topic_id)
         about = [mark for mark in known if (mark.partition, mark.offset) == place]
         if as_json:
-            click.echo(dead_letters_show.dumps(dead_letters_show.details(letter, about)))
+            click.echo(dead_letters_show.dumps(dead_letters_show.details(dead_letter, about)))
         else:
-            click.echo("\n".join(dead_letters_show.page(letter, about, limit)))
+            click.echo("\n".join(dead_letters_show.page(dead_letter, about, limit)))
 
 
 dlq.add_command(redrive)
@@ -321,7 +324,7 @@ dlq.add_command(redrive)
 # A command of the operator's that turns a dead letter's value into one that can be classified.
 # One process per dead letter, which reads the value on standard input and writes the mended one
 # on standard output. A stream of lines through one process would be faster, but a value may be
-# any bytes, line ends and broken UTF-8 among them, and a failure has to be that of one letter.
+# any bytes, line ends and broken UTF-8 among them, and a failure has to be that of one dead letter.
 
 
 # Twice what any of our producers can send (`message.max.bytes`): a command that never stops

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sentiment import wire
-from sentiment.dead_letters.letters import DeadLetter
+from sentiment.dead_letters.dead_letter import DeadLetter
 from sentiment.dead_letters.scan import Scan
 from sentiment.errors import FencedError, TransactionError
 from sentiment.kafka import clients
@@ -26,11 +26,11 @@ class Ready:
     """A dead letter that is ready to be put back.
 
     Attributes:
-        letter: The dead letter.
+        dead_letter: The dead letter.
         value: The value to send: its own or the mended one.
     """
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     value: bytes
 
 
@@ -70,11 +70,11 @@ class Sender:
         """
         return self._transactions.prepare()
 
-    def partition(self, letter: DeadLetter) -> int:
+    def partition(self, dead_letter: DeadLetter) -> int:
         """Where a dead letter goes: the partition that it came from, so that it stays behind the
         events that it was behind; by its key, where the topic has lost that partition.
         """  # noqa: D205 - one sentence
-        came_from = letter.input.partition if letter.input else BY_KEY
+        came_from = dead_letter.input.partition if dead_letter.input else BY_KEY
         return came_from if came_from < self._partitions else BY_KEY
 
     def send(self, batch: Sequence[Ready], topic_id: str) -> None:
@@ -116,26 +116,26 @@ class Sender:
             raise
 
     def _outputs(self, ready: Ready, topic_id: str, now: datetime) -> Iterator[Output]:
-        letter = ready.letter
+        dead_letter = ready.dead_letter
         # The worker goes on counting from here.
-        attempt = wire.ERROR_ATTEMPT, str(letter.attempt).encode()
+        attempt = wire.ERROR_ATTEMPT, str(dead_letter.attempt).encode()
         yield Output(
             self._topics.events,
-            self.partition(letter),
-            letter.key,
+            self.partition(dead_letter),
+            dead_letter.key,
             ready.value,
-            [*letter.headers, attempt],
+            [*dead_letter.headers, attempt],
         )
         mark = Redriven(
             topic_id=topic_id,
-            partition=letter.partition,
-            offset=letter.offset,
-            attempt=letter.attempt,
-            mended=ready.value != letter.value,
+            partition=dead_letter.partition,
+            offset=dead_letter.offset,
+            attempt=dead_letter.attempt,
+            mended=ready.value != dead_letter.value,
             redriven_at=now,
         )
         yield Output(
-            self._topics.redriven, BY_KEY, letter.id.encode(), wire.encode(mark), NO_HEADERS
+            self._topics.redriven, BY_KEY, dead_letter.id.encode(), wire.encode(mark), NO_HEADERS
         )
 
 
@@ -158,13 +158,13 @@ class Fate:
     """What became of a dead letter.
 
     Attributes:
-        letter: The dead letter.
+        dead_letter: The dead letter.
         outcome: `redriven`; `left`, for a reason; or `redriven_before`, and so passed over.
         reason: Why it was left.
         ready: What was sent; None if it was not sent.
     """
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     outcome: str
     reason: str = ""
     ready: Ready | None = None
@@ -200,15 +200,15 @@ class Redrive:
         """
         batch: list[Ready] = []
         size = 0
-        for letter in self.scan.letters():
-            if self._is_done(letter):
+        for dead_letter in self.scan.dead_letters():
+            if self._is_done(dead_letter):
                 continue
             try:
-                batch.append(prepare(self.settings, letter, self.mend))
+                batch.append(prepare(self.settings, dead_letter, self.mend))
             except LeftError as error:
-                self._settle(Fate(letter, "left", str(error)))
+                self._settle(Fate(dead_letter, "left", str(error)))
                 continue
-            size += len(letter.value) + len(batch[-1].value)
+            size += len(dead_letter.value) + len(batch[-1].value)
             if len(batch) >= BATCH or size > BATCH_BYTES:
                 self._send(batch)
                 batch, size = [], 0
@@ -218,11 +218,11 @@ class Redrive:
         if self.sender and batch:
             if self.sender.prepare():
                 self.scan.read_marks()
-                batch = [ready for ready in batch if not self._is_done(ready.letter)]
+                batch = [ready for ready in batch if not self._is_done(ready.dead_letter)]
             if batch and not self._is_sent(batch, self.sender):
                 return
         for ready in batch:
-            self._settle(Fate(ready.letter, "redriven", ready=ready))
+            self._settle(Fate(ready.dead_letter, "redriven", ready=ready))
 
     def _is_sent(self, batch: list[Ready], sender: Sender) -> bool:
         """Send a batch; where one of it is too large, find which by halves, and leave that one."""
@@ -238,14 +238,14 @@ class Redrive:
             self._send(batch[middle:])
         else:
             reason = f"too_large: {self.settings.topics.events!r} doesn't take it with its headers"
-            self._settle(Fate(batch[0].letter, "left", reason))
+            self._settle(Fate(batch[0].dead_letter, "left", reason))
         return False
 
-    def _is_done(self, letter: DeadLetter) -> bool:
+    def _is_done(self, dead_letter: DeadLetter) -> bool:
         """Whether a dead letter went back before, and isn't to go again; then that is told."""
-        if letter not in self.scan.redriven or self.again:
+        if dead_letter not in self.scan.redriven or self.again:
             return False
-        self._settle(Fate(letter, "redriven_before"))
+        self._settle(Fate(dead_letter, "redriven_before"))
         return True
 
     def _settle(self, fate: Fate) -> None:
@@ -254,39 +254,39 @@ class Redrive:
 
 
 def prepare(
-    settings: Settings, letter: DeadLetter, mend: Callable[[bytes], bytes] = bytes
+    settings: Settings, dead_letter: DeadLetter, mend: Callable[[bytes], bytes] = bytes
 ) -> Ready:
     """Mend a dead letter and check what would be sent.
 
     Args:
         settings: The topics, and what an event may be.
-        letter: The dead letter.
+        dead_letter: The dead letter.
         mend: See `Redrive`; by default the value is sent as it is.
 
     Raises:
         LeftError: It is not to be sent.
     """
-    if letter.input is None:
+    place = dead_letter.input
+    if place is None:
         raise LeftError("its headers don't tell where it came from: no worker wrote it")
-    if letter.input.topic != settings.topics.events:
+    if place.topic != settings.topics.events:
         raise LeftError(
-            f"it came from {letter.input.topic!r}, which is not"
-            f" TOPICS_EVENTS={settings.topics.events}"
+            f"it came from {place.topic!r}, which is not TOPICS_EVENTS={settings.topics.events}"
         )
-    if wire.ERROR_VALUE_BYTES in letter.errors:
+    if wire.ERROR_VALUE_BYTES in dead_letter.errors:
         raise LeftError(
             "it was too large to be kept: its value is only on"
-            f" {letter.input.topic}-{letter.input.partition} at {letter.input.offset}"
+            f" {place.topic}-{place.partition} at {place.offset}"
         )
-    value = mend(letter.value)
+    value = mend(dead_letter.value)
     # What the worker would only send back here has no use on the events topic.
     most = settings.worker.max_event_bytes
     if len(value) > most:
         raise LeftError(f"too_large: {len(value)} bytes, more than {most}")
-    if len(letter.key or b"") > wire.MAX_KEY_BYTES:
+    if len(dead_letter.key or b"") > wire.MAX_KEY_BYTES:
         raise LeftError(f"too_large: its key has more than {wire.MAX_KEY_BYTES} bytes")
     try:
         wire.decode_event(value)
     except EventError as error:
         raise LeftError(f"{error.code}: {error.message}") from None
-    return Ready(letter, value)
+    return Ready(dead_letter, value)

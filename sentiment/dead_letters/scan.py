@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from sentiment.dead_letters import letters
-from sentiment.dead_letters.letters import DeadLetter, Marks, Selection
+from sentiment.dead_letters.dead_letter import DeadLetter, Marks, Selection, read, read_marks
 from sentiment.errors import BrokerError, TopicError
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import POLL_S, Start, TopicReader
@@ -21,7 +20,7 @@ class Scan:
         settings: Where Kafka is, and its topics.
         selection: Which of them are wanted.
         tell: Called at each record with how many were read, and their share of the whole.
-        latest: Look at no more than about as many, the latest of each partition; None: at all.
+        latest: Read no more than about as many, the latest of each partition; None: at all.
 
     Attributes:
         redriven: Those that have been redriven already.
@@ -62,25 +61,25 @@ class Scan:
 
     def read_marks(self) -> None:
         """Have `redriven` be all that have been redriven by now."""
-        for mark in letters.read_marks(self._settings, self.topic_id):
+        for mark in read_marks(self._settings, self.topic_id):
             self.redriven.add(mark)
 
-    def letters(self) -> Iterator[DeadLetter]:
+    def dead_letters(self) -> Iterator[DeadLetter]:
         """The selected dead letters, in order per partition; ends early when all ids are found."""
         selection = self._selection
         # An event's place may be that of several, if its topic was made anew: they all count.
         sought = set(selection.ids)
         for count, record in enumerate(self._reader.rest(), 1):
             self._tell(count, self._share())
-            letter = letters.read(record)
+            dead_letter = read(record)
             if selection.ids:
-                named = selection.named(letter, self._reader.topic)
+                named = selection.named(dead_letter, self._reader.topic)
                 if not named:
                     continue
                 self.missing -= named
-                sought -= {letter.id, f"{self._reader.topic}-{letter.id}"}
-            if selection.matches(letter):
-                yield letter
+                sought -= {dead_letter.id, f"{self._reader.topic}-{dead_letter.id}"}
+            if selection.matches(dead_letter):
+                yield dead_letter
             if selection.ids and not sought:
                 return
 
@@ -116,11 +115,11 @@ class Scan:
 class Found:
     """A dead letter and when it was redriven; `marks` is empty where it wasn't."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     marks: list[Redriven]
 
 
-def look(settings: Settings, partition: int, offset: int) -> Found | None:
+def find(settings: Settings, partition: int, offset: int) -> Found | None:
     """Read the dead letter at a place.
 
     Args:
@@ -144,13 +143,13 @@ def look(settings: Settings, partition: int, offset: int) -> Found | None:
         first, end = reader.positions()[partition], reader.ends()[partition]
     if not first <= offset < end:
         return None
-    letter = _read(settings, partition, offset)
-    if letter is None:
+    dead_letter = _read(settings, partition, offset)
+    if dead_letter is None:
         return None
     topic_id = topics.identity(settings.kafka, name).id
     place = partition, offset
-    known = letters.read_marks(settings, topic_id)
-    return Found(letter, [mark for mark in known if (mark.partition, mark.offset) == place])
+    known = read_marks(settings, topic_id)
+    return Found(dead_letter, [mark for mark in known if (mark.partition, mark.offset) == place])
 
 
 def _read(settings: Settings, partition: int, offset: int) -> DeadLetter | None:
@@ -163,7 +162,7 @@ def _read(settings: Settings, partition: int, offset: int) -> DeadLetter | None:
                 # It expired between two questions.
                 return None
             for record in records:
-                return letters.read(record) if record.offset() == offset else None
+                return read(record) if record.offset() == offset else None
             if reader.positions()[partition] > offset:
                 # The mark of a transaction, which is never returned.
                 return None

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sentiment import times, wire
-from sentiment.dead_letters.letters import DeadLetter
+from sentiment.dead_letters.dead_letter import DeadLetter
 from sentiment.dead_letters.redrive import Fate, Ready
 from sentiment.wire import Redriven
 
@@ -37,40 +37,42 @@ def safe(text: str | bytes | None, limit: int | None = None) -> str:
     return f"{shown} … {more:,} more" if more else shown
 
 
-def time_of(letter: DeadLetter) -> str:
+def time_of(dead_letter: DeadLetter) -> str:
     """When it became a dead letter, by RFC 3339; in milliseconds where that is no date."""
-    moment = times.date_of(letter.timestamp_ms)
+    moment = times.date_of(dead_letter.timestamp_ms)
     if moment is None:
-        return f"{letter.timestamp_ms} ms"
+        return f"{dead_letter.timestamp_ms} ms"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def summary(letter: DeadLetter, *, redriven: bool) -> Json:
+def summary(dead_letter: DeadLetter, *, redriven: bool) -> Json:
     """What a list says of a dead letter."""
-    place = letter.input
+    place = dead_letter.input
     return {
-        "id": letter.id,
-        "time": time_of(letter),
-        "code": letter.code,
-        "message": letter.message,
-        "attempt": letter.attempt,
+        "id": dead_letter.id,
+        "time": time_of(dead_letter),
+        "code": dead_letter.code,
+        "message": dead_letter.message,
+        "attempt": dead_letter.attempt,
         "redriven": redriven,
         "input": place
         and {"topic": place.topic, "partition": place.partition, "offset": place.offset},
-        "source": letter.source,
-        "bytes": len(letter.value),
+        "source": dead_letter.source,
+        "bytes": len(dead_letter.value),
     }
 
 
-def details(letter: DeadLetter, marks: list[Redriven]) -> Json:
+def details(dead_letter: DeadLetter, marks: list[Redriven]) -> Json:
     """All about a dead letter; bytes that are no UTF-8 are in base 64."""
     return {
-        **summary(letter, redriven=bool(marks)),
-        "error_headers": letter.errors,
+        **summary(dead_letter, redriven=bool(marks)),
+        "error_headers": dead_letter.errors,
         "redriven": [mark.redriven_at.isoformat() for mark in marks],
-        "headers": [{"name": name, **content("value", value)} for name, value in letter.headers],
-        **content("key", letter.key),
-        **content("value", letter.value),
+        "headers": [
+            {"name": name, **content("value", value)} for name, value in dead_letter.headers
+        ],
+        **content("key", dead_letter.key),
+        **content("value", dead_letter.value),
     }
 
 
@@ -94,17 +96,17 @@ HEADER = _ROW.format(
 )
 
 
-def row(letter: DeadLetter, *, redriven: bool) -> str:
+def row(dead_letter: DeadLetter, *, redriven: bool) -> str:
     """One line of a table under `HEADER`."""
     return _ROW.format(
-        letter.id,
-        time_of(letter),
-        safe(letter.code) or "?",
-        letter.attempt,
+        dead_letter.id,
+        time_of(dead_letter),
+        safe(dead_letter.code) or "?",
+        dead_letter.attempt,
         "redriven" if redriven else "waiting",
-        safe(wire.name_of(letter.input)) if letter.input else "?",
-        safe(letter.source),
-        safe(letter.message, 200),
+        safe(wire.name_of(dead_letter.input)) if dead_letter.input else "?",
+        safe(dead_letter.source),
+        safe(dead_letter.message, 200),
     ).rstrip()
 
 
@@ -117,29 +119,29 @@ def totals(waiting: Counter[str], redriven: Counter[str]) -> Iterable[str]:
     yield f"{'all':15}  {waiting.total():9,}  {redriven.total():9,}"
 
 
-def page(letter: DeadLetter, marks: list[Redriven], limit: int) -> Iterable[str]:
+def page(dead_letter: DeadLetter, marks: list[Redriven], limit: int) -> Iterable[str]:
     """All about a dead letter, for a person.
 
     Args:
-        letter: The dead letter.
+        dead_letter: The dead letter.
         marks: When it was redriven.
         limit: Most characters of the value to show.
     """
-    yield f"dead letter  {letter.id}, since {time_of(letter)}"
-    yield f"event        {safe(wire.name_of(letter.input)) if letter.input else '?'}"
-    yield f"source       {safe(letter.source)}"
-    yield f"error        {safe(letter.code) or '?'}: {safe(letter.message)}"
-    yield f"attempt      {letter.attempt}"
+    yield f"dead letter  {dead_letter.id}, since {time_of(dead_letter)}"
+    yield f"event        {safe(wire.name_of(dead_letter.input)) if dead_letter.input else '?'}"
+    yield f"source       {safe(dead_letter.source)}"
+    yield f"error        {safe(dead_letter.code) or '?'}: {safe(dead_letter.message)}"
+    yield f"attempt      {dead_letter.attempt}"
     for mark in marks:
         how = "mended" if mark.mended else "as it was"
         yield f"redriven     {mark.redriven_at.isoformat(timespec='seconds')}, {how}"
-    for name, value in letter.errors.items():
+    for name, value in dead_letter.errors.items():
         yield f"header       {safe(name)}: {safe(value, limit)}"
-    for name, own in letter.headers:
+    for name, own in dead_letter.headers:
         yield f"own header   {safe(name)}: {safe(own, limit)}"
-    yield f"key          {safe(letter.key, limit)}"
-    yield f"value        {len(letter.value):,} bytes"
-    yield safe(letter.value, limit)
+    yield f"key          {safe(dead_letter.key, limit)}"
+    yield f"value        {len(dead_letter.value):,} bytes"
+    yield safe(dead_letter.value, limit)
 
 
 def dumps(document: Json) -> str:
@@ -149,18 +151,18 @@ def dumps(document: Json) -> str:
 
 def plan(ready: Ready) -> str:
     """What would be sent, in a line for a person."""
-    letter = ready.letter
-    place = letter.input
+    dead_letter = ready.dead_letter
+    place = dead_letter.input
     where = f"{place.topic} partition {place.partition}" if place else ""
     return (
-        f"{letter.id} to {where}, after {letter.attempt}"
-        f" attempt{'s' * (letter.attempt != 1)}: {safe(ready.value, 200)}"
+        f"{dead_letter.id} to {where}, after {dead_letter.attempt}"
+        f" attempt{'s' * (dead_letter.attempt != 1)}: {safe(ready.value, 200)}"
     )
 
 
 def fate(what: Fate, *, dry_run: bool) -> Json:
     """What became of a dead letter, for programs; of a dry run with the value."""
-    said: Json = {"id": what.letter.id, "code": what.letter.code, "outcome": what.outcome}
+    said: Json = {"id": what.dead_letter.id, "code": what.dead_letter.code, "outcome": what.outcome}
     if what.reason:
         said["reason"] = what.reason
     if what.ready and dry_run:

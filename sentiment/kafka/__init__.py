@@ -6,6 +6,9 @@
 - `reader`: reading a topic without a group, once or for as long as a process runs
 - `lag`: how far a group is behind
 - `unreadable`: batches that no client can read
+- `retries`: how long an operation may take, and when a call is made again
 - `transactions`: outputs and offsets in one transaction, whatever fails
+- `monitor`: what the brokers say beside a worker's loop: lag, transactions that hang, topics made
+  anew
 - `rights`: what each part must be allowed
 """

@@ -34,8 +34,8 @@ _librdkafka = logging.getLogger("librdkafka")
 
 # A refused client tries again several times a second; an operator reads it once.
 QUIET_S = 30.0
-# How often one that waits for a first answer looks whether it was refused meanwhile.
-LOOK_S = 0.5
+# How often one that waits for a first answer checks whether it was refused meanwhile.
+CHECK_S = 0.5
 # Between two questions that fail at once.
 PAUSE_S = 0.1
 
@@ -177,7 +177,7 @@ class Access:
         deadline = time.monotonic() + 2 * timeout_s
         while True:
             try:
-                return result_of(asked, LOOK_S)
+                return result_of(asked, CHECK_S)
             except TimeoutError:
                 # What callbacks have to say comes with a poll.
                 client.poll(0)
@@ -202,7 +202,7 @@ class Access:
         while True:
             left = max(deadline - time.monotonic(), PAUSE_S)
             try:
-                wait_s = min(LOOK_S, left)
+                wait_s = min(CHECK_S, left)
                 # None isn't taken for "all".
                 answer = (
                     client.list_topics(timeout=wait_s)
@@ -442,7 +442,7 @@ def msk_tokens(region: str) -> TokenSource:
         region: Of the cluster.
 
     Returns:
-        librdkafka's `oauth_cb`. The identity is looked for as AWS's own tools do it: the
+        librdkafka's `oauth_cb`. The identity is found as AWS's own tools find it: the
         environment, a profile, the role of the pod or machine.
 
     Raises:

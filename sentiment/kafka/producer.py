@@ -22,7 +22,7 @@ DELIVERY_TIMEOUT_S = 30.0
 MAX_QUEUED = 20_000
 # As much as 1,000 events of the largest size allowed; librdkafka's default is 1 GiB.
 MAX_QUEUED_KIB = 65_536
-# How long one wait for room or for acknowledgements lasts before the deadline, or Ctrl-C, is seen.
+# How long one wait for the queue or for acknowledgements lasts before a deadline or Ctrl-C is seen.
 POLL_S = 0.1
 
 

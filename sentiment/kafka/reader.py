@@ -24,6 +24,7 @@ from sentiment import logs, metrics
 from sentiment.errors import BrokerError, SentimentError, TopicError, UnreachableError
 from sentiment.kafka import clients, topics, unreadable
 from sentiment.kafka.clients import Access
+from sentiment.kafka.retries import Deadline, retry
 from sentiment.settings import KafkaSettings
 
 log = logs.get(__name__)
@@ -144,14 +145,11 @@ class TopicReader:
 
     def _retried(self, ask: Callable[[], Answer]) -> Answer:
         """Ask again while a partition, perhaps of a new topic, has no leader yet."""
-        deadline = time.monotonic() + self._settings.connect_timeout_s
-        while True:
-            try:
-                return ask()
-            except KafkaException as error:
-                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
-                    raise self._access.unreachable(error) from None
-                time.sleep(POLL_S)
+        deadline = Deadline(self._settings.connect_timeout_s)
+        try:
+            return retry(lambda _: ask(), deadline, POLL_S, lambda error: error.code() in PASSING)
+        except KafkaException as error:
+            raise self._access.unreachable(error) from None
 
     def _refuse(self, error: KafkaError) -> None:
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -300,7 +298,7 @@ QUEUE_KIB = 4096
 FETCH_BYTES = 256 * 1024
 # How often the brokers are asked whether the topic is still what is being read: a person who waits
 # for a result asks again after as long.
-LOOK_S = 10.0
+CHECK_S = 10.0
 
 
 class Follower(threading.Thread):
@@ -376,14 +374,14 @@ class Follower(threading.Thread):
         ) as reader:
             self.trouble = ""
             log.info("following", topic=self._topic)
-            looked, before = time.monotonic(), reader.positions()
+            checked, before = time.monotonic(), reader.positions()
             while not self._stopping.is_set():
                 if records := reader.poll(POLL_S, BATCH):
                     self._take(records)
-                if time.monotonic() - looked > LOOK_S:
+                if time.monotonic() - checked > CHECK_S:
                     if not self._is_current(reader, known, before):
                         return
-                    looked, before = time.monotonic(), reader.positions()
+                    checked, before = time.monotonic(), reader.positions()
 
     def _is_current(
         self, reader: TopicReader, known: topics.Identity, before: dict[int, int]
@@ -393,7 +391,7 @@ class Follower(threading.Thread):
         Args:
             reader: What reads.
             known: The topic, when it began.
-            before: The next offset of each partition at the last look.
+            before: The next offset of each partition at the last check.
         """
         try:
             # By a client of its own: the reader's may have lost the brokers for good.

@@ -18,7 +18,7 @@ from sentiment.kafka.clients import Access, is_passing, result_of
 from sentiment.settings import KafkaSettings, Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
-# A new topic reaches every broker in well under a second; ten are room for a loaded cluster.
+# A new topic reaches every broker in well under a second; ten are enough for a loaded cluster.
 SPREAD_S = 10.0
 # Where others may write: the brokers unpack each batch before they store it, so that they refuse
 # what can't be unpacked, and `max.message.bytes` bounds what a batch is in a reader's memory. As
@@ -53,7 +53,7 @@ def wanted(settings: Settings) -> list[Topic]:
     return [
         Topic(names.events, partitions, week | UNPACKED),
         Topic(names.results, partitions, week | wide),
-        # A month to look at what went wrong.
+        # A month to see what went wrong.
         Topic(names.dead_letters, partitions, {"retention.ms": str(30 * DAY_MS)} | wide),
         # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
         # they are small, and as rare as an operator's commands.
@@ -92,7 +92,7 @@ def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[Top
 
     Args:
         settings: Where Kafka is, and what is wanted.
-        topics: The topics to look at; None: all that are wanted.
+        topics: The topics to check; None: all that are wanted.
 
     Raises:
         BrokerError: Kafka can't be reached.

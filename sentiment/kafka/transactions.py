@@ -10,6 +10,8 @@ Rules, each learnt by others the hard way:
 - While an exception is handled, nothing is asked of the client that may fail: with an error of the
   client, that exception is never freed, and neither are the producers in its frames (seen with
   confluent-kafka 2.16). An outage of an hour has hundreds of tries.
+- Nothing waits for the end of a producer that is replaced: its client's threads end when they end,
+  and a name server that doesn't answer may hold one for a minute.
 - A connection that broke: a new producer before the next transaction. What was under way on that
   connection may reach the brokers at any later time, and librdkafka speaks version 1 of the
   transaction protocol (its issue 5423): to the brokers, an EndTxn that arrives late ends whatever
@@ -24,6 +26,7 @@ Rules, each learnt by others the hard way:
 """
 
 import re
+import threading
 import time
 import uuid
 from collections import Counter
@@ -38,6 +41,7 @@ from sentiment import logs, metrics
 from sentiment.errors import BrokerError, FencedError
 from sentiment.kafka import clients
 from sentiment.kafka.clients import Access, forbidden, is_passing
+from sentiment.kafka.retries import Deadline, retry
 from sentiment.settings import KafkaSettings, Settings
 from sentiment.wire import Headers
 
@@ -51,9 +55,6 @@ RETRY_BACKOFF_MAX_MS = 20
 INIT_TIMEOUT_S = 30.0
 # Between two tries of a call that the library itself has already retried.
 PAUSE_S = 0.05
-# First and longest pause after an abort: brokers need a moment, and an operator sees it in time.
-ABORT_PAUSE_S = 0.1
-ABORT_PAUSE_MAX_S = 5.0
 # The first size that a topic is taken to take, in bytes, once it has refused one: below Kafka's
 # default for a topic, and half of what our clients take. The last one: nothing useful is smaller.
 FIRST_LIMIT = 1024 * 1024
@@ -127,27 +128,6 @@ class AbortedError(Exception):
         self.too_large = too_large
 
 
-def pause_s(tries: int) -> float:
-    """How long to wait before the next try to go on, in seconds, after so many in vain."""
-    # No more doublings than it takes: a wait of hours has thousands of tries.
-    return min(ABORT_PAUSE_S * 2.0 ** min(tries, 10), ABORT_PAUSE_MAX_S)
-
-
-class Deadline:
-    """One limit for the whole of an operation, however many calls it makes.
-
-    Args:
-        seconds: From now on.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._at = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds that are left, never below 0."""
-        return max(self._at - time.monotonic(), 0.0)
-
-
 class Connections(Access):
     """Also counts connections that broke and may have carried a request.
 
@@ -202,13 +182,13 @@ class Transactions:
         self._limits_end = 0.0
         self._refused_by = ""
 
-    def prepare(self, timeout_s: float = INIT_TIMEOUT_S) -> bool:
+    def prepare(self, deadline: Deadline | None = None) -> bool:
         """Have a producer that no late request of an earlier transaction can hurt.
 
         To be called before each transaction; costs a round trip only where a new one is needed.
 
         Args:
-            timeout_s: How long the brokers may take to let a new one begin, in seconds.
+            deadline: Of the operation that needs it; None: one of its own.
 
         Returns:
             Whether it is a new one. Others with this transactional id are fenced from now on, and
@@ -220,23 +200,23 @@ class Transactions:
             FencedError: Another process begins at the same moment.
         """
         if self._producer is not None:
-            # The library's log lines arrive by polls alone.
-            failed = _error_of(partial(self._producer.poll, 0))
+            failed = _error_of(self._poll)
             if failed:
                 self._let_go(failed.str(), "unusable")
             elif self._connections.broken:
                 self._let_go("a connection broke", "connection")
             else:
                 return False
-        self._producer = self._new_producer(timeout_s)
+        self._producer = self._new_producer()
+        self._begin(deadline or Deadline(INIT_TIMEOUT_S))
         return True
 
-    def _new_producer(self, timeout_s: float) -> Producer:
+    def _new_producer(self) -> Producer:
         worker, access = self._settings.worker, self._settings.kafka
         # Beside what a user wants to see of them.
         told = f"{access.config.get('debug', '')},broker".lstrip(",")
         self._connections = Connections(access)
-        producer = clients.new_producer(
+        return clients.new_producer(
             access.replace(config=access.config | {"debug": told}),
             self._connections,
             transactional_id=self.transactional_id,
@@ -255,10 +235,15 @@ class Transactions:
             queue_buffering_max_messages=max(100_000, 3 * worker.max_batch),
             queue_buffering_max_kbytes=3 * worker.prefetch_kib,
         )
-        failed = _error_of(lambda: _until(Deadline(timeout_s), producer.init_transactions))
+
+    def _begin(self, deadline: Deadline) -> None:
+        """Have the brokers let the new producer begin, and end what the old one left open."""
+        assert self._producer is not None  # noqa: S101 - it was made
+        failed = _error_of(partial(_until, deadline, self._producer.init_transactions))
         # Also for what the brokers said to the client as a whole, such as that they refuse it.
-        said = _error_of(partial(producer.poll, 0))
+        said = _error_of(self._poll)
         if failed := failed or said:
+            self._drop()
             fenced = self._note_fencing(failed)
             if is_passing(failed):
                 self._late_starts += 1
@@ -271,7 +256,11 @@ class Transactions:
         # What broke up to here carried no transaction of this epoch, but perhaps its start.
         self._late_starts += self._connections.broken
         self._connections.broken = 0
-        return producer
+
+    def _poll(self) -> None:
+        """Have the client's callbacks called: its log lines and errors arrive by polls alone."""
+        assert self._producer is not None  # noqa: S101 - it was made
+        self._producer.poll(0)
 
     def publish(self, outputs: Iterable[Output]) -> None:
         """Begin a transaction and hand its records over. Returns before they are delivered.
@@ -279,8 +268,7 @@ class Transactions:
         Raises:
             AbortedError: Go back to what is committed.
         """
-        # It was prepared.
-        assert self._producer is not None  # noqa: S101
+        assert self._producer is not None  # noqa: S101 - it was prepared
         self._deadline = Deadline(self._settings.worker.commit_timeout_s)
         if failed := _error_of(partial(self._publish, self._producer, outputs)):
             if failed.code() == KafkaError._STATE:  # noqa: SLF001 - a public name, as above
@@ -363,6 +351,8 @@ class Transactions:
     def commit(self, offsets: list[TopicPartition] | None = None, group: Any = None) -> None:  # noqa: ANN401 - opaque
         """Commit the open transaction, together with its input offsets if there are any.
 
+        Each step takes what the steps before it have left of the transaction's deadline.
+
         Args:
             offsets: The next offset to read, by input partition.
             group: The consumer's group metadata, fetched just now: it fences zombies (KIP-447).
@@ -371,20 +361,21 @@ class Transactions:
             AbortedError: Go back to what is committed.
             FencedError: Another process has our transactional id.
         """
-        producer = self._producer
-        assert producer is not None  # noqa: S101 - a transaction is open
-
-        def commit() -> None:
-            if offsets:
-                _until(
-                    self._deadline,
-                    lambda left: producer.send_offsets_to_transaction(offsets, group, left),
-                )
-            _until(self._deadline, producer.commit_transaction)
-
-        if failed := _error_of(commit):
+        if failed := _error_of(partial(self._commit, offsets, group)):
             self._recover(failed)
         metrics.TRANSACTIONS.labels("committed").inc()
+
+    def _commit(self, offsets: list[TopicPartition] | None, group: Any) -> None:  # noqa: ANN401 - opaque
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - a transaction is open
+        # 1. The input offsets go into the transaction; a group that has moved on refuses them.
+        if offsets:
+            _until(
+                self._deadline,
+                lambda left: producer.send_offsets_to_transaction(offsets, group, left),
+            )
+        # 2. The client delivers what it still holds, and the brokers end the transaction.
+        _until(self._deadline, producer.commit_transaction)
 
     def abort(self) -> None:
         """Abort what is open; where that fails, `prepare` makes the brokers do it.
@@ -394,8 +385,7 @@ class Transactions:
         """
         if self._producer is None:
             return
-        abort = self._producer.abort_transaction
-        if failed := _error_of(lambda: _until(self._deadline, abort)):
+        if failed := _error_of(partial(_until, self._deadline, self._producer.abort_transaction)):
             self._note_fencing(failed)
             self._let_go(failed.str(), "unusable")
 
@@ -405,6 +395,8 @@ class Transactions:
         Raises:
             AbortedError: Always, unless something worse is raised.
         """
+        # 3. Only of a transaction that failed: it is aborted, or a new producer takes over, before
+        # which the brokers abort or finish it (`prepare`).
         log.warning("transaction failed", code=cause.name(), reason=cause.str())
         metrics.TRANSACTIONS.labels("aborted").inc()
         # Neither a transaction nor another process is to blame.
@@ -448,8 +440,16 @@ class Transactions:
         metrics.TRANSACTION_RESETS.labels(kind).inc()
         if self._producer is not None:
             # What the old one still holds must not be sent any more.
-            self._producer.purge()
-        self._producer = None
+            self._producer.purge(blocking=False)
+        self._drop()
+
+    def _drop(self) -> None:
+        """Have a thread of its own wait for the end of the producer, which nobody needs any more.
+
+        Its last reference is dropped there: `close` would wait for the brokers to end what is open.
+        """
+        dropped, self._producer = [self._producer], None
+        threading.Thread(target=dropped.clear, name="old-producer", daemon=True).start()
 
 
 def _error_of(call: Callable[[], object]) -> KafkaError | None:
@@ -463,12 +463,4 @@ def _error_of(call: Callable[[], object]) -> KafkaError | None:
 
 def _until(deadline: Deadline, call: Callable[[float], object]) -> None:
     """Make a call, again while its error is retriable and time is left."""
-    while True:
-        try:
-            call(max(deadline.left(), PAUSE_S))
-        except KafkaException as error:
-            if not error.args[0].retriable() or deadline.left() < PAUSE_S:
-                raise
-            time.sleep(PAUSE_S)
-        else:
-            return
+    retry(call, deadline, PAUSE_S, KafkaError.retriable)

@@ -1,6 +1,6 @@
 """Batches that Kafka's client can't read: where they end, and how that is told.
 
-Brokers look but roughly at what producers have compressed, and librdkafka refuses some of what they
+Brokers check but roughly what producers have compressed, and librdkafka refuses some of what they
 take: zstd that unpacks to more than `receive.message.max.bytes`, for one. It then asks for the same
 batch for ever, and tells an error each time; of a few kinds not even that.
 """
@@ -55,7 +55,7 @@ class Unreadable(NamedTuple):
 def located(
     settings: KafkaSettings, error: Message, isolation_level: str = "read_committed"
 ) -> Unreadable:
-    """The batch that an error is about, with its end, which a consumer of its own looks for.
+    """The batch that an error is about, with its end, which a consumer of its own finds.
 
     Args:
         settings: How to reach Kafka.

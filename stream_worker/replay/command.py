@@ -211,7 +211,7 @@ def _compared(
 # What a person reads at the end of a replay and of a comparison.
 
 
-# As many sources as a screen has room for; `--json` has all of them.
+# As many sources as a screen shows; `--json` has all of them.
 SOURCES_SHOWN = 10
 
 

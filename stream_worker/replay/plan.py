@@ -1,6 +1,5 @@
 """What makes two commands the same replay, and how far each partition of it is."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sentiment.errors import InputError
 from sentiment.kafka import clients, topics
 from sentiment.kafka.clients import is_passing
 from sentiment.kafka.lag import checked
+from sentiment.kafka.retries import Deadline, retry
 from sentiment.settings import Settings
 from sentiment.wire import Model
 
@@ -203,17 +203,10 @@ class Offsets:
         A coordinator that is being found or loaded is waited for; a `KafkaException` where it takes
         too long. Other offsets than a replay's are an `InputError`.
         """
-        deadline = time.monotonic() + self._settings.kafka.connect_timeout_s
-        while True:
-            try:
-                return self._marks()
-            except KafkaException as error:
-                if not is_passing(error.args[0]) or time.monotonic() > deadline:
-                    raise
-                time.sleep(PAUSE_S)
+        deadline = Deadline(self._settings.kafka.connect_timeout_s)
+        return retry(self._marks, deadline, PAUSE_S, is_passing)
 
-    def _marks(self) -> dict[int, Mark]:
-        timeout = self._settings.kafka.connect_timeout_s
+    def _marks(self, timeout: float) -> dict[int, Mark]:
         found = self._consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
         if found.error is not None:
             raise KafkaException(found.error)

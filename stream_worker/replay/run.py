@@ -28,7 +28,8 @@ from sentiment.errors import (
 )
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
-from sentiment.kafka.transactions import AbortedError, Transactions, pause_s
+from sentiment.kafka.retries import backoff_s
+from sentiment.kafka.transactions import AbortedError, Transactions
 from sentiment.registry.registry import LoadedModel, Registry
 from sentiment.settings import Settings
 from sentiment.times import parse_since
@@ -291,7 +292,7 @@ class Replay:
                 "What is committed stays. Look at the brokers, then give the same command again.",
             )
         tries, told = 0, ""
-        while not self.stop.wait(pause_s(tries)):
+        while not self.stop.wait(backoff_s(tries)):
             tries += 1
             if trouble != told:
                 log.warning("waiting for Kafka", reason=trouble)

@@ -177,6 +177,16 @@ class _CommittedConsumer(driver.Consumer):
             await self._hand_over(waiting[0])
             waiting.pop(0)
 
+    async def perform_seek(self) -> None:
+        """Go back to what is committed, and take nothing until the flow goes on.
+
+        At the end of a recovery, Faust goes back, empties the queues of what came before, and has
+        the flow go on. But it goes on all the time: what is taken between the two steps is emptied
+        too, and counts as read.
+        """
+        self.stop_flow()
+        await super().perform_seek()
+
     async def confirm(self, is_same: Callable[[], bool]) -> None:
         """Wait until it is sure that the brokers are those of the start; then we may commit.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.dead_letter import Selection
 from sentiment.dead_letters.redrive import BATCH, Redrive, Sender
 from sentiment.dead_letters.scan import Scan
 from sentiment.settings import Settings

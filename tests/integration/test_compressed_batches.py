@@ -97,7 +97,7 @@ def test_what_cant_be_read_is_told_and_passed_over_where_somebody_says_so(
 
 # The monitor would wait a minute.
 IMPATIENT = """
-import stream_worker.monitor as monitor
+import sentiment.kafka.monitor as monitor
 monitor.UNREAD_S = 3.0
 from sentiment.cli import main
 main()

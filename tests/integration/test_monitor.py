@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import TopicPartition
 
-from sentiment.kafka import clients
+from sentiment.kafka import clients, monitor
+from sentiment.kafka.monitor import RARELY, Monitor
 from sentiment.settings import Settings
-from stream_worker import monitor
 from stream_worker.intake import Intake
-from stream_worker.monitor import RARELY, Monitor
 from tests.integration.workers import PATIENCE_S, send
 
 GOOD = b'{"text":"a good film"}'
@@ -28,7 +27,7 @@ def _look(watching: Monitor) -> list[int]:
     """What nobody reads, as of the next look at the partitions of others."""
     watching.unread = []
     for _ in range(RARELY):
-        watching.look()
+        watching.check()
     return watching.unread
 
 

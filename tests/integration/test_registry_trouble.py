@@ -20,7 +20,7 @@ from sentiment.registry.publish import bundled_model, publish
 from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings, Settings
 from stream_worker import served_models as following
-from stream_worker.served_models import Champion
+from stream_worker.served_models import ServedModels
 from tests import compiled
 from tests.integration.conftest import StartWorker
 from tests.integration.mlflow_server import Server
@@ -92,17 +92,17 @@ def errors(reason: str) -> float:
     return metrics.REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
 
 
-def told(worker: Champion, looks: int = 3) -> list[EventDict]:
+def told(worker: ServedModels, looks: int = 3) -> list[EventDict]:
     """What a worker says at some looks at the registry."""
     with capture_logs() as said:
         for _ in range(looks):
-            worker.look()
+            worker.check()
     return [line for line in said if line["log_level"] == "warning"]
 
 
 def test_a_deleted_version_is_told_as_such(uri: str, tmp_path: Path) -> None:
     """The version that served is named, with what to do, once; it goes on serving."""
-    worker = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
+    worker = ServedModels(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     MlflowClient(uri).delete_model_version(NAME, "2")
     before = errors("version_missing")
     [line] = told(worker)
@@ -119,7 +119,7 @@ def test_a_deleted_version_is_told_as_such(uri: str, tmp_path: Path) -> None:
 
 def test_a_deleted_alias_is_told_as_such(uri: str, tmp_path: Path) -> None:
     """The alias is named, and not the version, which is still there."""
-    worker = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
+    worker = ServedModels(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     MlflowClient(uri).delete_registered_model_alias(NAME, "champion")
     [line] = told(worker)
     assert (line["event"], line["reason"]) == (
@@ -141,7 +141,7 @@ def test_a_missing_artifact_is_named(
     uri: str, artifacts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
     """The file and where it is missing; the old model goes on until the file is back."""
-    worker = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
+    worker = ServedModels(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     assert publish_other(tmp_path, "third", alias="") == "3"
     folder = stored(artifacts, "third")
     place = folder if gone.startswith("all") else folder / gone
@@ -156,7 +156,7 @@ def test_a_missing_artifact_is_named(
     assert (errors("artifact_missing"), errors("unavailable")) == (before[0] + 1, before[1])
     assert worker.models.champion.version == "2"
     monkeypatch.setattr(registry, "MISSING_PAUSE_S", 0.0)
-    again = Champion(settings_of(tmp_path), Registry(settings_of(tmp_path)))
+    again = ServedModels(settings_of(tmp_path), Registry(settings_of(tmp_path)))
     assert len(told(again)) == 1
     shutil.move(tmp_path / "moved", place)
     assert told(again) == []
@@ -168,8 +168,8 @@ def test_a_trial_ends_with_its_version(uri: str, tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     publish_other(tmp_path, "trial", alias="challenger")
     trial = Registry(settings.replace(uri=settings.challenger_uri))
-    worker = Champion(settings, Registry(settings), trial)
-    worker.look()
+    worker = ServedModels(settings, Registry(settings), trial)
+    worker.check()
     assert worker.models.challenger is not None
     MlflowClient(uri).delete_model_version(NAME, "3")
     assert told(worker) == []

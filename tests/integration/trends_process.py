@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ class TrendsProcess:
     def wait_for_metric(self, line: str) -> None:
         """Wait until `/metrics` has a line."""
         self.wait_for_probe("/metrics", 200, f"\n{line}\n")
+
+    def wait_for_count(self, series: str, least: int) -> None:
+        """Wait until a counter has a value or more: what is read again is counted again."""
+        deadline, found = time.monotonic() + PATIENCE_S, 0.0
+        while found < least:
+            assert time.monotonic() < deadline, f"{found} of {least}\n{self.log}"
+            time.sleep(0.2)
+            with suppress(OSError):
+                url = f"http://127.0.0.1:{self.port}/metrics"
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    shown = answer.read().decode()
+                found = next(
+                    (float(line.split()[-1]) for line in shown.splitlines() if series in line), 0.0
+                )
 
     def wait_for(self, count: int, window: int = 3600) -> None:
         """Wait until the windows have as many results, and a little longer for more."""

@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 
 from sentiment import wire
 from sentiment.classify.assemble import error_headers
-from sentiment.dead_letters import letters, show
+from sentiment.dead_letters import show
 from sentiment.dead_letters.command import selection
-from sentiment.dead_letters.letters import DeadLetter, Marks, Selection
+from sentiment.dead_letters.dead_letter import DeadLetter, Marks, Selection, read
 from sentiment.errors import InputError
 from sentiment.wire import EventError, Headers
 
@@ -28,7 +28,7 @@ def letter(
     )
     if headers is None:
         headers = error_headers(event, EventError("missing_text", "no 'text'"), "7")
-    return letters.read(
+    return read(
         Message(
             topic=DLQ, partition=partition, offset=17, key=b"k", value=value, headers=headers,
             timestamp=(TIMESTAMP_CREATE_TIME, BECAME_MS),
@@ -178,8 +178,6 @@ def test_programs_get_every_byte() -> None:
 
 def test_a_timestamp_may_be_any_number() -> None:
     """A time that no calendar has is shown as its number."""
-    odd = letters.read(
-        Message(topic=DLQ, partition=0, offset=0, timestamp=(TIMESTAMP_CREATE_TIME, 2**62))
-    )
+    odd = read(Message(topic=DLQ, partition=0, offset=0, timestamp=(TIMESTAMP_CREATE_TIME, 2**62)))
     assert show.time_of(odd) == f"{2**62} ms"
     assert show.time_of(letter()) == "2023-11-14T22:13:20.000Z"

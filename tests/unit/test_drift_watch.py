@@ -147,16 +147,16 @@ def test_looks_are_paid_for(clock: Clock) -> None:
     sampler = Sampler(clock, lambda: next(spent))
     texts = drifting.reviews(200)
     made = answers(Models(model("1")), texts)
-    assert sampler.look(texts, made) == []
+    assert sampler.sample(texts, made) == []
     clock.now = FIRST_S
-    [first] = sampler.look(texts, made)
+    [first] = sampler.sample(texts, made)
     assert len(first.hashes) == MOST
     clock.now += 0.004 / BUDGET - 0.01
-    assert sampler.look(texts, made) == []
+    assert sampler.sample(texts, made) == []
     clock.now += 0.01
-    assert len(sampler.look(texts, made)) == 1
+    assert len(sampler.sample(texts, made)) == 1
     clock.now += LONGEST_PAUSE_S
-    assert len(sampler.look(texts, made)) == 1, "one long look ends the looking"
+    assert len(sampler.sample(texts, made)) == 1, "one long look ends the looking"
 
 
 def test_a_sample_is_of_its_texts(clock: Clock) -> None:
@@ -166,7 +166,7 @@ def test_a_sample_is_of_its_texts(clock: Clock) -> None:
     texts = ["good", "good zzzqqqxxx", "fail", "good film , zzzqqqxxx"]
     watched = drifting.bundled()
     made = Answers(Models(watched), [0.1, 0.2, EventError("model_failed", "why"), 0.4])
-    [found] = sampler.look(texts, made)
+    [found] = sampler.sample(texts, made)
     assert sorted(found.scores) == [0.1, 0.2, 0.4]
     order = np.argsort(found.scores)
     assert found.lengths[order].tolist() == [1, 2, 4]
@@ -181,7 +181,9 @@ def test_samples_are_drawn_from_the_whole_batch(clock: Clock) -> None:
     texts = [str(number) for number in range(1000)]
     made = answers(Models(model("1")), texts)
     hashes = {hash(text): number for number, text in enumerate(texts)}
-    places = [hashes[h] for _ in range(40) for [s] in [sampler.look(texts, made)] for h in s.hashes]
+    places = [
+        hashes[h] for _ in range(40) for [s] in [sampler.sample(texts, made)] for h in s.hashes
+    ]
     shares = np.bincount(np.array(places) // 100, minlength=10) / len(places)
     assert shares.min() > 0.05
     assert shares.max() < 0.15
@@ -193,8 +195,8 @@ def test_each_model_has_a_sample_of_what_it_answered(clock: Clock) -> None:
     clock.now = FIRST_S
     texts = ["a", "b b", "c c c"]
     both = Answers(Models(model("1"), model("2")), [0.9, 0.9, 0.9], canaries={1})
-    found = {s.model.version: sorted(s.lengths) for s in sampler.look(texts, both)}
+    found = {s.model.version: sorted(s.lengths) for s in sampler.sample(texts, both)}
     assert found == {"1": [1, 3], "2": [2]}
     alone = Answers(Models(model("1", None), model("2")), [0.9, 0.9, 0.9], canaries={1})
-    assert [s.model.version for s in sampler.look(texts, alone)] == ["2"]
-    assert sampler.look(texts, answers(Models(model("1", None)), texts)) == []
+    assert [s.model.version for s in sampler.sample(texts, alone)] == ["2"]
+    assert sampler.sample(texts, answers(Models(model("1", None)), texts)) == []

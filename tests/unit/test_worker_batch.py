@@ -23,7 +23,7 @@ from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import OLDEST_MS
 from sentiment.wire import Tally, decode_tally
-from stream_worker.worker import count
+from stream_worker.metrics import count
 
 NOW_MS = 1_700_000_000_000
 

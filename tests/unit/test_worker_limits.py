@@ -27,7 +27,7 @@ from sentiment.health import Start
 from sentiment.registry.registry import MOST_REFUSALS, LoadedModel, Registry
 from sentiment.settings import ModelSettings
 from stream_worker.metrics import REGISTRY_REASONS, RESULTS
-from stream_worker.served_models import EVENTS, Champion
+from stream_worker.served_models import EVENTS, ServedModels
 
 
 def _commit(limit: ShareLimit, events: int, bad: int) -> None:
@@ -117,9 +117,9 @@ def _model(version: str) -> LoadedModel:
     return LoadedModel("sentiment", version, HalfScorer(), 0.0)  # type: ignore[arg-type]  # never scores
 
 
-def champion(registry: StubRegistry) -> Champion:
+def champion(registry: StubRegistry) -> ServedModels:
     """A champion over a stub."""
-    return Champion(ModelSettings(), registry)
+    return ServedModels(ModelSettings(), registry)
 
 
 def test_cached_copy_serves_at_once_then_the_alias_wins() -> None:
@@ -128,7 +128,7 @@ def test_cached_copy_serves_at_once_then_the_alias_wins() -> None:
     following = champion(registry)
     assert (following.models.champion.version, registry.loads) == ("1", [])
     registry.answer = lambda: "2"
-    following.look()
+    following.check()
     assert following.models.champion.version == "2"
 
 
@@ -137,11 +137,11 @@ def test_refused_model_leaves_the_old_one_and_is_asked_once() -> None:
     registry = StubRegistry(cached=None)
     following = champion(registry)
     registry.answer, registry.refuse = (lambda: "2"), {"2"}
-    following.look()
-    following.look()
+    following.check()
+    following.check()
     assert (following.models.champion.version, registry.loads) == ("1", ["1", "2"])
     registry.answer = lambda: "3"
-    following.look()
+    following.check()
     assert following.models.champion.version == "3"
 
 
@@ -155,7 +155,7 @@ def test_a_refused_version_is_looked_at_again_ever_more_seldom() -> None:
     looks: list[float] = []
     with capture_logs() as said:
         for now in range(0, 6 * 3600, 5):
-            following.look()
+            following.check()
             if len(registry.loads) > len(looks):
                 looks.append(now)
     assert [b - a for a, b in pairwise(looks)][:7] == [60, 120, 240, 480, 960, 1920, 3600]
@@ -164,7 +164,7 @@ def test_a_refused_version_is_looked_at_again_ever_more_seldom() -> None:
     assert after == before + len(looks)
     registry.refuse = set()
     now += 3600
-    following.look()
+    following.check()
     assert following.models.champion.version == "2"
 
 
@@ -174,7 +174,7 @@ def test_whatever_a_load_raises_refuses_the_version() -> None:
     registry.answer, registry.fails = (lambda: "2"), IndexError("index 9 is out of bounds")
     following = champion(registry)
     for _ in range(5):
-        following.look()
+        following.check()
     assert registry.loads == ["2"]
     assert following.models.champion.version == "1"
 
@@ -186,7 +186,7 @@ def test_refusals_are_remembered_within_a_bound() -> None:
     for number in range(2, 2 * MOST_REFUSALS):
         registry.refuse = {str(number)}
         registry.answer = lambda number=number: str(number)  # type: ignore[misc]
-        following.look()
+        following.check()
     assert len(vars(registry)["_refusals"]) == MOST_REFUSALS
 
 
@@ -221,10 +221,10 @@ def test_registry_down_changes_nothing_until_it_is_back() -> None:
         raise RegistryUnavailableError("no answer")
 
     registry.answer = down
-    following.look()
+    following.check()
     assert following.models.champion.version == "1"
     registry.answer = lambda: "2"
-    following.look()
+    following.check()
     assert following.models.champion.version == "2"
 
 
@@ -251,7 +251,7 @@ def test_following_survives_whatever_the_registry_does() -> None:
         raise RuntimeError("a bug")
 
     registry.answer = broken
-    following = Champion(ModelSettings(poll_interval_s=0.01), registry)
+    following = ServedModels(ModelSettings(poll_interval_s=0.01), registry)
     following.start()
     assert failed.wait(30)
     deadline = time.monotonic() + 30
@@ -269,20 +269,20 @@ def test_a_challenger_comes_and_goes_and_is_none_once_promoted() -> None:
         raise ModelNotFoundError("no such alias")
 
     trial.answer = nobody
-    following = Champion(ModelSettings(), registry, trial)
-    following.look()
+    following = ServedModels(ModelSettings(), registry, trial)
+    following.check()
     assert following.models.challenger is None
     trial.answer = lambda: "2"
-    following.look()
+    following.check()
     challenger = following.models.challenger
     assert challenger is not None
     assert challenger.version == "2"
     registry.answer = lambda: "2"
-    following.look()
+    following.check()
     assert (following.models.champion.version, following.models.challenger) == ("2", None)
     registry.answer = lambda: "3"
     trial.answer = nobody
-    following.look()
+    following.check()
     assert (following.models.champion.version, following.models.challenger) == ("3", None)
 
 
@@ -295,7 +295,7 @@ def test_a_version_is_not_asked_for_twice() -> None:
         raise AssertionError("asked")
 
     registry.answer = never
-    champion(registry).look()
+    champion(registry).check()
 
 
 def test_every_trouble_has_its_words_and_its_series() -> None:
@@ -333,7 +333,7 @@ def test_trouble_is_told_once_until_it_changes() -> None:
     registry.answer = answer
     with capture_logs() as said:
         for _ in range(7):
-            following.look()
+            following.check()
     assert [line["event"] for line in said] == [
         "registry does not answer",
         "registry refuses us",
@@ -365,11 +365,11 @@ def test_many_swaps_leave_a_bounded_number_of_series() -> None:
         metrics.forget(version)
     clock = iter(range(0, 10**9, 60))
     registry = StubRegistry(cached="0")
-    following = Champion(ModelSettings(), registry, clock=lambda: float(next(clock)))
+    following = ServedModels(ModelSettings(), registry, clock=lambda: float(next(clock)))
     sizes = []
     for number in range(1, 60):
         registry.answer = lambda number=number: str(number)  # type: ignore[misc]
-        following.look()
+        following.check()
         count_for(str(number), str(number - 1))
         following.drop_series()
         sizes.append(samples())
@@ -388,14 +388,14 @@ def test_series_of_a_version_that_comes_back_stay() -> None:
     """A rollback within the ten minutes goes on with the counts that were there."""
     clock = iter(range(0, 10**9, 60))
     registry = StubRegistry(cached="1")
-    following = Champion(ModelSettings(), registry, clock=lambda: float(next(clock)))
+    following = ServedModels(ModelSettings(), registry, clock=lambda: float(next(clock)))
     RESULTS.labels("positive", "1").inc(5)
     before = metrics.REGISTRY.get_sample_value(
         "sentiment_results_total", {"sentiment": "positive", "model_version": "1"}
     )
     for version in ("2", "1"):
         registry.answer = lambda version=version: version  # type: ignore[misc]
-        following.look()
+        following.check()
         for _ in range(8):
             following.drop_series()
     for _ in range(20):

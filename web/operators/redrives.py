@@ -15,7 +15,7 @@ from typing import Any, cast
 from flask import Flask, current_app
 
 from sentiment import logs
-from sentiment.dead_letters.letters import Selection
+from sentiment.dead_letters.dead_letter import Selection
 from sentiment.dead_letters.redrive import Fate, Redrive, Sender
 from sentiment.dead_letters.scan import Scan
 from sentiment.dead_letters.show import safe
@@ -81,7 +81,7 @@ class Run:
         """Take in what became of one dead letter."""
         self.counts[fate.outcome] += 1
         if fate.outcome == "left" and len(self.left) < KEPT_LEFT:
-            self.left.append((fate.letter.id, safe(fate.reason, MAX_REASON)))
+            self.left.append((fate.dead_letter.id, safe(fate.reason, MAX_REASON)))
 
     def described(self) -> dict[str, Any]:
         """The same as JSON."""

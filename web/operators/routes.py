@@ -15,9 +15,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from sentiment import times, wire
-from sentiment.dead_letters.letters import DeadLetter, Selection
+from sentiment.dead_letters.dead_letter import DeadLetter, Selection
 from sentiment.dead_letters.redrive import LeftError, Redrive, prepare
-from sentiment.dead_letters.scan import Found, Scan, look
+from sentiment.dead_letters.scan import Found, Scan, find
 from sentiment.dead_letters.show import details, safe, time_of
 from sentiment.errors import BrokerError, InputError, ModelNotFoundError
 from sentiment.registry import tracking
@@ -139,21 +139,21 @@ def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], d
     matching = 0
     kept: list[tuple[int, int, int, dict[str, Any]]] = []
     with Scan(settings, chosen.selection(by_code=False), latest=LATEST) as scan:
-        for letter in scan.letters():
-            redriven = letter in scan.redriven
+        for dead_letter in scan.dead_letters():
+            redriven = dead_letter in scan.redriven
             if redriven and chosen.waiting:
                 continue
             counts = sent_back if redriven else waiting
-            code = safe(letter.code, MAX_TEXT)
+            code = safe(dead_letter.code, MAX_TEXT)
             counts[code if code in counts or len(counts) < MAX_CODES else OTHER] += 1
-            if chosen.code not in {"", letter.code}:
+            if chosen.code not in {"", dead_letter.code}:
                 continue
             matching += 1
-            key = (letter.timestamp_ms, letter.partition, letter.offset)
+            key = (dead_letter.timestamp_ms, dead_letter.partition, dead_letter.offset)
             if len(kept) < KEPT:
-                heapq.heappush(kept, (*key, _row(letter, redriven=redriven)))
+                heapq.heappush(kept, (*key, _row(dead_letter, redriven=redriven)))
             elif key > kept[0][:3]:
-                heapq.heapreplace(kept, (*key, _row(letter, redriven=redriven)))
+                heapq.heapreplace(kept, (*key, _row(dead_letter, redriven=redriven)))
         passed_over = scan.passed_over
     rows = [row for *_, row in sorted(kept, key=lambda item: item[:3], reverse=True)]
     both = {
@@ -163,18 +163,18 @@ def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], d
     return rows, {"matching": matching, "counts": both, "not_looked_at": passed_over}
 
 
-def _row(letter: DeadLetter, *, redriven: bool) -> dict[str, Any]:
+def _row(dead_letter: DeadLetter, *, redriven: bool) -> dict[str, Any]:
     """A dead letter in a list; its texts are safe to show, and cut."""
     return {
-        "id": letter.id,
-        "time": time_of(letter),
-        "code": safe(letter.code, MAX_TEXT),
-        "message": safe(letter.message, MAX_TEXT),
-        "attempt": letter.attempt,
+        "id": dead_letter.id,
+        "time": time_of(dead_letter),
+        "code": safe(dead_letter.code, MAX_TEXT),
+        "message": safe(dead_letter.message, MAX_TEXT),
+        "attempt": dead_letter.attempt,
         "redriven": redriven,
-        "event": safe(wire.name_of(letter.input), MAX_TEXT) if letter.input else "",
-        "source": safe(letter.source, MAX_TEXT),
-        "bytes": len(letter.value),
+        "event": safe(wire.name_of(dead_letter.input), MAX_TEXT) if dead_letter.input else "",
+        "source": safe(dead_letter.source, MAX_TEXT),
+        "bytes": len(dead_letter.value),
     }
 
 
@@ -219,17 +219,17 @@ def latest() -> ResponseReturnValue:
 def one(partition: int, offset: int) -> ResponseReturnValue:
     """All about one."""
     found = _found(partition, offset)
-    letter = found.letter
-    document = {**details(letter, found.marks), "kept_back": _kept_back(found)}
+    dead_letter = found.dead_letter
+    document = {**details(dead_letter, found.marks), "kept_back": _kept_back(found)}
     return answer(
         "dead_letter.html",
         {"letter": document},
-        key=visible(letter.key, MAX_HEADER),
-        value=visible(letter.value),
-        headers=[(safe(name), visible(own, MAX_HEADER)) for name, own in letter.headers],
-        errors=[(name, visible(text, MAX_HEADER)) for name, text in letter.errors.items()],
-        message=visible(letter.message, MAX_HEADER),
-        time=time_of(letter),
+        key=visible(dead_letter.key, MAX_HEADER),
+        value=visible(dead_letter.value),
+        headers=[(safe(name), visible(own, MAX_HEADER)) for name, own in dead_letter.headers],
+        errors=[(name, visible(text, MAX_HEADER)) for name, text in dead_letter.errors.items()],
+        message=visible(dead_letter.message, MAX_HEADER),
+        time=time_of(dead_letter),
         marks=found.marks,
     )
 
@@ -237,7 +237,7 @@ def one(partition: int, offset: int) -> ResponseReturnValue:
 def _found(partition: int, offset: int) -> Found:
     # Kafka's numbers have 31 and 63 bits.
     fits = partition < 2**31 and offset < 2**63
-    found = look(_settings(), partition, offset) if fits else None
+    found = find(_settings(), partition, offset) if fits else None
     if found is None:
         abort(404, "No dead letter stands here: it has expired, or never was.")
     return found
@@ -248,7 +248,7 @@ def _kept_back(found: Found) -> str:
     if found.marks:
         return "It has been sent back already."
     try:
-        prepare(services.current().settings, found.letter)
+        prepare(services.current().settings, found.dead_letter)
     except LeftError as error:
         return f"It would only come back: {safe(str(error), MAX_HEADER)}."
     return ""
@@ -257,12 +257,12 @@ def _kept_back(found: Found) -> str:
 @operators.post("/dead-letters/<int:partition>-<int:offset>/redrive")
 def send_back(partition: int, offset: int) -> ResponseReturnValue:
     """Send one back, once."""
-    letter = _found(partition, offset).letter
+    dead_letter = _found(partition, offset).dead_letter
     # The time spares reading what stands before it, but Kafka can't look up all that its producer
     # wrote. A float holds milliseconds exactly enough up to the year 9999.
-    since = letter.timestamp_ms / 1000 if times.date_of(letter.timestamp_ms) else None
-    selection = Selection(ids=frozenset({letter.id}), since=since)
-    run = current().begin(selection, g.operator.name, letter.id)
+    since = dead_letter.timestamp_ms / 1000 if times.date_of(dead_letter.timestamp_ms) else None
+    selection = Selection(ids=frozenset({dead_letter.id}), since=since)
+    run = current().begin(selection, g.operator.name, dead_letter.id)
     run.ended.wait(SENT_BACK_S)
     if g.operator.by == "bearer" or not run.ended.is_set() or run.problem:
         return _begun(run)

@@ -1,4 +1,4 @@
-"""What the brokers say of the worker's topics and offsets, asked beside the loop.
+"""What the brokers say of a worker's topics and offsets, asked beside its loop.
 
 The loop knows only what its consumer tells it, and a consumer that gets nothing can't tell an idle
 topic from a broken one. So this asks with clients of its own: how far the partitions really go, how
@@ -14,39 +14,59 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection
 
-from sentiment import logs
-from sentiment.errors import TopicError
+from sentiment import logs, metrics
+from sentiment.errors import SentimentError, TopicError, WorkerError
 from sentiment.kafka import clients, unreadable
 from sentiment.kafka.clients import result_of
 from sentiment.kafka.lag import EARLIEST, LATEST, committed_offsets, offsets_at
 from sentiment.kafka.unreadable import Unreadable
 from sentiment.settings import Settings
-from stream_worker import metrics
-from stream_worker.intake import Intake
 
 log = logs.get(__name__)
 
 # Scrapes come every 15 s or so; asking more often only costs requests.
-LOOK_S = 5.0
+CHECK_S = 5.0
 # How long the brokers have for each answer.
 ANSWER_S = 3.0
-# The topics' ids are looked at once in so many looks.
+# The topics' ids are checked once in so many times.
 RARELY = 3
 # A broker that has just started learns of its topics within seconds.
 GONE_S = 60.0
-# Brokers look for transactions that have outlived their time every ten seconds, and write their
+# Brokers search for transactions that have outlived their time every ten seconds, and write their
 # marks within milliseconds.
 OVERDUE_S = 30.0
 # So long a partition may stand still while events arrive on it, with whoever has it: a rebalance
 # after a kill, and a start, are over by then.
 UNREAD_S = 60.0
+# So long the loop's consumer may reach no broker though others do: a client reconnects within
+# seconds.
+NO_ANSWER_S = 60.0
 # What is known of a batch that there is no error of.
 NOTHING = "Kafka's client returns neither records nor an error"
 # What the loop reads at a start and after an abort.
 OFFSETS = "the group's committed offsets"
+
+
+class Member(Protocol):
+    """The loop's consumer; asked from the monitor's thread, nothing here may block.
+
+    Attributes:
+        unreadable: By partition, the error that came last in place of a batch that can't be read.
+        unanswered_since: Since when no broker answers it, by the monotonic clock; None: they do.
+    """
+
+    unreadable: dict[int, Message]
+    unanswered_since: float | None
+
+    def assigned(self) -> list[int]:
+        """The partitions that it has."""
+
+    def reached(self, partition: int) -> tuple[int, int]:
+        """To which offset there is nothing left to be returned, and the one after the last."""
 
 
 class Monitor(threading.Thread):
@@ -54,11 +74,9 @@ class Monitor(threading.Thread):
 
     Args:
         settings: Where Kafka is, the group, and how long transactions may last.
-        intake: The loop's consumer.
+        member: The loop's consumer.
 
     Attributes:
-        heard_at: When the brokers last answered, by the monotonic clock.
-        hears_since: Since when they have answered each time; None where they did not the last time.
         trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
         ended: Why only a new start helps; None while the worker may go on.
         unreadable: By partition of ours, the batch that comes next and can't be read.
@@ -66,10 +84,10 @@ class Monitor(threading.Thread):
         unread: Partitions that others should read and nobody does; joining the group anew may help.
     """
 
-    def __init__(self, settings: Settings, intake: Intake) -> None:
+    def __init__(self, settings: Settings, member: Member) -> None:
         super().__init__(name="monitor", daemon=True)
         self._settings = settings
-        self._intake = intake
+        self._member = member
         self._stopping = threading.Event()
         group = settings.worker.group_id
         client = partial(clients.new_consumer, settings.kafka, group_id=group)
@@ -78,11 +96,11 @@ class Monitor(threading.Thread):
         self._all: Consumer = client(isolation_level="read_uncommitted")
         self._admin = clients.new_admin(settings.kafka)
         self._ids: dict[str, str] = {}
-        self._looks = 0
+        self._checks = 0
         # What a transaction holds back: as it is, and since when it has been so.
         self._held: dict[str, tuple[object, float]] = {}
         self._hanging: set[str] = set()
-        # Committed offsets by partition, as of the last look that some were held back at.
+        # Committed offsets by partition, as of the last check that found some held back.
         self._offsets: dict[int, int] = {}
         # By partition: how far the group has committed, whether it is ours, how far it went then,
         # and since when the first two are so.
@@ -97,55 +115,68 @@ class Monitor(threading.Thread):
         self.skips: list[Unreadable] = []
         self._gone_since: float | None = None
         self._shown: set[int] = set()
-        self.heard_at = 0.0
-        self.hears_since: float | None = None
+        # Since when the brokers have answered each time; None where they did not the last time.
+        self._answered_since: float | None = None
         self.trouble = ""
-        self.ended: TopicError | None = None
+        self.ended: SentimentError | None = None
         self.unread: list[int] = []
 
     def run(self) -> None:
-        """Look until `stop`."""
+        """Check until `stop`."""
         # At once: the topics of the start are what the worker begins with.
         while not self._stopping.is_set():
             try:
-                self.look()
+                self.check()
             except Exception:
                 # Nobody else would notice a dead thread.
-                log.exception("looking at the brokers failed")
-            self._stopping.wait(LOOK_S)
+                log.exception("asking the brokers failed")
+            self._stopping.wait(CHECK_S)
         self._stable.close()
         self._all.close()
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop checking."""
         self._stopping.set()
 
-    def look(self) -> None:
-        """Ask once; what the brokers don't tell now is asked again at the next look."""
-        partitions = self._intake.assigned()
+    def check(self) -> None:
+        """Ask once; what the brokers don't tell now is asked again at the next check."""
+        partitions = self._member.assigned()
         for number in self._shown - set(partitions):
             metrics.LAG.remove(self._settings.topics.events, str(number))
         self._shown &= set(partitions)
-        looks: list[Callable[[], None]] = [
-            partial(self._look_at_lag, partitions),
-            partial(self._look_for_hanging, partitions),
+        checks: list[Callable[[], None]] = [
+            partial(self._check_lag, partitions),
+            partial(self._find_hanging, partitions),
         ]
-        if self._looks % RARELY == 0:
-            looks = [self._look_at_topics, *looks, partial(self._look_for_stalled, partitions)]
-        looks.append(self._look_for_unreadable)
-        self._looks += 1
-        for one in looks:
+        if self._checks % RARELY == 0:
+            checks = [self._check_topics, *checks, partial(self._find_stalled, partitions)]
+        checks.append(self._find_unreadable)
+        self._checks += 1
+        for one in checks:
             try:
                 one()
             except (KafkaException, TimeoutError) as error:
                 # The loop says so itself, if it lasts.
                 log.debug("the brokers don't tell", reason=str(error))
-                self.hears_since = None
+                self._answered_since = None
             else:
-                self.heard_at = time.monotonic()
-                self.hears_since = self.hears_since or self.heard_at
+                self._answered_since = self._answered_since or time.monotonic()
+        self._end_if_cut_off()
 
-    def _look_at_lag(self, partitions: list[int]) -> None:
+    def _end_if_cut_off(self) -> None:
+        """See whether no broker answers the loop's consumer, though they answer here."""
+        unanswered, answered = self._member.unanswered_since, self._answered_since
+        if unanswered is None or answered is None:
+            return
+        # Brokers that come and go answer one and not the other.
+        if time.monotonic() - max(unanswered, answered) > NO_ANSWER_S:
+            self.ended = WorkerError(
+                f"This worker's consumer has reached no broker for {NO_ANSWER_S:.0f} s, though"
+                " another client does from here.",
+                "Nothing uncommitted is lost: start the worker again.",
+            )
+
+    def _check_lag(self, partitions: list[int]) -> None:
         topic = self._settings.topics.events
         done = committed_offsets(self._all, topic, partitions, ANSWER_S)
         begins = offsets_at(self._all, topic, partitions, EARLIEST, ANSWER_S)
@@ -154,12 +185,12 @@ class Monitor(threading.Thread):
         for number, end in ends.items():
             reached = max(done[number], begins[number])
             # What is read and committed may be followed by marks of transactions, which are no lag.
-            up_to, following = self._intake.reached(number)
+            up_to, following = self._member.reached(number)
             if following <= reached:
                 reached = max(reached, up_to)
             metrics.LAG.labels(topic, str(number)).set(max(end - reached, 0))
 
-    def _look_for_stalled(self, partitions: list[int]) -> None:
+    def _find_stalled(self, partitions: list[int]) -> None:
         """See whether partitions are read, by us or by others who have them.
 
         Of some batches librdkafka returns neither records nor an error. And a client that lost its
@@ -182,7 +213,7 @@ class Monitor(threading.Thread):
         waits = {
             n: offset for n, (offset, _, _, since) in self._still.items() if now - since > UNREAD_S
         }
-        reached = {number: self._intake.reached(number) for number in partitions}
+        reached = {number: self._member.reached(number) for number in partitions}
         self._stalled = {
             number: max(waits[number], begins[number])
             for number, (up_to, following) in reached.items()
@@ -201,10 +232,10 @@ class Monitor(threading.Thread):
         if unread:
             self.unread = unread
 
-    def _look_for_unreadable(self) -> None:
+    def _find_unreadable(self) -> None:
         """Tell each batch that can't be read, once; see whether it is to be passed over."""
         topic, found = self._settings.topics.events, dict[int, Unreadable]()
-        for number, error in list(self._intake.unreadable.items()):
+        for number, error in list(self._member.unreadable.items()):
             known = self._known.get(number)
             if known is None or known.last is None or known.first != error.offset():
                 known = unreadable.located(self._settings.kafka, error)
@@ -239,7 +270,7 @@ class Monitor(threading.Thread):
                 return batch._replace(last=last)
         return None
 
-    def _look_for_hanging(self, partitions: list[int]) -> None:
+    def _find_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""
         names = self._settings.topics
         # Where the brokers don't tell, all of it begins anew: while they are away nothing ends.
@@ -254,7 +285,7 @@ class Monitor(threading.Thread):
             ends = offsets_at(self._all, topic, numbers, LATEST, ANSWER_S)
             found |= {f"{topic}-{n}": stable[n] for n in numbers if stable[n] < ends[n]}
         now = time.monotonic()
-        # What has moved since the last look is held back by another transaction.
+        # What has moved since the last check is held back by another transaction.
         self._held = {
             what: (state, held[what][1] if held.get(what, (None,))[0] == state else now)
             for what, state in found.items()
@@ -289,7 +320,7 @@ class Monitor(threading.Thread):
                 unstable[number] = offsets[number]
         return unstable
 
-    def _look_at_topics(self) -> None:
+    def _check_topics(self) -> None:
         """See whether the topics are those of the start: others have other offsets."""
         names = self._settings.topics
         wanted = [names.events, names.results, names.dead_letters, names.tallies]

@@ -146,21 +146,21 @@ class Selection:
         """Whether there is no condition."""
         return self == Selection()
 
-    def named(self, letter: DeadLetter, topic: str) -> frozenset[str]:
-        """Those of the ids that mean this letter, which stands on this topic."""
-        names = {letter.id, f"{topic}-{letter.id}"}
-        if letter.input:
-            names.add(wire.name_of(letter.input))
+    def named(self, dead_letter: DeadLetter, topic: str) -> frozenset[str]:
+        """Those of the ids that mean this dead letter, which stands on this topic."""
+        names = {dead_letter.id, f"{topic}-{dead_letter.id}"}
+        if dead_letter.input:
+            names.add(wire.name_of(dead_letter.input))
         return self.ids & names
 
-    def matches(self, letter: DeadLetter) -> bool:
+    def matches(self, dead_letter: DeadLetter) -> bool:
         """Whether all conditions but the ids hold."""
         return (
-            (not self.codes or letter.code in self.codes)
-            and (self.since is None or letter.timestamp_ms >= round(self.since * 1000))
-            and (self.until is None or letter.timestamp_ms < round(self.until * 1000))
+            (not self.codes or dead_letter.code in self.codes)
+            and (self.since is None or dead_letter.timestamp_ms >= round(self.since * 1000))
+            and (self.until is None or dead_letter.timestamp_ms < round(self.until * 1000))
             # Last, as it reads the value.
-            and (not self.sources or letter.source in self.sources)
+            and (not self.sources or dead_letter.source in self.sources)
         )
 
 
@@ -216,8 +216,8 @@ class Marks:
         if 0 <= index < len(flags):
             flags[index] = 1
 
-    def __contains__(self, letter: DeadLetter) -> bool:
+    def __contains__(self, dead_letter: DeadLetter) -> bool:
         """Whether a dead letter of the range has been redriven."""
-        flags = self._flags[letter.partition]
-        index = letter.offset - self._starts[letter.partition]
+        flags = self._flags[dead_letter.partition]
+        index = dead_letter.offset - self._starts[dead_letter.partition]
         return index < len(flags) and bool(flags[index])
