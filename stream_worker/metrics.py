@@ -179,13 +179,10 @@ def count(batch: "Batch") -> None:
 
 
 def _count_scores(answers: "Answers") -> None:
-    from sentiment.classify.score import decide
-
     for version, seconds in answers.seconds.items():
         SCORING_SECONDS.labels(version).inc(seconds)
         SCORED_TEXTS.labels(version).inc(answers.texts[version])
-    for ours, theirs in answers.shadows:
-        agree = decide(ours)[0] == decide(theirs)[0]
-        versions = [model.version for model in answers.models[:2] if model]
+    versions = [model.version for model in answers.models[:2] if model]
+    for agree, difference in answers.compared():
         SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
-        SHADOW_DIFFERENCE.labels(*versions).observe(abs(ours - theirs))
+        SHADOW_DIFFERENCE.labels(*versions).observe(difference)

@@ -91,6 +91,13 @@ class Answers:
         challenger = self.models.challenger
         return challenger if challenger and number in self.canaries else self.models.champion
 
+    def compared(self) -> list[tuple[bool, float]]:
+        """Of each text that both scored, whether they agree, and how far apart the scores are."""
+        return [
+            (decide(ours)[0] == decide(theirs)[0], abs(ours - theirs))
+            for ours, theirs in self.shadows
+        ]
+
 
 def decide(score: float) -> tuple[Sentiment, float]:
     """The decision of worker, replay and command: the likelier sentiment, and its probability.
