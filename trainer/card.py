@@ -175,7 +175,8 @@ def _failures(report: Report) -> str:
 
 def _compiled(report: Report) -> str:
     if report.compiled_difference is None:
-        return f"Served by scikit-learn. {report.not_compiled}".strip()
+        library = "scikit-learn" if report.format == "sklearn" else "the library of its format"
+        return f"Served by {library}. {report.not_compiled}".strip()
     return (
         "Served in its compiled form, whose scores differ from scikit-learn's by at most"
         f" {report.compiled_difference:.1e} on the test texts."

@@ -141,6 +141,8 @@ def _scaled(words: pd.DataFrame, weight: float) -> pd.DataFrame:
 class Candidate(Protocol):
     """A kind of model. Made from its `params` as keyword arguments, before any data is read.
 
+    One that isn't saved as scikit-learn's has the flavour of its format too, as `flavour`.
+
     Attributes:
         trusted_types: Qualified names of classes of its own that skops must be told to trust;
             a worker trusts only those of `sentiment`.
@@ -148,8 +150,8 @@ class Candidate(Protocol):
 
     trusted_types: tuple[str, ...]
 
-    def fit(self, frame: pd.DataFrame, say: Say) -> Pipeline:
-        """A fitted pipeline: texts in, classes 0 (negative) and 1 (positive) out.
+    def fit(self, frame: pd.DataFrame, say: Say) -> Any:  # noqa: ANN401 - of whatever library
+        """A fitted model: of scikit-learn a pipeline, texts in, classes 0 and 1 (positive) out.
 
         Args:
             frame: The training texts, with the columns of `trainer.tables`.
@@ -158,6 +160,11 @@ class Candidate(Protocol):
 
     def describe(self) -> str:
         """Markdown for the model card: what it does, with its parameters and sources."""
+
+
+def flavour_of(candidate: Candidate) -> str:
+    """The flavour of the format that saves what it fits."""
+    return str(getattr(candidate, "flavour", "sklearn"))
 
 
 def make(name: str, params: Params) -> Candidate:

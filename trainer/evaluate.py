@@ -15,9 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sentiment.errors import InputError
-from sentiment.model.compiled.linear import NotCompilableError, read
-from sentiment.model.scorer import THRESHOLD
-from sentiment.registry.artifact import Scorer, SklearnScorer, load_pipeline, metadata, open_model
+from sentiment.model.compiled.linear import NotCompilableError
+from sentiment.model.formats.mlmodel import ModelFile, find, metadata
+from sentiment.model.formats.scikit_learn import SklearnScorer
+from sentiment.model.scorer import THRESHOLD, Scorer
+from sentiment.registry.artifact import open_model
 from trainer import layout, report, saving, tables
 from trainer.judging import behaviours, intervals, plots
 from trainer.judging.figures import labels_of, sample, scores as scores_of, speeds
@@ -47,7 +49,7 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         params: How many resamplings, and so on.
         output: Where the evaluations of all candidates stand.
         trusted: Classes of the candidate's own that its file holds. A worker refuses these, so a
-            candidate with any is judged by scikit-learn's answers alone.
+            candidate with any is judged by the answers of its own library alone.
         say: Told what is being done.
 
     Raises:
@@ -58,7 +60,11 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
     labels = labels_of(test)
     tables.check_folder(output / name, layout.REPORT)
     say(f"{name}: opening {model_directory} …")
-    scorer, pipeline = _open(model_directory, trusted)
+    saving.require(model_directory, "train")
+    file = find(model_directory)
+    # As its own library serves it, and as a worker would.
+    by_itself = file.open(trusted)
+    scorer = by_itself if trusted else open_model(model_directory)
     noted, train_sha256 = metadata(model_directory), tables.digest(train)
     if noted.get("train_sha256", train_sha256) != train_sha256:
         raise InputError(
@@ -70,9 +76,9 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
     compiled_difference = None
     if scorer.kind == "compiled":
         what = f"texts scored by {name} in scikit-learn"
-        by_sklearn = scores_of(pipeline.score, texts, what, say)
-        compiled_difference = float(np.abs(scores - by_sklearn).max())
-    top = strongest(pipeline.pipeline)
+        uncompiled = scores_of(by_itself.score, texts, what, say)
+        compiled_difference = float(np.abs(scores - uncompiled).max())
+    top = strongest(by_itself.pipeline) if isinstance(by_itself, SklearnScorer) else None
     say(f"{name}: {params.bootstrap:,} resamplings, behaviours and plots …")
     overall, domains = intervals.bootstrap(labels, test["domain"].to_numpy(object), scores, params)
     found = Report(
@@ -84,10 +90,11 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         overall=overall,
         domains=domains,
         behaviours=behaviours.run(scorer.score),
-        size_bytes=sum(file.stat().st_size for file in model_directory.glob("*.skops")),
+        size_bytes=file.path.stat().st_size,
         compiled_difference=compiled_difference,
-        not_compiled=_why_not_compiled(scorer, pipeline.pipeline, trusted),
+        not_compiled=_why_not_compiled(file, scorer, by_itself, trusted),
         knobs=noted.get("knobs", ""),
+        format=file.format.flavour,
     )
     with tables.folder(output / name) as folder:
         report.write(found, folder / layout.REPORT)
@@ -97,8 +104,8 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         accuracies = {domain: figures["accuracy"] for domain, figures in domains.items()}
         plots.draw(folder / layout.IMAGES, labels, scores, accuracies, top)
         say(f"{name}: measuring the speed …")
-        served, by_itself = speeds([scorer.score, pipeline.score], sample(texts))
-        report.write(Speed(served, by_itself, scorer.kind), folder / report.SPEED)
+        served, uncompiled_speed = speeds([scorer.score, by_itself.score], sample(texts))
+        report.write(Speed(served, uncompiled_speed, scorer.kind), folder / report.SPEED)
     return found
 
 
@@ -110,20 +117,17 @@ def _metrics(found: Report) -> dict[str, float]:
     }
 
 
-def _open(directory: Path, trusted: tuple[str, ...]) -> tuple[Scorer, SklearnScorer]:
-    """The model as a worker would serve it, and as scikit-learn does."""
-    saving.require(directory, "train")
-    pipeline = SklearnScorer(load_pipeline(directory, trusted))
-    return (pipeline if trusted else open_model(directory)), pipeline
-
-
-def _why_not_compiled(scorer: Scorer, pipeline: Any, trusted: tuple[str, ...]) -> str:  # noqa: ANN401 - sklearn has no types
+def _why_not_compiled(
+    file: ModelFile, scorer: Scorer, by_itself: Scorer, trusted: tuple[str, ...]
+) -> str:
     if scorer.kind == "compiled":
         return ""
+    if not file.format.compiles:
+        return f"Models of the format {file.format.flavour!r} have no compiled form."
     if trusted:
         return f"Workers refuse its own types: {', '.join(trusted)}."
     try:
-        read(pipeline)
+        file.format.compile(by_itself)
     except NotCompilableError as error:
         return f"It can't be compiled: {error}."
     return "It was not compiled."

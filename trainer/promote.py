@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sentiment.errors import InputError, ModelNotFoundError, ModelRefusedError
 from sentiment.feedback import Accuracy
 from sentiment.model.scorer import THRESHOLD
-from sentiment.registry.artifact import SklearnScorer, load_pipeline
 from sentiment.registry.publish import ALIAS, NAME, TIMEOUT_S
 from sentiment.registry.tracking import connect, models
 from trainer import tables
@@ -25,6 +24,7 @@ from trainer.promotion import audit, gates
 from trainer.promotion.gates import Check
 from trainer.promotion.versions import Fetched, fetch, resolve
 from trainer.register import CHALLENGER
+from trainer.report import Report
 
 
 class Decision(Struct, frozen=True):
@@ -264,11 +264,8 @@ def judge(  # noqa: PLR0913, PLR0917 - who, by which rules, on which texts
         else:
             checks += _compared(challenger, champion, table, params, evaluate, say)
     if challenger.report:
-        now = _compiled_difference(challenger, test)
-        report = challenger.report
-        checks.append(gates.compiled(report.compiled_difference, report.not_compiled, now, params))
-    file_sizes = (file.stat().st_size for file in challenger.directory.glob("*.skops"))
-    return [*checks, gates.size(sum(file_sizes), params)]
+        checks.append(_compiled(challenger, challenger.report, test, params))
+    return [*checks, gates.size(challenger.file.path.stat().st_size, params)]
 
 
 def _the_table(challenger: Fetched, test: pd.DataFrame | None) -> pd.DataFrame:
@@ -343,12 +340,16 @@ def _accuracies(
     return {str(domain): float(share) for domain, share in right.groupby(domains).mean().items()}
 
 
-def _compiled_difference(model: Fetched, test: pd.DataFrame | None) -> float | None:
+def _compiled(model: Fetched, report: Report, test: pd.DataFrame | None, params: Promote) -> Check:
     """How far the answers are from scikit-learn's, on made sentences and on texts of the test."""
-    if model.scorer.kind != "compiled":
-        return None
-    texts = [text for kind in behaviours.cases().values() for case in kind for text in case.texts]
-    if test is not None:
-        texts += sample(test["text"].tolist())
-    by_sklearn = SklearnScorer(load_pipeline(model.directory))
-    return float(np.abs(model.scorer.score(texts) - by_sklearn.score(texts)).max())
+    if not model.file.format.compiles:
+        flavour = model.file.format.flavour
+        return gates.skip("compiled", f"models of the format {flavour!r} have no compiled form")
+    now = None
+    if model.scorer.kind == "compiled":
+        texts = [t for kind in behaviours.cases().values() for case in kind for t in case.texts]
+        if test is not None:
+            texts += sample(test["text"].tolist())
+        by_itself = model.file.open()
+        now = float(np.abs(model.scorer.score(texts) - by_itself.score(texts)).max())
+    return gates.compiled(report.compiled_difference, report.not_compiled, now, params)

@@ -5,22 +5,23 @@ test texts too, as more texts make a better model; the figures are the twin's.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from sentiment.model.compiled.build import build
-from sentiment.model.compiled.linear import NotCompilableError, read
+from sentiment.model.compiled.linear import NotCompilableError
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.drift import FILE, Reference, bins, sizes
-from sentiment.model.scorer import THRESHOLD, Scorer, SklearnScorer
+from sentiment.model.formats.format import Format
+from sentiment.model.formats.mlmodel import MARK, find
+from sentiment.model.scorer import THRESHOLD, Scorer
 from trainer import card, layout, report, saving, tables
-from trainer.champion import make
+from trainer.champion import flavour_of, make
 from trainer.ingest import IngestReport
 from trainer.params import Params
 from trainer.progress import Say, silent
@@ -58,7 +59,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     """
     name = params.release
     candidate = make(name, params)
-    tables.check_folder(output, saving.MARK)
+    tables.check_folder(output, MARK)
     train = tables.read(data / layout.TRAIN, "preprocess")
     test = tables.read(data / layout.TEST, "preprocess")
     knobs = params.candidate(name).written()
@@ -80,11 +81,23 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     text = card.render(
         params, name, candidate.describe(), found, _sources(params, every, raw), compared
     )
-    pipeline = fit(name, candidate, every, say)
-    reference = training_reference(pipeline, test["text"].tolist(), scores)
+    fitted = fit(name, candidate, every, say)
+
+    def add(directory: Path) -> None:
+        (directory / layout.CARD).write_text(text, encoding="utf-8")
+        file = find(directory)
+        scorer = served(file.format, file.open(candidate.trusted_types))
+        write(training_reference(scorer, test["text"].tolist(), scores), directory)
+        kept = directory / layout.EVALUATION
+        kept.mkdir()
+        for part in _KEPT:
+            shutil.copyfile(evaluation / name / part, kept / part)
+        shutil.copytree(evaluation / name / layout.IMAGES, kept / layout.IMAGES)
+
     saving.save(
-        pipeline,
+        fitted,
         output,
+        flavour=flavour_of(candidate),
         trusted=candidate.trusted_types,
         metadata={
             "candidate": name,
@@ -94,23 +107,10 @@ def release(  # noqa: PLR0913 - all that the stages before have left
             "accuracy": f"{found.overall['accuracy'].value:.4f}",
             "macro_accuracy": f"{found.overall['macro_accuracy'].value:.4f}",
         },
-        add=_adder(text, evaluation / name, reference),
+        add=add,
     )
     say(f"Released in {output}")
     return output
-
-
-def _adder(text: str, evaluation: Path, reference: Reference) -> Callable[[Path], None]:
-    def add(directory: Path) -> None:
-        (directory / layout.CARD).write_text(text, encoding="utf-8")
-        write(reference, directory)
-        kept = directory / layout.EVALUATION
-        kept.mkdir()
-        for file in _KEPT:
-            shutil.copyfile(evaluation / file, kept / file)
-        shutil.copytree(evaluation / layout.IMAGES, kept / layout.IMAGES)
-
-    return add
 
 
 def _sources(params: Params, every: pd.DataFrame, raw: Path) -> list[card.DataSource]:
@@ -142,16 +142,16 @@ _DIGITS = 6
 
 
 def training_reference(
-    pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]
+    scorer: Scorer, texts: Sequence[str], scores: NDArray[np.float64]
 ) -> Reference:
     """Make the reference.
 
     Args:
-        pipeline: The model.
+        scorer: The model as a worker runs it, so that both count the same tokens.
         texts: Texts that the scores' model was not fitted on.
         scores: P(positive) of each; shape (texts,).
     """
-    lengths, known = sizes(_scorer(pipeline), texts)
+    lengths, known = sizes(scorer, texts)
     score_edges = np.linspace(0, 1, SCORE_BINS + 1)[1:-1].round(_DIGITS).tolist()
     return Reference(
         len(texts),
@@ -169,12 +169,14 @@ def write(made: Reference, directory: Path) -> None:
     report.write(made, directory / FILE)
 
 
-def _scorer(pipeline: Pipeline) -> Scorer:
-    """The model as a worker runs it, so that both count the same tokens."""
+def served(model_format: Format[Any], by_itself: Scorer) -> Scorer:
+    """What a worker makes of a model that the format has opened, without a worker's checks."""
+    if not model_format.compiles:
+        return by_itself
     try:
-        return CompiledScorer(build(read(pipeline)))
+        return CompiledScorer(model_format.compile(by_itself))
     except NotCompilableError:
-        return SklearnScorer(pipeline)
+        return by_itself
 
 
 def _shares(values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]) -> list[float]:

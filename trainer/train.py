@@ -1,14 +1,15 @@
 """The train stage: fit a candidate, and save it as a model directory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
+from sentiment.model.formats.mlmodel import MARK
 from trainer import saving, tables
-from trainer.champion import Candidate, make
+from trainer.champion import Candidate, flavour_of, make
 from trainer.layout import MODELS
 from trainer.params import Params
 from trainer.progress import Say, lasting, silent
@@ -35,10 +36,11 @@ def train(
     """
     directory = output / name
     candidate = make(name, params)
-    tables.check_folder(directory, saving.MARK)
+    tables.check_folder(directory, MARK)
     saving.save(
         fit(name, candidate, frame, say),
         directory,
+        flavour=flavour_of(candidate),
         trusted=candidate.trusted_types,
         # So that nobody judges or releases it as something else.
         metadata={
@@ -51,7 +53,7 @@ def train(
     return directory
 
 
-def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
+def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent) -> Any:  # noqa: ANN401 - of whatever library
     """Fit a candidate on the texts of a table.
 
     Raises:

@@ -24,8 +24,9 @@ from sentiment.errors import (
 )
 from sentiment.model import drift
 from sentiment.model.drift import Reference
+from sentiment.model.scorer import Scorer
 from sentiment.registry import download
-from sentiment.registry.artifact import COMPILED, Scorer, open_here, open_model
+from sentiment.registry.artifact import COMPILED, open_here, open_model
 from sentiment.registry.download import ELSEWHERE
 from sentiment.registry.model_cache import ModelCache
 from sentiment.registry.tracking import connect, registry_id
@@ -34,8 +35,6 @@ from sentiment.settings import ModelSettings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-__all__ = ["LoadedModel", "Registry", "Scorer"]
 
 log = logs.get(__name__)
 

@@ -12,7 +12,8 @@ import yaml
 from numpy.typing import NDArray
 
 from sentiment.model.estimators import build
-from sentiment.registry.artifact import TRUSTED_TYPES, load_pipeline, open_model
+from sentiment.model.formats.scikit_learn import TRUSTED_TYPES
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from trainer import layout, release as trainer_release, report, tables
 from trainer.judging import behaviours, intervals
@@ -73,6 +74,7 @@ def release(
     """
     model = small_model(target.parent)
     shutil.copytree(model, target)
+    scorer = open_model(target)
     labels = test["label"].to_numpy(np.int64)
     overall, domains = intervals.bootstrap(labels, test["domain"].to_numpy(object), given, EVALUATE)
     fields: dict[str, Any] = {
@@ -83,7 +85,7 @@ def release(
         "test_texts": len(test),
         "overall": overall,
         "domains": domains,
-        "behaviours": behaviours.run(open_model(target).score),
+        "behaviours": behaviours.run(scorer.score),
         "size_bytes": (target / "model.skops").stat().st_size,
         "compiled_difference": 0.0,
     }
@@ -92,7 +94,7 @@ def release(
     (folder / "images" / "roc.png").write_bytes(b"no real picture")
     report.write(Report(**(fields | changes)), folder / layout.REPORT)
     np.save(folder / report.SCORES, given)
-    made = trainer_release.training_reference(load_pipeline(target), test["text"].tolist(), given)
+    made = trainer_release.training_reference(scorer, test["text"].tolist(), given)
     trainer_release.write(made, target)
     # No two releases are the same files.
     (target / "MODEL_CARD.md").write_text(f"# {target.name}\n")

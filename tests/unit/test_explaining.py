@@ -13,7 +13,8 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
 from sentiment import wire
 from sentiment.model.estimators import build
-from sentiment.model.scorer import MOST_PARTS, SklearnScorer, explain, explain_some
+from sentiment.model.formats.scikit_learn import SklearnScorer, explain
+from sentiment.model.scorer import MOST_PARTS, explain_some
 from tests.unit.test_compiled import KNOWN, LABELS, PIPELINES, TRAINING, fitted, logistic
 from tests.unit.texts import TEXTS
 

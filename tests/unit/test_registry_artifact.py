@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sentiment.errors import ModelRefusedError
-from sentiment.model.scorer import PROBES
-from sentiment.registry.artifact import Scorer, open_model
+from sentiment.model.scorer import PROBES, Scorer
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 
 

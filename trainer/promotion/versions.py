@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentiment.errors import SetupError
-from sentiment.registry.artifact import Scorer
+from sentiment.model.formats.mlmodel import ModelFile, find
+from sentiment.model.scorer import Scorer
 from sentiment.registry.model_cache import ModelCache
 from sentiment.registry.publish import TIMEOUT_S
 from sentiment.registry.registry import Registry
@@ -27,14 +28,14 @@ class Fetched:
 
     Attributes:
         version: The version.
-        directory: Its files, compared with the digest that was noted when it was registered.
+        file: In a directory that was compared with the digest noted when it was registered.
         scorer: Passed the worker's checks.
         report: Its evaluation; None if it was registered without one.
         scores: P(positive) of the texts of that evaluation; shape (texts,). None as above.
     """
 
     version: str
-    directory: Path
+    file: ModelFile
     scorer: Scorer
     report: Report | None
     scores: NDArray[np.float64] | None
@@ -74,7 +75,7 @@ def fetch(name: str, version: str, folder: Path) -> Fetched:
     if copy is None:
         raise SetupError(f"Version {version} of {name} could not be kept in {folder}.")
     found, scores = evaluation(copy.directory)
-    return Fetched(version, copy.directory, loaded.scorer, found, scores)
+    return Fetched(version, find(copy.directory), loaded.scorer, found, scores)
 
 
 def evaluation(directory: Path) -> tuple[Report | None, NDArray[np.float64] | None]:

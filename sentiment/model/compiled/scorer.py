@@ -1,7 +1,7 @@
 """Answers with a compiled model: texts in, probabilities or explanations out."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Raw
@@ -12,7 +12,7 @@ from sentiment import metrics, wire
 from sentiment.model.compiled import explain as native, loop
 from sentiment.model.compiled.table import Table
 from sentiment.model.compiled.words import IN_CONTEXT
-from sentiment.model.scorer import MOST_PARTS, Explained, origins
+from sentiment.model.scorer import MOST_PARTS, Explained, Scorer, origins
 from sentiment.wire import Part
 
 # What a native loop needs beside the model: texts as bytes, and scratch buffers.
@@ -99,14 +99,14 @@ def padded(texts: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n".join((*texts, _PADDING)), np.uint8)
 
 
-class CompiledScorer:
+class CompiledScorer(Scorer):
     """Answers with a compiled model. Any number of threads may share it.
 
     Args:
         table: The model.
     """
 
-    kind: Literal["sklearn", "compiled"] = "compiled"
+    kind = "compiled"
 
     def __init__(self, table: Table) -> None:
         self.table = table
