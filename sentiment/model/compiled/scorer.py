@@ -46,8 +46,6 @@ class Page(NamedTuple):
     slots: NDArray[np.int32]
     order: NDArray[np.int32]
     amounts: NDArray[np.float64]
-    words: NDArray[np.uint64]
-    lengths: NDArray[np.int64]
     json: NDArray[np.uint8]
 
 
@@ -79,8 +77,6 @@ def new_page(size: int, longest: int, json_bytes: int) -> Page:
         np.empty(grams, np.int32),
         np.empty((3, grams + 1), np.int32),
         np.empty(grams, np.float64),
-        np.empty((2, size), np.uint64),
-        np.empty((2, size), np.int64),
         np.empty(json_bytes, np.uint8),
     )
 
