@@ -21,8 +21,9 @@ from benchmarks import bench
 from sentiment.classify.score import Sample
 from sentiment.model import drift
 from sentiment.model.drift import LEAST_TEXTS
+from sentiment.model.formats.mlmodel import metadata
 from sentiment.model.text import tokens
-from sentiment.registry.artifact import metadata, open_model
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
 from stream_worker.drift import MOST_TEXTS, Figures, Window

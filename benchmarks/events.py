@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from benchmarks.bench import LONG, SHORT, Backlog, Bench
 from sentiment.kafka import clients
+from sentiment.model.formats.scikit_learn import load_pipeline
 from sentiment.model.text import NEGATED
-from sentiment.registry.artifact import load_pipeline
 from sentiment.registry.publish import bundled_model
 from sentiment.settings import Settings
 

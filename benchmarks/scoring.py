@@ -23,7 +23,9 @@ from benchmarks import bench, events
 from benchmarks.bench import LONG
 from sentiment.classify.assemble import classify
 from sentiment.model.compiled.scorer import CompiledScorer
-from sentiment.registry.artifact import Scorer, load_pipeline, open_model
+from sentiment.model.formats.scikit_learn import load_pipeline
+from sentiment.model.scorer import Scorer
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from local.settings import LocalSettings
-from sentiment.registry.artifact import COMPILED, Scorer, open_model
+from sentiment.model.scorer import Scorer
+from sentiment.registry.artifact import COMPILED, open_model
 from sentiment.registry.publish import bundled_model
 
 # Beside Kafka's jars. Read before any test changes the environment.

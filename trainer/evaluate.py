@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 
 from sentiment.errors import InputError
-from sentiment.model.compiled.linear import NotCompilableError, read
-from sentiment.model.scorer import THRESHOLD
-from sentiment.registry.artifact import Scorer, SklearnScorer, load_pipeline, metadata, open_model
+from sentiment.model.compiled.linear import NotCompilableError
+from sentiment.model.formats.mlmodel import ModelFile, find, metadata
+from sentiment.model.formats.scikit_learn import SklearnScorer
+from sentiment.model.scorer import THRESHOLD, Scorer
+from sentiment.registry.artifact import open_model
 from trainer import reports, tables
 from trainer.judging import behaviours, figures, plots
 from trainer.judging.figures import labels_of
@@ -56,7 +58,7 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         params: How many resamplings, and so on.
         output: Where the evaluations of all candidates stand.
         trusted: Classes of the candidate's own that its file holds. A worker refuses these, so a
-            candidate with any is judged by scikit-learn's answers alone.
+            candidate with any is judged by the answers of its own library alone.
         say: Told what is being done.
 
     Raises:
@@ -68,9 +70,10 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
     tables.check_folder(output / name, tables.REPORT)
     say(f"{name}: opening {model_directory} …")
     require(model_directory, "train")
-    # As scikit-learn serves it, and as a worker would.
-    pipeline = SklearnScorer(load_pipeline(model_directory, trusted))
-    scorer: Scorer = pipeline if trusted else open_model(model_directory)
+    file = find(model_directory)
+    # As its own library serves it, and as a worker would.
+    by_itself = file.open(trusted)
+    scorer = by_itself if trusted else open_model(model_directory)
     noted, train_sha256 = metadata(model_directory), tables.digest(train)
     if noted.get("train_sha256", train_sha256) != train_sha256:
         raise InputError(
@@ -82,9 +85,9 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
     compiled_difference = None
     if scorer.kind == "compiled":
         what = f"texts scored by {name} in scikit-learn"
-        by_sklearn = figures.scores(pipeline.score, texts, what, say)
-        compiled_difference = float(np.abs(scores - by_sklearn).max())
-    top = strongest(pipeline.pipeline)
+        uncompiled = figures.scores(by_itself.score, texts, what, say)
+        compiled_difference = float(np.abs(scores - uncompiled).max())
+    top = strongest(by_itself.pipeline) if isinstance(by_itself, SklearnScorer) else None
     say(f"{name}: {params.bootstrap:,} resamplings, behaviours and plots …")
     overall, domains = figures.bootstrap(labels, test["domain"].to_numpy(object), scores, params)
     found = Report(
@@ -96,10 +99,11 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         overall=overall,
         domains=domains,
         behaviours=behaviours.run(scorer.score),
-        size_bytes=sum(file.stat().st_size for file in model_directory.glob("*.skops")),
+        size_bytes=file.path.stat().st_size,
         compiled_difference=compiled_difference,
-        not_compiled=_why_not_compiled(scorer, pipeline.pipeline, trusted),
+        not_compiled=_why_not_compiled(file, scorer, by_itself, trusted),
         knobs=noted.get("knobs", ""),
+        format=file.format.flavour,
     )
     with tables.folder(output / name) as folder:
         reports.write(found, folder / tables.REPORT)
@@ -114,18 +118,22 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
         accuracies = {domain: measured["accuracy"] for domain, measured in domains.items()}
         plots.draw(folder / tables.IMAGES, labels, scores, accuracies, top)
         say(f"{name}: measuring the speed …")
-        served, by_itself = figures.speeds([scorer.score, pipeline.score], figures.sample(texts))
-        reports.write(Speed(served, by_itself, scorer.kind), folder / reports.SPEED)
+        served, plain = figures.speeds([scorer.score, by_itself.score], figures.sample(texts))
+        reports.write(Speed(served, plain, scorer.kind), folder / reports.SPEED)
     return found
 
 
-def _why_not_compiled(scorer: Scorer, pipeline: Any, trusted: tuple[str, ...]) -> str:  # noqa: ANN401 - sklearn has no types
+def _why_not_compiled(
+    file: ModelFile, scorer: Scorer, by_itself: Scorer, trusted: tuple[str, ...]
+) -> str:
     if scorer.kind == "compiled":
         return ""
+    if not file.format.compiles:
+        return f"Models of the format {file.format.flavour!r} have no compiled form."
     if trusted:
         return f"Workers refuse its own types: {', '.join(trusted)}."
     try:
-        read(pipeline)
+        file.format.compile(by_itself)
     except NotCompilableError as error:
         return f"It can't be compiled: {error}."
     return "It was not compiled."

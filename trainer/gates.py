@@ -21,8 +21,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from sentiment.errors import InputError, ModelRefusedError, SetupError
-from sentiment.model.scorer import THRESHOLD
-from sentiment.registry.artifact import Scorer, SklearnScorer, load_pipeline
+from sentiment.model.formats.mlmodel import ModelFile, find
+from sentiment.model.scorer import THRESHOLD, Scorer
 from sentiment.registry.model_cache import ModelCache
 from sentiment.registry.publish import TIMEOUT_S
 from sentiment.registry.registry import Registry
@@ -175,7 +175,7 @@ class Fetched:
     """A version on disk, as a worker would serve it: it has passed the worker's checks."""
 
     version: str
-    directory: Path
+    file: ModelFile
     scorer: Scorer
     # Its evaluation, with the scores of its texts, shape (texts,); None if there is none.
     report: Report | None
@@ -200,7 +200,7 @@ def fetch(name: str, version: str, folder: Path) -> Fetched:
     if copy is None:
         raise SetupError(f"Version {version} of {name} could not be kept in {folder}.")
     found, scores = evaluation(copy.directory)
-    return Fetched(version, copy.directory, loaded.scorer, found, scores)
+    return Fetched(version, find(copy.directory), loaded.scorer, found, scores)
 
 
 def evaluation(directory: Path) -> tuple[Report | None, NDArray[np.float64] | None]:
@@ -275,10 +275,8 @@ def judge(  # noqa: PLR0913, PLR0917 - who, by which rules, on which texts
         else:
             checks += _compared(challenger, champion, test, params, evaluate, say)
     if challenger.report:
-        now, report = _compiled_difference(challenger, test), challenger.report
-        checks.append(compiled(report.compiled_difference, report.not_compiled, now, params))
-    file_sizes = (file.stat().st_size for file in challenger.directory.glob("*.skops"))
-    return [*checks, size(sum(file_sizes), params)]
+        checks.append(_compiled(challenger, challenger.report, test, params))
+    return [*checks, size(challenger.file.path.stat().st_size, params)]
 
 
 def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
@@ -325,12 +323,16 @@ def _champions_scores(champion: Fetched, test: pd.DataFrame, say: Say) -> NDArra
     return figures.scores(champion.scorer.score, texts, "texts scored by the champion", say)
 
 
-def _compiled_difference(model: Fetched, test: pd.DataFrame | None) -> float | None:
-    """How far the answers are from scikit-learn's, on made sentences and on texts of the test."""
-    if model.scorer.kind != "compiled":
-        return None
-    texts = [text for kind in behaviours.cases().values() for case in kind for text in case.texts]
-    if test is not None:
-        texts += figures.sample(test["text"].tolist())
-    by_sklearn = SklearnScorer(load_pipeline(model.directory))
-    return float(np.abs(model.scorer.score(texts) - by_sklearn.score(texts)).max())
+def _compiled(model: Fetched, report: Report, test: pd.DataFrame | None, params: Promote) -> Check:
+    """How far the answers are from its library's, on made sentences and on texts of the test."""
+    if not model.file.format.compiles:
+        flavour = model.file.format.flavour
+        return skip("compiled", f"models of the format {flavour!r} have no compiled form")
+    now = None
+    if model.scorer.kind == "compiled":
+        texts = [t for kind in behaviours.cases().values() for case in kind for t in case.texts]
+        if test is not None:
+            texts += figures.sample(test["text"].tolist())
+        by_itself = model.file.open()
+        now = float(np.abs(model.scorer.score(texts) - by_itself.score(texts)).max())
+    return compiled(report.compiled_difference, report.not_compiled, now, params)

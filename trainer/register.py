@@ -8,13 +8,13 @@ import hashlib
 import re
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from sentiment.errors import InputError, ModelRefusedError
 from sentiment.model import drift
-from sentiment.registry.artifact import checksums, digest, load_pipeline, metadata, open_here
+from sentiment.model.formats.mlmodel import MARK, find, metadata
+from sentiment.registry.artifact import checksums, digest, open_here
 from sentiment.registry.download import DIGEST_TAG
 from sentiment.registry.publish import (
     ALIAS,
@@ -29,7 +29,7 @@ from sentiment.registry.tracking import connect
 from trainer import promote, reports, tables
 from trainer.gates import evaluation
 from trainer.reports import Report, Say, silent
-from trainer.train import MARK, require
+from trainer.train import require
 
 _RELEASE_HINT = "`sentiment release` makes a directory with all that is needed."
 
@@ -137,17 +137,14 @@ def _tags(directory: Path, found: Report) -> dict[str, str]:
 
 
 def _params(directory: Path, found: Report) -> dict[str, str]:
-    """What was trained: the candidate, sizes of the data, and the pipeline's own parameters."""
-    simple: dict[str, Any] = {
-        key: value
-        for key, value in load_pipeline(directory).get_params().items()
-        if isinstance(value, str | int | float | tuple | list) and key not in {"steps", "verbose"}
-    }
+    """What was trained: the candidate, sizes of the data, and the model's own parameters."""
+    file = find(directory)
+    own = file.format.params(file.open())
     return {
         "candidate": found.candidate,
         "train_texts": str(found.train_texts),
         "test_texts": str(found.test_texts),
-        **{key: str(value) for key, value in sorted(simple.items())},
+        **{key: str(value) for key, value in sorted(own.items())},
     }
 
 

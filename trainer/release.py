@@ -11,20 +11,21 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from sentiment.model.compiled.build import build
-from sentiment.model.compiled.linear import NotCompilableError, read
+from sentiment.model.compiled.linear import NotCompilableError
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.drift import FILE, Reference, bins, sizes
-from sentiment.model.scorer import THRESHOLD, Scorer, SklearnScorer
+from sentiment.model.formats.format import Format
+from sentiment.model.formats.mlmodel import MARK, find
+from sentiment.model.scorer import THRESHOLD, Scorer
 from trainer import reports, tables
 from trainer.ingest import IngestReport
 from trainer.judging import behaviours
@@ -40,7 +41,7 @@ from trainer.reports import (
     silent,
     table,
 )
-from trainer.train import MARK, fit, make, save
+from trainer.train import fit, flavour_of, make, save
 
 # What of an evaluation goes with the model; what depends on the machine doesn't.
 _KEPT = (tables.REPORT, reports.SCORES)
@@ -88,21 +89,23 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     noted = reports.read_as(raw / tables.REPORT, IngestReport, "ingest")
     counts = {str(source): int(count) for source, count in every["source"].value_counts().items()}
     text = render(params, candidate.describe(), found, compared, noted, counts)
-    pipeline = fit(name, candidate, every, say)
-    reference = training_reference(pipeline, test["text"].tolist(), scores)
+    fitted = fit(name, candidate, every, say)
 
     def add(directory: Path) -> None:
         (directory / tables.CARD).write_text(text, encoding="utf-8")
-        reports.write(reference, directory / FILE)
+        file = find(directory)
+        scorer = served(file.format, file.open(candidate.trusted_types))
+        reports.write(training_reference(scorer, test["text"].tolist(), scores), directory / FILE)
         kept = directory / tables.EVALUATION
         kept.mkdir()
-        for file in _KEPT:
-            shutil.copyfile(evaluation / name / file, kept / file)
+        for part in _KEPT:
+            shutil.copyfile(evaluation / name / part, kept / part)
         shutil.copytree(evaluation / name / tables.IMAGES, kept / tables.IMAGES)
 
     save(
-        pipeline,
+        fitted,
         output,
+        flavour=flavour_of(candidate),
         trusted=candidate.trusted_types,
         metadata={
             "candidate": name,
@@ -132,14 +135,12 @@ _DIGITS = 6
 
 
 def training_reference(
-    pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]
+    scorer: Scorer, texts: Sequence[str], scores: NDArray[np.float64]
 ) -> Reference:
-    """The reference of a model, from texts that the scores' model was not fitted on."""
-    # The model as a worker runs it, so that both count the same tokens.
-    try:
-        scorer: Scorer = CompiledScorer(build(read(pipeline)))
-    except NotCompilableError:
-        scorer = SklearnScorer(pipeline)
+    """The reference of a model, from texts that the scores' model was not fitted on.
+
+    The scorer is the model as a worker runs it, so that both count the same tokens.
+    """
     lengths, known = sizes(scorer, texts)
     score_edges = np.linspace(0, 1, SCORE_BINS + 1)[1:-1].round(_DIGITS).tolist()
     return Reference(
@@ -151,6 +152,16 @@ def training_reference(
         round(float(np.mean(scores >= THRESHOLD)), _DIGITS),
         None if known is None else round(known / max(int(lengths.sum()), 1), _DIGITS),
     )
+
+
+def served(model_format: Format[Any], by_itself: Scorer) -> Scorer:
+    """What a worker makes of a model that the format has opened, without a worker's checks."""
+    if not model_format.compiles:
+        return by_itself
+    try:
+        return CompiledScorer(model_format.compile(by_itself))
+    except NotCompilableError:
+        return by_itself
 
 
 def _shares(values: NDArray[np.float64] | NDArray[np.int64], edges: Sequence[float]) -> list[float]:
@@ -262,7 +273,8 @@ def _domains(report: Report) -> str:
 
 def _compiled(report: Report) -> str:
     if report.compiled_difference is None:
-        return f"Served by scikit-learn. {report.not_compiled}".strip()
+        library = "scikit-learn" if report.format == "sklearn" else "the library of its format"
+        return f"Served by {library}. {report.not_compiled}".strip()
     return (
         "Served in its compiled form, whose scores differ from scikit-learn's by at most"
         f" {report.compiled_difference:.1e} on the test texts."

@@ -103,12 +103,14 @@ class Report(Struct, frozen=True):
     domains: dict[str, dict[str, Interval]]
     behaviours: dict[str, Behaviour]
     size_bytes: int
-    # Largest difference from scikit-learn over all test texts; None: it could not be compiled.
+    # Largest difference from scikit-learn over all test texts; None: it was not compiled.
     compiled_difference: float | None
     # Why not; empty where it could be.
     not_compiled: str = ""
     # The candidate's part of params.yaml that the model was made with, as JSON; empty: not known.
     knobs: str = ""
+    # The flavour in its MLmodel.
+    format: str = "sklearn"
 
 
 class McNemar(Struct, frozen=True):
@@ -145,10 +147,10 @@ class Comparison(Struct, frozen=True):
 
 
 class Speed(Struct, frozen=True):
-    """Texts a second on one core, on the machine of that run."""
+    """Texts a second on one core, on the machine of that run: as served, and not compiled."""
 
     served: float
-    sklearn: float
+    uncompiled: float
     scorer: str
 
 

@@ -1,62 +1,55 @@
 """The train stage: fit a candidate, and save it as a model directory.
 
-MLflow writes the directory, in the skops format. Then everything that differs from run to run or
-tells of the machine is taken out: identifiers, times, paths, and the memory addresses that skops
-names its parts by.
+The model's format writes the directory. Then everything in MLmodel that differs from run to run or
+tells of the machine is taken out.
 """
 
-import os
-import re
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import yaml
-from sklearn.pipeline import Pipeline
 
 from sentiment.errors import InputError
-from sentiment.registry.artifact import TRUSTED_TYPES
+from sentiment.model.formats.format import named
+from sentiment.model.formats.mlmodel import MARK, find
 from trainer import tables
 from trainer.params import Params
 from trainer.reports import Say, silent
 
-# What a loader must have to open the model, in the versions that wrote it.
-REQUIREMENTS = ("mlflow", "numpy", "scikit-learn", "scipy", "skops")
-# The file that makes a folder a model directory.
-MARK = "MLmodel"
-# Stands in the model directory and shows what goes in.
-INPUT_EXAMPLE = "A warm and funny film with a wonderful cast."
 # Of one long call of a library, there is nothing to say but that it goes on.
 PATIENCE_S = 15.0
 
-# The earliest time that a zip archive can state.
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
-# Where scikit-learn's vectorisers keep the address of the stop words that they have looked at.
-_STOP_WORDS_ID = re.compile(r'("_stop_words_id": \{[^{}]*"content": ")\d+')
 # Fields of MLmodel that name the run, not the model.
 _OF_THE_RUN = ("model_id", "model_uuid", "utc_time_created", "run_id", "artifact_path")
 
 
 class Candidate(Protocol):
-    """A kind of model. Made from its `params` as keyword arguments, before any data is read."""
+    """A kind of model. Made from its `params` as keyword arguments, before any data is read.
+
+    One that isn't saved as scikit-learn's has the flavour of its format too, as `flavour`.
+    """
 
     # Qualified names of classes of its own that skops must be told to trust; a worker trusts only
     # those of `sentiment`.
     trusted_types: tuple[str, ...]
 
-    def fit(self, frame: pd.DataFrame, say: Say) -> Pipeline:
-        """A pipeline fitted on such a table: texts in, classes 0 and 1 (positive) out."""
+    def fit(self, frame: pd.DataFrame, say: Say) -> Any:  # noqa: ANN401 - of whatever library
+        """What was fitted on such a table: a pipeline, texts in, classes 0 and 1 (positive) out."""
 
     def describe(self) -> str:
         """Markdown for the model card: what it does, with its parameters and sources."""
+
+
+def flavour_of(candidate: Candidate) -> str:
+    """The flavour of the format that saves what it fits."""
+    return str(getattr(candidate, "flavour", "sklearn"))
 
 
 def make(name: str, params: Params) -> Candidate:
@@ -100,6 +93,7 @@ def train(
     save(
         fit(name, candidate, frame, say),
         directory,
+        flavour=flavour_of(candidate),
         trusted=candidate.trusted_types,
         # So that nobody judges or releases it as something else.
         metadata={
@@ -112,7 +106,7 @@ def train(
     return directory
 
 
-def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent) -> Pipeline:
+def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent) -> Any:  # noqa: ANN401 - of whatever library
     """Fit a candidate on the texts of a table.
 
     Raises:
@@ -155,42 +149,25 @@ def lasting(say: Say, what: str) -> Iterator[None]:
         thread.join()
 
 
-def save(
-    pipeline: Pipeline,
+def save(  # noqa: PLR0913 - what is saved, how, and with what
+    model: Any,  # noqa: ANN401 - of whatever library
     target: Path,
     *,
+    flavour: str = "sklearn",
     trusted: Sequence[str],
     metadata: dict[str, str],
     add: Callable[[Path], None] = lambda _: None,
 ) -> None:
-    """Write a model directory of a fitted pipeline, whole or not at all.
+    """Write a model directory of what was fitted, whole or not at all.
 
-    `trusted` types in it are neither ours nor scikit-learn's, publishing makes tags of the metadata
+    `trusted` types in it are neither ours nor its library's, publishing makes tags of the metadata
     in its MLmodel, and `add` writes further files.
 
     Raises:
         OSError: The target can't be written.
     """
-    # MLflow looks for Git when it is imported, and warns where there is none.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    from mlflow import sklearn
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
     with tables.folder(target) as made:
-        sklearn.save_model(
-            pipeline,
-            str(made),
-            serialization_format=sklearn.SERIALIZATION_FORMAT_SKOPS,
-            skops_trusted_types=[*TRUSTED_TYPES, *trusted],
-            signature=ModelSignature(
-                Schema([ColSpec(DataType.string)]), Schema([ColSpec(DataType.long)])
-            ),
-            input_example=[INPUT_EXAMPLE],
-            metadata=metadata,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-        )
-        _settle_skops(made / "model.skops")
+        named(flavour).save(model, made, trusted=trusted, metadata=metadata)
         _settle_mlmodel(made)
         add(made)
 
@@ -208,29 +185,10 @@ def require(directory: Path, stage: str) -> None:
         )
 
 
-def _settle_skops(file: Path) -> None:
-    """Number the parts in the order of their first mention, and compress them."""
-    with zipfile.ZipFile(file) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    schema = parts.pop("schema.json").decode()
-    schema = _STOP_WORDS_ID.sub(r"\g<1>0", schema)
-    addresses = re.findall(r'"(?:__id__": |file": ")(\d+)', schema)
-    numbers = {address: str(number) for number, address in enumerate(dict.fromkeys(addresses))}
-    schema = re.sub(
-        r'("(?:__id__": |file": "))(\d+)', lambda match: match[1] + numbers[match[2]], schema
-    )
-    renamed = {f"{numbers[name.removesuffix('.npy')]}.npy": data for name, data in parts.items()}
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in {**renamed, "schema.json": schema.encode()}.items():
-            info = zipfile.ZipInfo(name, _NO_TIME)
-            # Smaller by half; the weights themselves hardly compress.
-            archive.writestr(info, data, zipfile.ZIP_DEFLATED, compresslevel=9)
-
-
 def _settle_mlmodel(directory: Path) -> None:
     file = directory / MARK
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     for field in _OF_THE_RUN:
         document.pop(field, None)
-    document["model_size_bytes"] = (directory / "model.skops").stat().st_size
+    document["model_size_bytes"] = find(directory).path.stat().st_size
     file.write_text(yaml.safe_dump(document), encoding="utf-8")

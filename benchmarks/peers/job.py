@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sentiment.registry.artifact import load_pipeline, open_model
+from sentiment.model.formats.scikit_learn import load_pipeline
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 
 # As many as `take(1000)` in the guides of these engines, and Bytewax's own default.

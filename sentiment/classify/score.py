@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from sentiment import logs
 from sentiment.classify.decode import Decoded, Explain, decoded
-from sentiment.model.scorer import THRESHOLD, Fractions, explain_some
-from sentiment.registry.registry import LoadedModel, Scorer
+from sentiment.model.scorer import THRESHOLD, Fractions, Scorer, explain_some
+from sentiment.registry.registry import LoadedModel
 from sentiment.wire import EventError, Sentiment, TextEvent
 
 log = logs.get(__name__)

@@ -8,7 +8,8 @@ they stood when models were first saved. Those names stay, wherever the classes 
 - `estimators`: the pipeline that is trained and served
 - `scorer`: what any served model does: scores, explanations, probes
 - `drift`: the reference that workers compare texts and scores with
-- `compiled`: the same model as a hash table and one native loop
+- `formats`: the kinds of models that can be served, one file each
+- `compiled`: a linear model as a hash table and one native loop
 """
 
 from typing import TYPE_CHECKING

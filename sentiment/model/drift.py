@@ -85,14 +85,12 @@ class Sizes(NamedTuple):
 def sizes(scorer: Scorer, texts: Sequence[str]) -> Sizes:
     """Count the tokens of texts by a model's own rules, and those that it knows.
 
-    What can't be compiled doesn't tell; its texts are counted by our rules.
+    Where it doesn't tell, they are counted by our rules.
     """
-    from sentiment.model.compiled.scorer import CompiledScorer
-
-    if isinstance(scorer, CompiledScorer):
-        counts = scorer.coverage(texts)
-        return Sizes(counts[:, 0], int(counts[:, 1].sum()))
-    return Sizes(np.array([len(tokens(text)) for text in texts], np.int64), None)
+    counts = scorer.coverage(texts)
+    if counts is None:
+        return Sizes(np.array([len(tokens(text)) for text in texts], np.int64), None)
+    return Sizes(counts[:, 0], int(counts[:, 1].sum()))
 
 
 def bins(

@@ -1,17 +1,12 @@
 """What gives texts their probabilities, and the probes that each of them has to pass."""
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import repeat
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from msgspec import Raw
 from numpy.typing import NDArray
-
-from sentiment import wire
-from sentiment.wire import Explanation, Part
 
 Fractions = NDArray[np.float64]
 
@@ -58,41 +53,31 @@ class FailedProbeError(Exception):
 
 
 class Scorer(Protocol):
-    """Gives texts their probability of being positive. May be called from any thread."""
+    """Gives texts their probability of being positive.
 
-    kind: Literal["sklearn", "compiled"]
+    The worker calls it for each batch, from any of its threads; `replay` and `sentiment classify`
+    from one. It may take as long as scoring takes, and must not wait for anything else.
+
+    Attributes:
+        kind: "compiled", or the flavour of the format that opened it; in metrics and logs.
+    """
+
+    kind: str
 
     def score(self, texts: Sequence[str]) -> Fractions:
         """P(positive) of each text; shape (texts,). No texts give no scores."""
 
     def explain(self, texts: Sequence[str]) -> Explained:
-        """The same, and why."""
+        """The same, and why, where it can tell."""
+        return Explained(self.score(texts), [None] * len(texts))
 
+    def coverage(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
+        """How many tokens each text has, and how many of them the model knows; shape (texts, 2).
 
-class SklearnScorer:
-    """Answers with a scikit-learn pipeline.
-
-    Args:
-        pipeline: Fitted; takes texts and has `predict_proba`, with classes 0 and 1.
-    """
-
-    kind: Literal["sklearn", "compiled"] = "sklearn"
-
-    def __init__(self, pipeline: Any) -> None:  # noqa: ANN401 - sklearn has no types
-        self.pipeline = pipeline
-
-    def score(self, texts: Sequence[str]) -> Fractions:
-        """P(positive) of each text; shape (texts,)."""
-        if not texts:
-            # scikit-learn refuses matrices without rows.
-            return np.empty(0)
-        scores: Fractions = self.pipeline.predict_proba(texts)[:, 1]
-        return scores
-
-    def explain(self, texts: Sequence[str]) -> Explained:
-        """The same, and why, where the pipeline is linear in word n-grams."""
-        explanations = [explain(self.pipeline, text, MOST_PARTS) for text in texts]
-        return Explained(self.score(texts), explanations)
+        Called for the few texts that are watched for drift. None where it can't tell.
+        """
+        del texts
+        return None
 
 
 def explain_some(scorer: Scorer, texts: Sequence[str], asking: Collection[int]) -> Explained:
@@ -156,100 +141,6 @@ def _alike(a: Fractions, b: Fractions) -> bool:
     return bool(np.allclose(a, b, rtol=0, atol=TOLERANCE))
 
 
-# Explains scikit-learn pipelines that are linear in word n-grams but are not compiled. Slow: a
-# call of the pipeline for each text, some milliseconds. What `sentiment.model.compiled` knows is
-# explained there, at the cost of a score.
-
-
-# Sums of a few thousand products, in float32 too, differ by less, however they are added up.
-ROUNDING = 1e-6
-
-
 def origins(text: str) -> list[int]:
     """For each character of the lower-cased text, the place of the one that it was made from."""
     return [i for i, character in enumerate(text) for _ in repeat(0, len(character.lower()))]
-
-
-def explain(pipeline: Any, text: str, most: int) -> Raw | None:  # noqa: ANN401 - sklearn has no types
-    """Why a pipeline gives a text its score.
-
-    Args:
-        pipeline: Fitted, with classes 0 and 1.
-        text: Any text.
-        most: Most parts; the smallest ones beyond it are summed up.
-
-    Returns:
-        A `sentiment.wire.Explanation` in JSON, or None where the pipeline is none whose
-        contributions are known for certain.
-    """
-    if not _is_known(pipeline):
-        return None
-    vectorizer, classifier = pipeline[0], pipeline[-1]
-    row = np.asarray(pipeline[:-1].transform([text]).todense()).ravel()
-    amounts = row * classifier.coef_.ravel()
-    places = [
-        (vectorizer.vocabulary_[gram], begin, end)
-        for gram, begin, end in _grams(vectorizer, text)
-        if gram in vectorizer.vocabulary_
-    ]
-    times = Counter(column for column, _, _ in places)
-    parts = [Part(float(amounts[i]) / times[i], begin, end) for i, begin, end in places]
-    log_odds = float(pipeline.decision_function([text])[0])
-    intercept = float(classifier.intercept_[0])
-    total = sum(part.contribution for part in parts)
-    # False too where a number is none.
-    if not abs(intercept + total - log_odds) <= ROUNDING:
-        return None
-    rest = 0.0
-    if len(parts) > most:
-        by_size = sorted(parts, key=lambda part: -abs(part.contribution))
-        rest = sum(part.contribution for part in by_size[most:])
-        parts = sorted(by_size[:most], key=lambda part: (part.begin, part.end))
-    return Raw(wire.encode(Explanation(log_odds, intercept, parts, rest)))
-
-
-def _is_known(pipeline: Any) -> bool:  # noqa: ANN401 - as above
-    """Whether each column is an n-gram, from the vectoriser up to its coefficient."""
-    # Not before it is needed: a worker starts without it where its model is compiled.
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression, SGDClassifier
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import MaxAbsScaler, Normalizer
-
-    from sentiment.model.estimators import NaiveBayesScaler
-
-    # Exact types: a subclass may compute anything.
-    if type(pipeline) is not Pipeline:
-        return False
-    steps = [step for _, step in pipeline.steps if step not in {None, "passthrough"}]
-    vectorizer, *scalers, classifier = steps
-    scaling = {MaxAbsScaler, NaiveBayesScaler, Normalizer, TfidfTransformer}
-    return (
-        type(vectorizer) in {CountVectorizer, TfidfVectorizer}
-        and (vectorizer.analyzer, vectorizer.input) == ("word", "content")
-        and vectorizer.tokenizer is vectorizer.preprocessor is vectorizer.strip_accents is None
-        and all(type(scaler) in scaling for scaler in scalers)
-        and (
-            type(classifier) is LogisticRegression
-            or (type(classifier) is SGDClassifier and classifier.loss == "log_loss")
-        )
-    )
-
-
-def _grams(vectorizer: Any, text: str) -> Iterator[tuple[str, int, int]]:  # noqa: ANN401 - as above
-    """The n-grams of a text as the vectoriser makes them, and where each stands, in its order."""
-    origin = origins(text) if vectorizer.lowercase else range(len(text))
-    stop_words = vectorizer.get_stop_words() or ()
-    pattern = re.compile(vectorizer.token_pattern)
-    # Where the pattern has a group, that is the token.
-    tokens = [
-        (found[pattern.groups], *found.span(pattern.groups))
-        for found in pattern.finditer(text.lower() if vectorizer.lowercase else text)
-        if found[pattern.groups] not in stop_words
-    ]
-    shortest, longest = vectorizer.ngram_range
-    for first, (_, begin, _) in enumerate(tokens):
-        for length in range(shortest, min(longest, len(tokens) - first) + 1):
-            words = tokens[first : first + length]
-            gram = " ".join(word for word, _, _ in words)
-            yield gram, origin[begin], origin[words[-1][2] - 1] + 1

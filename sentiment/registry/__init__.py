@@ -4,7 +4,6 @@
 - `tracking`: MLflow's client, bounded; DagsHub as a server
 - `download`: a version's files, in a process with limits
 - `artifact`: a model directory: checked, opened, compiled
-- `servable`: which pipelines may be served
 - `model_cache`: the last good copies on disk
 - `publish`: a model directory as a new version
 """

@@ -1,40 +1,32 @@
 """A saved model directory: checked in a process with limits, compiled, and made into a scorer.
 
-The format is MLflow's `sklearn` flavour with skops inside. Pickles are refused unread: opening one
-runs whatever its author wrote. MLflow's own loader takes the list of trusted types from the
-artifact; ours is fixed here.
+What opens its file is its format, see `sentiment.model.formats`. Whatever the format, it is opened
+there first, where no pickle is, and nothing is served that fails a probe.
 """
 
 import hashlib
 import os
-import re
 import shutil
+import sys
 import tempfile
 import unicodedata
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from sentiment import limited, logs
-from sentiment.errors import ModelRefusedError, SentimentError
+from sentiment.errors import SentimentError
 from sentiment.limited import BrokenLimitError, Limits
 from sentiment.model.compiled import table
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.compiled.state import STATE
-from sentiment.model.scorer import FailedProbeError, Scorer, SklearnScorer, agrees, check
+from sentiment.model.formats import mlmodel
+from sentiment.model.formats.format import NotServableError
+from sentiment.model.scorer import FailedProbeError, Scorer, agrees, check
 from sentiment.settings import ModelSettings
 
-__all__ = ["Scorer", "SklearnScorer", "open_model"]
-
 log = logs.get(__name__)
-
-# Ours; skops itself trusts what scikit-learn and NumPy need, and nothing that could run a command.
-TRUSTED_TYPES = (
-    "sentiment.model.LengthwiseClassifier",
-    "sentiment.model.NaiveBayesScaler",
-    "sentiment.ngrams.NgramVectorizer",
-)
 
 # What a check may take. The bundled model's takes 220 MiB beside the libraries' 170, and 3 s of a
 # processor, twice as long where native code must be made first. Beside it a worker has half of the
@@ -42,18 +34,6 @@ TRUSTED_TYPES = (
 CHECK = Limits(memory=340 << 20, cpu_s=120, file=128 << 20, wall_s=600)
 # In the cache's directory, the models' compiled forms.
 COMPILED = "compiled"
-# What a check needs of ours and others'.
-LIBRARIES = ("sentiment.registry.servable", "sentiment.model.compiled.build", "skops.io")
-# Ours have 1.4 KiB; a long signature is a few more.
-MOST_MLMODEL = 65_536
-# Of a model's file: the bundled one has 8 MiB, and 28 MiB unpacked, in ten entries.
-MOST_FILE, MOST_UNPACKED, MOST_ENTRIES = 64 << 20, 128 << 20, 1000
-# What it says of its objects is JSON, which takes twelve times as much in memory.
-MOST_SCHEMA = 24 << 20
-
-_REFUSED_HINT = "Publish a model made by `sentiment release`, or go back with `sentiment rollback`."
-# A plain name, of a file beside the MLmodel.
-_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 
 
 def open_here(directory: Path) -> Scorer:
@@ -65,7 +45,7 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
     """Open a model directory, check that it can be served, and compile it.
 
     All of this is done in a process with limits (`CHECK`): what the files hold can't harm this one.
-    Only what passed there, and can't be compiled, is loaded by scikit-learn here.
+    Only what passed there, and can't be compiled, is opened by its format here.
 
     Args:
         directory: Holds `MLmodel` and what it names.
@@ -73,35 +53,38 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
             serves in a fraction of a second, without scikit-learn.
 
     Raises:
-        ModelRefusedError: It has another format, untrusted types, fails a probe, or breaks a limit.
+        ModelRefusedError: It has no known format, fails a check or a probe, or breaks a limit.
         SetupError: No further process can be started on this machine.
     """
-    file = _skops_file(directory)
-    from sentiment.model.compiled import table
-    from sentiment.model.compiled.scorer import CompiledScorer
-
-    if compiled and (scorer := load(compiled, file)):
-        return scorer
+    found = mlmodel.find(directory)
+    if compiled and found.format.compiles and (kept := load(compiled, found.path)):
+        return kept
     with _in_memory() as made:
         number = made.fileno()
         try:
             why_not = limited.run(
-                f"{__name__}:examine", [str(directory)], CHECK, files=[number], preload=LIBRARIES
-            )
+                f"{__name__}:examine", [str(directory)], CHECK, files=[number],
+                preload=[__name__, type(found.format).__module__, *found.format.libraries],
+            )  # fmt: skip
             if why_not:
-                log.warning("model is not compiled, scikit-learn serves it slowly", reason=why_not)
-                return SklearnScorer(load_pipeline(directory))
+                if found.format.compiles:
+                    log.warning(
+                        "model is not compiled, scikit-learn serves it slowly", reason=why_not
+                    )
+                return found.open()
             made.seek(0)
             arrays, expected = table.read(made)
         except (BrokenLimitError, OSError, ValueError) as error:
-            raise _refused(directory, str(error)) from error
+            raise mlmodel.refused(directory, str(error)) from error
         scorer = CompiledScorer(arrays)
         if not agrees(scorer, expected):
-            raise _refused(directory, "its compiled form answers otherwise than scikit-learn")
+            raise mlmodel.refused(
+                directory, "its compiled form answers otherwise than scikit-learn"
+            )
         # Workers run this too: compiled with the rest, and not in the middle of a stream.
         scorer.coverage([""])
         if compiled:
-            save(compiled, file, made)
+            save(compiled, found.path, made)
     return scorer
 
 
@@ -125,84 +108,44 @@ def examine(directory: str, number: str) -> str:
     Raises:
         ModelRefusedError: It fails a check.
     """
-    from sentiment.model.compiled import table
-    from sentiment.model.compiled.build import build
-    from sentiment.model.compiled.linear import NotCompilableError, read
-    from sentiment.registry import servable
+    found = mlmodel.find(Path(directory))
+    with _unpickling_refused():
+        opened = found.open()
+    try:
+        found.format.check(opened)
+        expected = check(opened)
+    except (NotServableError, FailedProbeError) as error:
+        raise mlmodel.refused(found.directory, str(error)) from error
+    if not found.format.compiles:
+        return "its format has no compiled form"
+    from sentiment.model.compiled.linear import NotCompilableError
 
-    pipeline = load_pipeline(Path(directory))
     try:
-        servable.check(pipeline)
-        expected = check(SklearnScorer(pipeline))
-    except (servable.NotServableError, FailedProbeError) as error:
-        raise _refused(Path(directory), str(error)) from error
-    try:
-        made = build(read(pipeline))
+        made = found.format.compile(opened)
     except NotCompilableError as error:
         return str(error)
     except SentimentError as error:
-        raise _refused(Path(directory), error.message) from error
+        raise mlmodel.refused(found.directory, error.message) from error
     with os.fdopen(int(number), "wb", closefd=False) as file:
         table.write(made, expected, file)
     return ""
 
 
-def load_pipeline(directory: Path, trusted: Sequence[str] = ()) -> Any:  # noqa: ANN401 - see below
-    """The scikit-learn pipeline in a model directory.
+@contextmanager
+def _unpickling_refused() -> Iterator[None]:
+    """Inside of the block no pickle finds the functions that it would call, whoever loads it."""
+    refuses = True
 
-    Args:
-        directory: Holds `MLmodel` and what it names.
-        trusted: Qualified names of types to trust beside those that every worker trusts.
+    def refuse(event: str, arguments: tuple[object, ...]) -> None:
+        if refuses and event == "pickle.find_class":
+            raise NotServableError(f"it is a pickle, which is never loaded: {arguments!s:.80}")
 
-    Raises:
-        ModelRefusedError: It has another format, or untrusted types.
-    """
-    file = _skops_file(directory)
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
+    # For good: no hook can be taken away.
+    sys.addaudithook(refuse)
     try:
-        _require_small(file)
-        return skops.io.load(file, trusted=[*TRUSTED_TYPES, *trusted])
-    except UntrustedTypesFoundException as error:
-        raise _refused(directory, f"untrusted types: {error}") from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise _refused(directory, f"{type(error).__name__}: {error}") from error
-
-
-def _require_small(file: Path) -> None:
-    """Look at an archive's list of contents before anything of it is unpacked.
-
-    Raises:
-        ValueError: It would be too much, or is packed in a way that could be.
-    """
-    if file.stat().st_size > MOST_FILE:
-        raise ValueError(f"it has more than {MOST_FILE >> 20} MiB")
-    with zipfile.ZipFile(file) as archive:
-        entries = archive.infolist()
-    names = {entry.filename for entry in entries}
-    if len(entries) > MOST_ENTRIES or len(names) < len(entries):
-        raise ValueError(f"it has more than {MOST_ENTRIES} entries, or some of the same name")
-    if not {entry.compress_type for entry in entries} <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise ValueError("an entry is packed in another way than skops does")
-    # No more than an entry says is ever unpacked of it.
-    schema = sum(entry.file_size for entry in entries if entry.filename == "schema.json")
-    if schema > MOST_SCHEMA or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-        raise ValueError(
-            f"unpacked it has more than {MOST_UNPACKED >> 20} MiB, {MOST_SCHEMA >> 20} of them JSON"
-        )
-
-
-def metadata(directory: Path) -> dict[str, str]:
-    """What `sentiment release` noted in a model directory: names and digests of data, figures.
-
-    Raises:
-        ModelRefusedError: Its MLmodel can't be read.
-    """
-    noted = _mlmodel(directory).get("metadata")
-    return {str(k): str(v) for k, v in noted.items()} if isinstance(noted, dict) else {}
+        yield
+    finally:
+        refuses = False
 
 
 def checksums(directory: Path) -> dict[str, str]:
@@ -224,65 +167,6 @@ def digest(files: Mapping[str, str]) -> str:
     """One SHA-256 for a directory, from those of its files."""
     lines = "".join(f"{value}  {name}\n" for name, value in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def missing_file(directory: Path) -> str:
-    """The file that a model directory can't be without, and is; empty where there is none."""
-    if not (directory / "MLmodel").is_file():
-        return "MLmodel"
-    try:
-        name = _mlmodel(directory)["flavors"]["sklearn"]["pickled_model"]
-    except (ModelRefusedError, KeyError, TypeError):
-        # Of no format that we know: that is another complaint.
-        return ""
-    plain = type(name) is str and _NAME.fullmatch(name)
-    return str(name) if plain and not (directory / name).is_file() else ""
-
-
-def _mlmodel(directory: Path) -> dict[str, Any]:
-    import yaml
-
-    class Loader(yaml.BaseLoader):
-        """Texts, lists and maps alone, each written out: a few aliases of aliases are gigabytes."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - PyYAML's
-            if self.check_event(yaml.AliasEvent):
-                raise ValueError("it has aliases")
-            return super().compose_node(parent, index)
-
-    try:
-        content = limited.read(directory / "MLmodel", MOST_MLMODEL)
-        document = yaml.load(content, Loader)  # noqa: S506 - the safest loader of all
-    except Exception as error:
-        # Of the file system or of YAML, or nested too deeply.
-        reason = limited.one_line(f"{type(error).__name__}: {error}")
-        raise _refused(directory, f"it has no readable MLmodel file ({reason})") from error
-    if not isinstance(document, dict):
-        raise _refused(directory, "its MLmodel file is empty or something else")
-    return document
-
-
-def _skops_file(directory: Path) -> Path:
-    try:
-        flavor = _mlmodel(directory)["flavors"]["sklearn"]
-        stored_as, name = flavor["serialization_format"], flavor["pickled_model"]
-    except (KeyError, TypeError) as error:
-        raise _refused(directory, "its MLmodel names no scikit-learn model") from error
-    if stored_as != "skops":
-        raise _refused(
-            directory,
-            f"it is stored as {stored_as!s:.80}, which can run code when opened; only skops is",
-        )
-    file = directory / name if type(name) is str and _NAME.fullmatch(name) else None
-    if file is None or not file.is_file() or file.is_symlink():
-        raise _refused(directory, f"it has no file {name!r:.80}")
-    return file
-
-
-def _refused(directory: Path, reason: str) -> ModelRefusedError:
-    return ModelRefusedError(
-        f"Model refused ({directory}): {limited.one_line(reason)}.", _REFUSED_HINT
-    )
 
 
 # Compiled models on disk, so that a start needs neither to compile nor scikit-learn. A file's

@@ -18,8 +18,9 @@ from sentiment.errors import (
     VersionMissingError,
 )
 from sentiment.limited import Limits
+from sentiment.model.formats.mlmodel import missing_file
 from sentiment.registry import tracking
-from sentiment.registry.artifact import checksums, digest, missing_file
+from sentiment.registry.artifact import checksums, digest
 from sentiment.registry.tracking import connect, registry_id
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Set on each version that we publish: `sentiment.registry.artifact.digest` of its files.
 DIGEST_TAG = "sentiment.sha256"
 
-# Ours have 8 MiB in 17 files; a model's own file may have 64 MiB, see `artifact.MOST_FILE`, and
+# Ours have 8 MiB in 17 files; a model's own file may have 64 MiB, see `mlmodel.MOST_FILE`, and
 # plots and figures as much again. A version kept in the cache costs as much disk.
 MOST_BYTES, MOST_FILES = 128 << 20, 200
 # Stores take up to 80 MiB beside MLflow's 220. At 128 MiB, ten minutes are 2 Mbit/s.

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sentiment.errors import InputError, ModelNotFoundError
-from sentiment.registry.artifact import checksums, digest, metadata, open_here
+from sentiment.model.formats.mlmodel import metadata
+from sentiment.registry.artifact import checksums, digest, open_here
 from sentiment.registry.download import DIGEST_TAG
 from sentiment.registry.tracking import connect, experiment_id
 

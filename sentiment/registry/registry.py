@@ -23,8 +23,9 @@ from sentiment.errors import (
 )
 from sentiment.model import drift
 from sentiment.model.drift import Reference
+from sentiment.model.scorer import Scorer
 from sentiment.registry import download
-from sentiment.registry.artifact import COMPILED, Scorer, open_here, open_model
+from sentiment.registry.artifact import COMPILED, open_here, open_model
 from sentiment.registry.download import ELSEWHERE
 from sentiment.registry.model_cache import ModelCache
 from sentiment.registry.tracking import connect, is_named, registry_id
@@ -33,8 +34,6 @@ from sentiment.settings import ModelSettings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-__all__ = ["LoadedModel", "Registry", "Scorer"]
 
 log = logs.get(__name__)
 

@@ -31,7 +31,6 @@ from sklearn.pipeline import make_pipeline
 from sentiment import limited
 from sentiment.errors import ModelRefusedError
 from sentiment.limited import Limits
-from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.estimators import build
 from sentiment.model.scorer import PROBES
 from sentiment.registry import artifact
@@ -239,8 +238,7 @@ def _load(directory: Path) -> str:
     scores = np.concatenate([scorer.score(TEXTS), scorer.explain(TEXTS).scores])
     if not np.all((scores >= 0) & (scores <= 1)):
         return f"a score that is no probability: {scores}"
-    if isinstance(scorer, CompiledScorer):
-        scorer.coverage(TEXTS)
+    scorer.coverage(TEXTS)
     return scorer.kind
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sentiment.model import drift
 from sentiment.model.estimators import build
-from sentiment.registry.artifact import TRUSTED_TYPES, load_pipeline, open_model
+from sentiment.model.formats.scikit_learn import TRUSTED_TYPES
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from trainer import reports, tables
 from trainer.judging import behaviours, figures
@@ -75,6 +76,7 @@ def release(
     """
     model = small_model(target.parent)
     shutil.copytree(model, target)
+    scorer = open_model(target)
     labels = test["label"].to_numpy(np.int64)
     overall, domains = figures.bootstrap(labels, test["domain"].to_numpy(object), given, EVALUATE)
     fields: dict[str, Any] = {
@@ -85,7 +87,7 @@ def release(
         "test_texts": len(test),
         "overall": overall,
         "domains": domains,
-        "behaviours": behaviours.run(open_model(target).score),
+        "behaviours": behaviours.run(scorer.score),
         "size_bytes": (target / "model.skops").stat().st_size,
         "compiled_difference": 0.0,
     }
@@ -94,7 +96,7 @@ def release(
     (folder / "images" / "roc.png").write_bytes(b"no real picture")
     reports.write(Report(**(fields | changes)), folder / tables.REPORT)
     np.save(folder / reports.SCORES, given)
-    made = training_reference(load_pipeline(target), test["text"].tolist(), given)
+    made = training_reference(scorer, test["text"].tolist(), given)
     reports.write(made, target / drift.FILE)
     # No two releases are the same files.
     (target / "MODEL_CARD.md").write_text(f"# {target.name}\n")

@@ -17,7 +17,8 @@ from hypothesis import given, strategies as st
 
 from sentiment.cli import cli
 from sentiment.errors import SentimentError
-from sentiment.model.scorer import Fractions, SklearnScorer
+from sentiment.model.formats.scikit_learn import SklearnScorer
+from sentiment.model.scorer import Fractions
 from sentiment.registry.publish import bundled_model, ensure_published
 from sentiment.registry.registry import LoadedModel
 from sentiment.rows import Fault, line_batches

@@ -17,9 +17,9 @@ from sentiment.errors import ModelRefusedError
 from sentiment.model.compiled import table
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.compiled.table import Table
-from sentiment.model.scorer import PROBES, TOLERANCE, agrees, check
+from sentiment.model.scorer import PROBES, TOLERANCE, Scorer, agrees, check
 from sentiment.registry import artifact
-from sentiment.registry.artifact import Scorer, open_model
+from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 
 

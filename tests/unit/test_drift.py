@@ -1,22 +1,32 @@
 """Claims about the drift reference: figures worked out by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from sentiment.model.drift import FILE
+from sentiment.model.drift import FILE, Reference
 from sentiment.model.estimators import build
-from trainer import reports
-from trainer.release import training_reference
+from sentiment.model.formats.scikit_learn import ScikitLearn, SklearnScorer
+from trainer import release, reports
 
 # 2, 5, 0 and 11 tokens, of which 2, 4, 0 and 5 are known.
 TEXTS = ["good film", "a good, good film", "", "good " * 5 + "unheard " * 5 + "?"]
 SCORES = np.array([0.05, 0.5, 0.4999, 1.0])
 LEARNT = ["a good film, a good film", "a bad film"]
+
+
+def training_reference(
+    pipeline: Pipeline, texts: Sequence[str], scores: NDArray[np.float64]
+) -> Reference:
+    """The reference of a model that a worker compiles where it can."""
+    scorer = release.served(ScikitLearn(), SklearnScorer(pipeline))
+    return release.training_reference(scorer, texts, scores)
 
 
 def test_shares_are_those_of_the_texts() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 from structlog.testing import capture_logs
 
 from sentiment.model import drift
+from sentiment.model.formats.scikit_learn import load_pipeline
 from sentiment.model.text import tokens
-from sentiment.registry.artifact import load_pipeline
 from sentiment.registry.publish import bundled_model
 from tests.unit import drifting
 from tests.unit.texts import TEXTS
@@ -80,7 +80,7 @@ VOCABULARY = set(load_pipeline(bundled_model())[0].get_feature_names_out().tolis
 def test_a_reference_made_now_is_the_one_that_a_worker_would_measure() -> None:
     """The trainer counts tokens with the compiled model, as workers do."""
     texts = drifting.reviews(400)
-    made = training_reference(load_pipeline(bundled_model()), texts, np.full(400, 0.5))
+    made = training_reference(drifting.bundled().scorer, texts, np.full(400, 0.5))
     found = drift.sizes(drifting.bundled().scorer, texts)
     assert made.known_token_share == pytest.approx(found.known / found.tokens.sum(), abs=1e-6)
     shares = drift.bins(found.tokens, made.length_edges) / 400

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sentiment import metrics
 from sentiment.classify.score import Answers, Models, Sample
 from sentiment.model.drift import LEAST_TEXTS, Reference
+from sentiment.model.scorer import Scorer
 from sentiment.registry.registry import LoadedModel
 from sentiment.wire import EventError
 from stream_worker.drift import (
@@ -40,7 +41,7 @@ class Clock:
         return self.now
 
 
-class Half:
+class Half(Scorer):
     """Is never sure, and can't be compiled."""
 
     kind = "sklearn"
@@ -52,7 +53,7 @@ class Half:
 
 def model(version: str, reference: Reference | None = REFERENCE) -> LoadedModel:
     """A model with a reference."""
-    return LoadedModel("sentiment", version, Half(), 0.0, reference)  # type: ignore[arg-type]  # a protocol
+    return LoadedModel("sentiment", version, Half(), 0.0, reference)
 
 
 def sample(of: LoadedModel, texts: int, *, known: int | None = 0) -> Sample:

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from sentiment.classify.score import Sample
 from sentiment.model.drift import LEAST_TEXTS, Reference, bins, sizes
-from sentiment.model.scorer import SklearnScorer
+from sentiment.model.formats.scikit_learn import SklearnScorer
 from sentiment.registry.registry import LoadedModel
 from stream_worker.drift import Figures, Window, stability
 from tests.unit import drifting

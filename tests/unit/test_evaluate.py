@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -146,7 +145,7 @@ def test_compiled_scores_are_held_against_scikit_learn(
     """What a worker would answer is judged; its largest distance from scikit-learn is told."""
 
     class Compiled:
-        kind: Literal["sklearn", "compiled"] = "compiled"
+        kind = "compiled"
 
         def __init__(self, directory: Path) -> None:
             self.scorer = open_model(directory)

@@ -15,10 +15,11 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
 from sentiment import wire
 from sentiment.model.compiled import scorer as compiled_scorer
-from sentiment.model.compiled.explain import TOO_FAR, eight_digits, write_float
+from sentiment.model.compiled.explain import TOO_FAR, write_float, write_units
 from sentiment.model.compiled.scorer import MOST_IN_CALL, SCRATCH_BYTES, CompiledScorer
 from sentiment.model.estimators import build
-from sentiment.model.scorer import MOST_PARTS, SklearnScorer, explain, explain_some
+from sentiment.model.formats.scikit_learn import SklearnScorer, explain
+from sentiment.model.scorer import MOST_PARTS, explain_some
 from sentiment.model.text import tokens
 from sentiment.wire import Explanation
 from tests.unit.test_compiled import (
@@ -191,11 +192,13 @@ def test_numbers_beyond_all_reason_are_not_explained() -> None:
     assert read(explanations[1]).parts == []
 
 
-@given(st.integers(0, 99_999_999))
+@given(st.integers(1 - 10**16, 10**16 - 1))
 def test_eight_digits(number: int) -> None:
-    """Each digit has its byte, the first one lowest."""
-    digits = int(eight_digits(np.uint64(number))).to_bytes(8, "little")
-    assert "".join(map(str, digits)) == f"{number:08}"
+    """A contribution has eight digits after the point, and no zero before its first one."""
+    page = np.zeros(64, np.uint8)
+    end = write_units(np.int64(number), page, 0)
+    whole, rest = divmod(abs(number), 10**8)
+    assert page[:end].tobytes().decode() == f"{'-' if number < 0 else ''}{whole}.{rest:08}"
 
 
 @given(st.floats(-9e6, 9e6))

@@ -25,8 +25,11 @@ from sentiment.limited import BrokenLimitError, Limits
 from sentiment.model.compiled import build as building
 from sentiment.model.compiled.linear import MOST_STOP_WORDS, NotCompilableError, read
 from sentiment.model.estimators import build
-from sentiment.registry import artifact, download, servable
-from sentiment.registry.artifact import load_pipeline, open_model
+from sentiment.model.formats import pipelines
+from sentiment.model.formats.format import NotServableError
+from sentiment.model.formats.scikit_learn import MOST_ENTRIES, MOST_UNPACKED, load_pipeline
+from sentiment.registry import download
+from sentiment.registry.artifact import open_model
 from tests.unit.small_models import make_texts, save
 
 LIMITS = Limits(memory=256 << 20, cpu_s=60, file=1 << 20, wall_s=120)
@@ -147,9 +150,9 @@ def pack(
 @pytest.mark.parametrize(
     ("entries", "kind", "reason"),
     [
-        ([("bomb.npy", bytes(artifact.MOST_UNPACKED))], zipfile.ZIP_DEFLATED, "unpacked"),
+        ([("bomb.npy", bytes(MOST_UNPACKED))], zipfile.ZIP_DEFLATED, "unpacked"),
         ([("schema.json", b"{}")], zipfile.ZIP_DEFLATED, "same name"),
-        ([(f"{n}.x", b"") for n in range(artifact.MOST_ENTRIES)], zipfile.ZIP_STORED, "entries"),
+        ([(f"{n}.x", b"") for n in range(MOST_ENTRIES)], zipfile.ZIP_STORED, "entries"),
         ([], zipfile.ZIP_LZMA, "another way"),
     ],
 )
@@ -235,10 +238,10 @@ def test_our_own_estimators_must_fit_together(attack: Callable[[Any], object]) -
     """Indices, shapes, kinds and numbers of a model of ours that can't be are found unloaded."""
     pipeline = ours()
     # What is looked up is kept, and a saved model has none of it.
-    servable.check(deepcopy(pipeline))
+    pipelines.check(deepcopy(pipeline))
     attack(pipeline)
-    with pytest.raises(servable.NotServableError):
-        servable.check(pipeline)
+    with pytest.raises(NotServableError):
+        pipelines.check(pipeline)
 
 
 @pytest.mark.parametrize(
@@ -271,17 +274,17 @@ def test_our_own_estimators_must_fit_together(attack: Callable[[Any], object]) -
 )
 def test_vectorisers_must_be_known_ones(options: dict[str, object]) -> None:
     """Patterns, callables, ranges and vocabularies of scikit-learn's that could harm."""
-    servable.check(counted())
-    with pytest.raises(servable.NotServableError):
-        servable.check(counted(**options))
+    pipelines.check(counted())
+    with pytest.raises(NotServableError):
+        pipelines.check(counted(**options))
 
 
 def test_other_steps_are_refused() -> None:
     """A step that isn't known to be harmless is named."""
     pipeline = make_pipeline(CountVectorizer(), FunctionTransformer(), LogisticRegression())
     pipeline.fit(TEXTS["text"].tolist(), TEXTS["label"].to_numpy())
-    with pytest.raises(servable.NotServableError, match="FunctionTransformer"):
-        servable.check(pipeline)
+    with pytest.raises(NotServableError, match="FunctionTransformer"):
+        pipelines.check(pipeline)
 
 
 def test_keys_in_one_place_of_the_table_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sentiment.model.estimators import WEIGHT_BITS, LengthwiseClassifier, NaiveBayesScaler, build
+from sentiment.model.formats.scikit_learn import TRUSTED_TYPES
 from sentiment.model.ngrams import NgramVectorizer
 from sentiment.model.text import tokens
-from sentiment.registry.artifact import TRUSTED_TYPES
 
 TEXTS = [
     "a good film , a very good film",

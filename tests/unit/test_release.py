@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from sentiment.errors import InputError
 from sentiment.model import drift
-from sentiment.registry.artifact import checksums, metadata, open_model
+from sentiment.model.formats.mlmodel import metadata
+from sentiment.registry.artifact import checksums, open_model
 from tests.unit.small_models import knobs, make_texts
 from trainer import reports, tables
 from trainer.commands.stages import release as command

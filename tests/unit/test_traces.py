@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sentiment.classify.assemble import Batch, Piece, assemble
 from sentiment.classify.decode import decode
 from sentiment.classify.score import Models, answer
-from sentiment.model.scorer import Explained
+from sentiment.model.scorer import Scorer
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import Settings
 from sentiment.spans import Spans
@@ -30,18 +29,14 @@ UNSAMPLED: Headers = [("traceparent", f"00-{TRACE}-{PARENT}-00".encode())]
 GARBAGE: Headers = [("traceparent", b"\xff of no form"), ("tracestate", None)]
 
 
-class Half:
+class Half(Scorer):
     """Gives every text one half."""
 
-    kind: Literal["sklearn", "compiled"] = "sklearn"
+    kind = "sklearn"
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """P(positive) of each text."""
         return np.full(len(texts), 0.5)
-
-    def explain(self, texts: Sequence[str]) -> Explained:
-        """The same, without a reason."""
-        return Explained(self.score(texts), [None] * len(texts))
 
 
 @pytest.fixture

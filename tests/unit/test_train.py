@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from sentiment.errors import InputError
-from sentiment.registry.artifact import checksums, metadata, open_model
+from sentiment.model.formats.mlmodel import metadata
+from sentiment.registry.artifact import checksums, open_model
 from tests.unit.small_models import knobs, make_texts
 from trainer import tables
 from trainer.commands.stages import train as command

@@ -4,8 +4,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from sentiment.classify.decode import decode
 from sentiment.classify.score import Models, answer
 from sentiment.classify.tallies import MAX_ROWS, OTHER_SOURCE
 from sentiment.kafka.transactions import Output
-from sentiment.model.scorer import Explained
+from sentiment.model.scorer import Scorer
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import OLDEST_MS
@@ -28,21 +26,16 @@ from stream_worker.metrics import count
 NOW_MS = 1_700_000_000_000
 
 
-@dataclass
-class LengthScorer:
+class LengthScorer(Scorer):
     """Gives one over the text's length; fails on texts that say so."""
 
-    kind: Literal["sklearn", "compiled"] = "sklearn"
+    kind = "sklearn"
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """P(positive) of each text."""
         if any("FAIL" in text for text in texts):
             raise RuntimeError("a model's own failure")
         return np.array([np.nan if "NAN" in t else 1 / len(t) for t in texts], dtype=np.float64)
-
-    def explain(self, texts: Sequence[str]) -> Explained:
-        """The same without an explanation."""
-        return Explained(self.score(texts), [None] * len(texts))
 
 
 MODEL = LoadedModel("sentiment", "7", LengthScorer(), 0.0)

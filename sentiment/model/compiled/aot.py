@@ -16,7 +16,7 @@ from numba.pycc import CC, compiler as pycc
 from sentiment.model.compiled import build, explain, loop, native
 from sentiment.model.compiled.linear import read
 from sentiment.model.compiled.scorer import CompiledScorer
-from sentiment.registry.artifact import load_pipeline
+from sentiment.model.formats.scikit_learn import load_pipeline
 from sentiment.registry.publish import bundled_model
 
 # What Python calls.

@@ -66,20 +66,6 @@ def _load8(typing: Any, array: Any, index: Any) -> Any:
     return types.uint64(array, index), generate
 
 
-def _store8(typing: Any, array: Any, index: Any, word: Any) -> Any:
-    """Write a uint64 to an array of bytes as eight of them, lowest first. Nothing is checked."""
-    del typing
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(view.data, [arguments[1]])
-        written = builder.store(arguments[2], builder.bitcast(place, ir.IntType(64).as_pointer()))
-        written.align = 1
-        return context.get_dummy_value()
-
-    return types.none(array, index, word), generate
-
-
 def _trailing_zeros(typing: Any, number: Any) -> Any:
     """How many of the lowest bits of a uint64 are 0; 64 for 0."""
     del typing
@@ -104,6 +90,5 @@ def _as_float(typing: Any, bits: Any) -> Any:
 
 # As native code calls them: without the first argument.
 load8: Any = intrinsic(_load8)
-store8: Any = intrinsic(_store8)
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 as_float: Any = intrinsic(_as_float)

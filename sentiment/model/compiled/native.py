@@ -16,7 +16,6 @@ MODULE = f"sentiment_native_{STATE}"
 
 # Instructions, see `sentiment.model.compiled.jit`; called by native code alone.
 load8: Any = None
-store8: Any = None
 trailing_zeros: Any = None
 as_float: Any = None
 
@@ -27,8 +26,8 @@ try:
 except ModuleNotFoundError:
     from sentiment.model.compiled import jit as _numba
 
-    load8, store8 = _numba.load8, _numba.store8
-    trailing_zeros, as_float = _numba.trailing_zeros, _numba.as_float
+    load8, as_float = _numba.load8, _numba.as_float
+    trailing_zeros = _numba.trailing_zeros
 
 
 def jit(function: Function) -> Function:

@@ -1,7 +1,7 @@
 """Answers with a compiled model: texts in, probabilities or explanations out."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Raw
@@ -12,7 +12,7 @@ from sentiment import metrics, wire
 from sentiment.model.compiled import explain as native, loop
 from sentiment.model.compiled.table import Table
 from sentiment.model.compiled.words import IN_CONTEXT
-from sentiment.model.scorer import MOST_PARTS, Explained, origins
+from sentiment.model.scorer import MOST_PARTS, Explained, Scorer, origins
 from sentiment.wire import Part
 
 # What a native loop needs beside the model: texts as bytes, and scratch buffers.
@@ -46,8 +46,6 @@ class Page(NamedTuple):
     slots: NDArray[np.int32]
     order: NDArray[np.int32]
     amounts: NDArray[np.float64]
-    words: NDArray[np.uint64]
-    lengths: NDArray[np.int64]
     json: NDArray[np.uint8]
 
 
@@ -79,8 +77,6 @@ def new_page(size: int, longest: int, json_bytes: int) -> Page:
         np.empty(grams, np.int32),
         np.empty((3, grams + 1), np.int32),
         np.empty(grams, np.float64),
-        np.empty((2, size), np.uint64),
-        np.empty((2, size), np.int64),
         np.empty(json_bytes, np.uint8),
     )
 
@@ -99,14 +95,14 @@ def padded(texts: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"\n".join((*texts, _PADDING)), np.uint8)
 
 
-class CompiledScorer:
+class CompiledScorer(Scorer):
     """Answers with a compiled model. Any number of threads may share it.
 
     Args:
         table: The model.
     """
 
-    kind: Literal["sklearn", "compiled"] = "compiled"
+    kind = "compiled"
 
     def __init__(self, table: Table) -> None:
         self.table = table

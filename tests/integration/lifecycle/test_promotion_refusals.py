@@ -1,7 +1,7 @@
 """Claims about promotion where something is missing, broken or moves meanwhile."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from numpy.typing import NDArray
 
 from sentiment.errors import InputError, ModelError, ModelNotFoundError
-from sentiment.registry.artifact import load_pipeline
+from sentiment.model.formats.scikit_learn import SklearnScorer
 from sentiment.registry.publish import bundled_model, publish
 from tests.integration.lifecycle.steps import (
     BETTER,
@@ -21,7 +21,7 @@ from tests.integration.lifecycle.steps import (
     tags,
 )
 from tests.integration.releases import release, scores, table
-from trainer import params, promote
+from trainer import params
 from trainer.register import register
 
 # MLflow's own, when it is first imported.
@@ -124,18 +124,12 @@ def test_compiled_form_is_compared_again(
     says.
     """  # noqa: D205 - one claim
 
-    class Shifted:
-        """A pipeline with a little more of everything."""
-
-        def __init__(self, directory: Path) -> None:
-            self._pipeline = load_pipeline(directory)
-
-        def predict_proba(self, texts: list[str]) -> NDArray[np.float64]:
-            shifted: NDArray[np.float64] = self._pipeline.predict_proba(texts) + 1e-6
-            return shifted
+    def shifted(self: SklearnScorer, texts: Sequence[str]) -> NDArray[np.float64]:
+        scores: NDArray[np.float64] = self.pipeline.predict_proba(texts)[:, 1] + 1e-6
+        return scores
 
     registered()
-    monkeypatch.setattr(promote, "load_pipeline", Shifted)
+    monkeypatch.setattr(SklearnScorer, "score", shifted)
     (reason,) = judged().reasons
     assert reason.startswith(
         "compiled: differs from scikit-learn by 0.0e+00 in the report and 1.0e-06"

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
 from sentiment.model.estimators import LengthwiseClassifier, NaiveBayesScaler
+from sentiment.model.formats.format import NotServableError
 from sentiment.model.ngrams import NgramVectorizer
 
 # Of words, as the compiled loop has them; of characters, of which a text has far more.
@@ -52,10 +53,6 @@ _BAYES = (MultinomialNB, ComplementNB)
 # What training alone uses, and is no plain data.
 _OF_TRAINING = "_loss_function_"
 _NUMBERS = frozenset({np.float64, np.float32, np.int64, np.int32})
-
-
-class NotServableError(Exception):
-    """A pipeline can't be served; the message says why."""
 
 
 def check(pipeline: Any) -> None:  # noqa: ANN401 - sklearn has no types
