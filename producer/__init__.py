@@ -2,8 +2,7 @@
 
 `from producer import EventProducer`, where it once stood, works where nothing else has this name.
 
-- `sources`: from files to events
-- `command`: `sentiment produce`: rows in, events out, counted
+- `command`: `sentiment produce`: from files to events, sent and counted
 """
 
 from typing import TYPE_CHECKING

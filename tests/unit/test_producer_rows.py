@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from producer.sources import Columns, to_event
+from producer.command import Columns, to_event
 from sentiment.errors import InputError
 from sentiment.kafka.producer import checked, encode
 from sentiment.rows import Fault, Row

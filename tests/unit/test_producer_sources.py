@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from producer.sources import Source
+from producer.command import Source
 from sentiment.errors import InputError
 from sentiment.rows import Row
 
