@@ -5,12 +5,19 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 from flask.testing import FlaskClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
+from sentiment import tracing
+from sentiment.spans import Spans
 from tests.unit.web_apps import NOWHERE, app
 from tests.waiting import until
 from web import services
 from web.app import EXAMPLES
+from web.services import Services
 
 OWN = {"/api/openapi.json", "/api/docs"}
 
@@ -238,3 +245,20 @@ def test_page_of_the_api_shows_all_of_it(client: FlaskClient) -> None:
     assert "<script" not in answer.text
     assert "style=" not in answer.text
     assert "http" not in answer.text.replace("http-equiv", "")
+
+
+def test_the_span_of_what_was_not_delivered_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers that go away while an event is sent fail the answer, and the span as well."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "of", lambda _: Spans(provider))
+    # None ever answers here, and what was never there can't go away.
+    monkeypatch.setattr(Services, "require_kafka", lambda _: None)
+    with app(monkeypatch) as page:
+        answer = page.test_client().post("/api/events", json={"text": "a", "id": "one"})
+    assert answer.status_code == 503
+    assert answer.get_json()["error"]["code"] == "not_delivered"
+    (span,) = exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert "did not acknowledge 1 of 1" in str(span.status.description)

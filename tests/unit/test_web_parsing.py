@@ -2,10 +2,13 @@ import json
 
 import msgspec
 import pytest
+from flask import Flask
 
 from sentiment import wire
 from web.answers import ApiError
-from web.parsing import one_at_a_time, parse
+from web.parsing import one_at_a_time, parse, trace
+
+PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 def parsed(document: object) -> list[wire.TextEvent]:
@@ -15,8 +18,6 @@ def parsed(document: object) -> list[wire.TextEvent]:
 
 def refused(body: bytes) -> tuple[int, dict[str, object]]:
     """Status and error object of a body that is not taken."""
-    from flask import Flask
-
     with pytest.raises(ApiError) as caught:
         parse(body, 3, 200)
     with Flask("test").app_context():
@@ -90,3 +91,21 @@ def test_a_small_request_waits_for_no_large_one() -> None:
     """While what is large is read, what is small has its turn."""
     with one_at_a_time:
         assert parsed({"text": "a"})
+
+
+@pytest.mark.parametrize(
+    ("parent", "state", "kept"),
+    [
+        (PARENT, "a=1", [("traceparent", PARENT), ("tracestate", "a=1")]),
+        (PARENT, f"a={'1' * 510}", [("traceparent", PARENT), ("tracestate", f"a={'1' * 510}")]),
+        (PARENT, f"a={'1' * 511}", [("traceparent", PARENT)]),
+        (f"{PARENT}-", "a=1", []),
+    ],
+)
+def test_what_each_event_of_a_request_has_is_bounded(
+    parent: str, state: str, kept: wire.Headers
+) -> None:
+    """A `tracestate` beyond the length that has to be passed on is left out."""
+    headers = {"traceparent": parent, "tracestate": state}
+    with Flask("test").test_request_context(headers=headers):
+        assert trace() == kept
