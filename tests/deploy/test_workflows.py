@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sentiment import apps
 from tests.processes import run
 
 ROOT = Path(__file__).parents[2]
@@ -75,12 +76,9 @@ def test_one_action_has_one_version() -> None:
 
 def test_what_they_run_exists() -> None:
     """Make targets, requirements, commands of ours and files that steps name are there."""
-    commands = set(
-        re.findall(r'^([a-z]+) = "', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    )
     text = "\n".join(step.get("run", "") for _, step in steps())
     assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= TARGETS
-    assert set(re.findall(r"^ *sentiment ([a-z]+)", text, re.MULTILINE)) <= commands
+    assert set(re.findall(r"^ *sentiment ([a-z]+)", text, re.MULTILINE)) <= set(apps.commands())
     names = set(re.findall(r"requirements/([a-z]+)\.txt", text))
     assert names
     assert not [name for name in names if not (ROOT / f"requirements/{name}.txt").exists()]

@@ -5,7 +5,6 @@ refused, or it must serve: any text has a probability, in bounded memory and tim
 own loads each; it is forked from one that has imported all, or each would take seconds.
 """
 
-import argparse
 import json
 import os
 import random
@@ -34,6 +33,7 @@ from sentiment.limited import Limits
 from sentiment.model.estimators import build
 from sentiment.model.scorer import PROBES
 from sentiment.registry import artifact
+from tests.fuzz.options import options
 from tests.unit.small_models import BAD, GOOD, make_texts
 
 # Of a worker's container, and what a process that waits for its child is given.
@@ -273,14 +273,7 @@ def attempt(directory: Path) -> str:
 
 def main() -> None:
     """Search until the time or the number is over; exit code 1 if something was found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.models", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600, help="how long; 0: by --runs alone")
-    parser.add_argument("--runs", type=int, default=-1, help="how many models; -1: by time alone")
-    parser.add_argument("--seed", type=int, default=0, help="of the search; 0: another each time")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build/fuzz"), help="keeps the models that were found"
-    )
-    given = parser.parse_args()
+    given = options("tests.fuzz.models", __doc__, "models", "keeps the models that were found")
     seed = given.seed or random.SystemRandom().randrange(1, 2**32)
     until = time.monotonic() + (given.seconds or float("inf"))
     verdicts: Counter[str] = Counter()

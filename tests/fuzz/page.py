@@ -4,7 +4,6 @@ Waves of connections, each of one kind: whole, cut off, dripped, never read, lar
 A page that is told where a Kafka is, by `KAFKA_BOOTSTRAP_SERVERS`, sends what it takes on.
 """
 
-import argparse
 import asyncio
 import os
 import random
@@ -12,10 +11,10 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
+from tests.fuzz.options import options
 from tests.integration.pages import PageProcess
 from tests.integration.workers import peak_kb
 
@@ -228,14 +227,7 @@ def search(page: PageProcess, seed: int, seconds: float, runs: int) -> str:
 
 def main() -> None:
     """Search until the time or the number is over, or something is found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.page", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600, help="how long; 0: by --runs alone")
-    parser.add_argument("--runs", type=int, default=-1, help="how many waves; -1: by time alone")
-    parser.add_argument("--seed", type=int, default=0, help="of the search; 0: another each time")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build/fuzz"), help="where the page's log goes"
-    )
-    given = parser.parse_args()
+    given = options("tests.fuzz.page", __doc__, "waves", "where the page's log goes")
     given.folder.mkdir(parents=True, exist_ok=True)
     seed = given.seed or random.SystemRandom().randrange(1, 2**32)
     environment = {"OPERATORS_TOKEN": "a token of some length"}

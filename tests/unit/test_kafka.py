@@ -19,7 +19,6 @@ from stream_worker.trends.settings import TrendsSettings
 AUTHENTICATION, TRANSPORT, ALL_BROKERS_DOWN = -169, -195, -187
 # As pydantic takes them from the environment: any string.
 USER: dict[str, Any] = {"sasl_username": "ada", "sasl_password": "hunter2"}
-SECRET: dict[str, Any] = {"oauth_client_secret": "hunter2"}
 TOKEN: dict[str, Any] = {"oauth_token_url": "https://id/token", "oauth_client_id": "ada"}
 
 
@@ -63,26 +62,6 @@ def test_properties_may_stand_in_the_table_instead() -> None:
     # pragma: allowlist nextline secret - of this test
     config = {"sasl.username": "ada", "sasl.password": "hunter2"}
     KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", config=config)
-
-
-def test_tokens_come_from_librdkafka_itself() -> None:
-    """OAUTHBEARER is set up as its client-credentials grant, without a scope where none is set."""
-    config = security_config(
-        KafkaSettings(
-            security_protocol="SASL_SSL",
-            sasl_mechanism="OAUTHBEARER",
-            **TOKEN,
-            **SECRET,
-        )
-    )
-    assert config == {
-        "security.protocol": "SASL_SSL",
-        "sasl.mechanism": "OAUTHBEARER",
-        "sasl.oauthbearer.method": "oidc",
-        "sasl.oauthbearer.token.endpoint.url": "https://id/token",
-        "sasl.oauthbearer.client.id": "ada",
-        "sasl.oauthbearer.client.secret": "hunter2",  # pragma: allowlist secret - of this test
-    }
 
 
 @pytest.fixture
