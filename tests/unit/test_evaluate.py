@@ -107,7 +107,7 @@ def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert first == second
 
 
-@pytest.mark.parametrize("step", ["trainer.judging.plots.draw", "trainer.evaluate.speeds"])
+@pytest.mark.parametrize("step", ["trainer.judging.plots.draw", "trainer.judging.figures.speeds"])
 def test_interrupted_evaluation_leaves_what_was_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
