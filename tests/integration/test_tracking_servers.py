@@ -51,19 +51,16 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment() -> Iterator[None]:
     """Nothing of DagsHub or MLflow in the environment but what a test puts there."""
-
-    def clear() -> None:
-        for name in list(os.environ):
-            if name.startswith(("DAGSHUB_", "MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "CAPSTONE_")):
-                monkeypatch.delenv(name)
-
-    clear()
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("DAGSHUB_", "MLFLOW_TRACKING_", "MLFLOW_REGISTRY_", "CAPSTONE_")):
+            del os.environ[name]
     yield
-    clear()
-    # So that it forgets what it has put there.
-    tracking.apply()
+    os.environ.clear()
+    os.environ.update(before)
+    tracking._ours.clear()  # noqa: SLF001 - else it would take for a user's what it put there
 
 
 def life(name: str, folder: Path) -> str:
