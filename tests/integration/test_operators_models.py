@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from mlflow import MlflowClient
 
-from sentiment.settings import Settings
+from sentiment.settings import ModelSettings, Settings
 from tests.integration.operators import PAGE, asked, logged_in, words
 from tests.unit.operators import TOKEN
 
@@ -37,7 +37,7 @@ def test_models_are_shown(
         assert [version["version"] for version in said["versions"]] == ["2", "1"]
         assert said["challenger"]["accuracy"] == 0.9876
         monkeypatch.setenv("MODEL_URI", "models:/nobody@champion")
-        del settings.model
+        settings.model = ModelSettings()
         assert "has no model nobody yet" in words(client.get("/operators/models").text)
 
 
