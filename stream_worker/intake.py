@@ -58,8 +58,6 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         # One partition may fill an answer: with a megabyte of each, there were many more answers.
         "fetch_max_bytes": worker.prefetch_kib * 1024,
         "max_partition_fetch_bytes": worker.prefetch_kib * 1024,
-        # A full queue is checked again this soon; librdkafka's own second would be a pause.
-        "fetch_queue_backoff_ms": 5,
         # Tells how far a partition has been read: marks of transactions take offsets, and are never
         # returned, so that an offset alone doesn't tell whether there is more.
         "enable_partition_eof": True,

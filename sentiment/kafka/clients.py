@@ -312,6 +312,9 @@ def new_consumer(
         # The bytes of its queue, the client counts by values alone; keys and headers may have a
         # megabyte each. So it fetches again only when no more records than these are left.
         "queued.min.messages": 20,
+        # A full queue is checked again this soon; librdkafka's own second would be a pause at
+        # each answer of a broker.
+        "fetch.queue.backoff.ms": 5,
     }
     return _made(Consumer, settings, access, config | _dotted(properties))
 
