@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,22 @@ def test_check_names_what_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture
     assert named == sorted([*changed, "docs/operations.md", *missing])
     assert docs.main([], tmp_path) == 0
     assert docs.main(["--check"], tmp_path) == 0
+
+
+def test_what_documents_name_is_there() -> None:
+    """Each test and each file of code that a document names exists."""
+    listed = subprocess.run(
+        ["git", "ls-files"],  # noqa: S607 - whichever git the developer has
+        capture_output=True, check=True, cwd=docs.ROOT, text=True,
+    ).stdout.split()  # fmt: skip
+    tests = [docs.ROOT / name for name in listed if re.fullmatch(r"tests/.*\.py", name)]
+    claims = set(re.findall(r"def (test_\w+)", "".join(file.read_text() for file in tests)))
+    known = claims | {file.stem for file in tests}
+    for name in listed:
+        if not re.fullmatch(r"docs/\w[\w-]*\.md|README.md|CONTRIBUTING.md", name):
+            continue
+        text = (docs.ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"\b(test_[a-z]\w+)", text)) <= known, name
+        files = re.findall(r"`((?:docs|k8s|sentiment|tests|tools|trainer|web)/[\w/]+\.\w+)`", text)
+        # `NAME` stands for what a reader chooses.
+        assert {file for file in files if "NAME" not in file} <= set(listed), name
