@@ -168,7 +168,7 @@ class EventProducer:
                 if time.monotonic() > deadline:
                     raise BrokerError(
                         f"Kafka took nothing for {self._timeout_s:g} s while"
-                        f" {len(self._producer):,} events wait for {self.topic!r}.",
+                        f" {self._waiting():,} events wait for {self.topic!r}.",
                         "See whether the brokers are up, and whether the network reaches them.",
                     ) from None
             except KafkaException as error:
@@ -196,10 +196,10 @@ class EventProducer:
         # A little longer than an event may take, so that its own failure is told and not ours.
         timeout = self._timeout_s + 5 if timeout_s is None else timeout_s
         end = time.monotonic() + timeout
-        while len(self._producer) and (left := end - time.monotonic()) > 0:
+        while self._waiting() > 0 and (left := end - time.monotonic()) > 0:
             self._poll(min(left, POLL_S))
         self._raise_failures()
-        if waiting := len(self._producer):
+        if (waiting := self._waiting()) > 0:
             raise BrokerError(
                 f"{waiting:,} of {self.sent:,} events for {self.topic!r} were not acknowledged"
                 f" within {timeout:g} s.",
@@ -221,6 +221,10 @@ class EventProducer:
             # What went wrong inside the block says more than what followed from it.
             if error is None:
                 raise
+
+    def _waiting(self) -> int:
+        """Events without an outcome; the client's own count has its errors among them."""
+        return self.sent - self.delivered - self.failed
 
     def _poll(self, timeout_s: float) -> None:
         """Take in acknowledgements; a producer that is unusable for good says so here."""
