@@ -364,3 +364,5 @@ def _end_with(alive: int) -> None:
 
 if __name__ == "__main__":
     serve(socket.socket(fileno=int(sys.argv[1])))
+    # Taking apart all that it imported would be a quarter of a second of a processor.
+    os._exit(0)

@@ -3,8 +3,7 @@
 import hashlib
 import re
 import secrets
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,23 +27,17 @@ from web.answers import (
     AWAY,
     ApiError,
     FeedbackTaken,
-    FeedStatus,
     KafkaStatus,
     Named,
     Sent,
     Status,
     respond,
 )
-from web.feeds import Failure, Feed
+from web.feeds import FOLLOW, Failure, event
 from web.inbox import Inbox
 from web.parsing import parse, trace
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# How often a feed may have a new status to tell.
-STATUS_S = 1.0
-# A browser that has gone is only seen when it is written to, and then the second time; and proxies
-# close a connection that is silent for 30 or 60 seconds.
-HEARTBEAT_S = 5.0
 # What a newly opened feed shows at once.
 FIRST = 20
 OPPOSITE: dict[Sentiment, Sentiment] = {"positive": "negative", "negative": "positive"}
@@ -187,51 +180,18 @@ def stream() -> Response:
     sentiment, source = request.args.get("sentiment", ""), request.args.get("source", "")
     if sentiment not in {"", "positive", "negative"}:
         raise ApiError(400, "invalid_sentiment", "'sentiment' is 'positive' or 'negative'.")
+    if request.method == "HEAD":
+        return Response(mimetype="text/event-stream")
     shared = services.current()
     inbox, who = shared.inbox, access.caller(shared.keys)
     access.hold(shared.held, who, "feeds")
-    feed = inbox.feeds.open(sentiment, source)
-
-    def leave() -> None:
-        inbox.feeds.leave(feed)
-        shared.held.give(who)
-
-    first = inbox.outcomes.latest(FIRST, sentiment, source)
+    # From here on the server writes to it; its thread goes on to the next request.
+    request.environ[FOLLOW](inbox.feeds.open(sentiment, source, lambda: shared.held.give(who)))
+    first = [event("result", one) for one in inbox.outcomes.latest(FIRST, sentiment, source)]
     # Without buffering, or a proxy would keep the news to itself.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    frames = _frames(inbox, feed, first)
-    answer = Response(frames, mimetype="text/event-stream", headers=headers)
-    # Called whether the browser leaves before, within or after the first line.
-    answer.call_on_close(leave)
-    return answer
-
-
-def _frames(inbox: Inbox, feed: Feed, first: list[SentimentResult]) -> Iterator[bytes]:
-    yield b"".join([b"retry: 2000\n\n", *(_frame("result", result) for result in first)])
-    told: FeedStatus | None = None
-    next_status = last = time.monotonic()
-    skipped = 0
-    while not feed.closed:
-        # The first status goes out at once: a person waits to hear whether all is well.
-        results, more = feed.take(STATUS_S if told else 0)
-        skipped += more
-        frames = [_frame("result", result) for result in results]
-        now = time.monotonic()
-        if now >= next_status:
-            status = inbox.status(skipped)
-            if status != told:
-                frames.append(_frame("status", status))
-            told, skipped, next_status = status, 0, now + STATUS_S
-        if not frames and now - last > HEARTBEAT_S:
-            frames.append(b": still here\n\n")
-        if frames:
-            last = now
-            yield b"".join(frames)
-
-
-def _frame(kind: str, data: object) -> bytes:
-    # JSON has no line breaks, and so ends no line of the stream too early.
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), wire.encode(data))
+    frames = iter([b"".join([b"retry: 2000\n\n", *first])])
+    return Response(frames, mimetype="text/event-stream", headers=headers)
 
 
 class Opinion(Struct, frozen=True):

@@ -8,6 +8,7 @@ read, bytes of all requests together, parts of a head, and threads that only pro
 import io
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from socket import socket
 from typing import Any
@@ -21,6 +22,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from sentiment import logs
 from web.access import REFUSED, Shares, forwarded, network
+from web.feeds import FOLLOW, Feed
 from web.settings import WebSettings
 
 # Beyond the threads: idle connections of browsers and proxies, and senders that are slow.
@@ -145,7 +147,15 @@ class _Task(WSGITask):  # type: ignore[misc]
             body.buf.close()
         environ: dict[str, Any] = super().get_environment()
         environ[REFUSED] = request.refused
+        environ[FOLLOW] = self.channel.follow
         return environ
+
+    def finish(self) -> None:
+        if self.channel.feed is None:
+            super().finish()
+        else:
+            self.close_on_finish = False
+            self.channel.begin(chunked=self.chunked_response)
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
@@ -161,6 +171,9 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         self._holder = self.caller
         self._served = False
         self.was_late = False
+        # What is written to it from its answer's begin until either side ends.
+        self.feed: Feed | None = None
+        self._chunked = False
         # What to do once the request has its answer.
         self.leave_queue: Callable[[], None] | None = None
         self._idle_since = time.monotonic()
@@ -178,6 +191,43 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
                 return False
             self._held = amount
         return True
+
+    def follow(self, feed: Feed) -> None:
+        """Be a feed's from now on: it is told when the peer has gone."""
+        self.feed = feed
+        if not self.connected:
+            feed.leave()
+
+    def begin(self, *, chunked: bool) -> None:
+        """Let the feed write, whose first lines the app has written."""
+        self._chunked = chunked
+        if self.feed:
+            self.feed.begin(self)
+
+    @property
+    def behind(self) -> bool:
+        """Whether its peer has yet to take in what was written; `Reader` says more of these."""
+        return bool(self.total_outbufs_len)
+
+    def push(self, data: bytes) -> None:
+        """Write some lines of the feed."""
+        with suppress(ClientDisconnected):
+            self.write_soon(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def end(self) -> None:
+        """End the feed's answer, and then the connection."""
+        if self._chunked:
+            with suppress(ClientDisconnected):
+                self.write_soon(b"0\r\n\r\n")
+        self.close_when_flushed = True
+        self.server.pull_trigger()
+
+    def received(self, data: bytes) -> bool:
+        if self.feed:
+            # No answer to it could come before the feed's end.
+            self.will_close = True
+            return False
+        return bool(super().received(data))
 
     def write_soon(self, data: Any) -> int:  # noqa: ANN401 - bytes or waitress's own file
         unsent = self.total_outbufs_len + len(data)
@@ -197,13 +247,17 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         self.hold(self.total_outbufs_len)
 
     def handle_write(self) -> None:
-        super().handle_write()
+        # Waitress takes it only where a request is under way; feeds write without one.
+        with self.outbuf_lock:
+            super().handle_write()
         if not self.requests:
             self.hold(self.total_outbufs_len)
 
     def handle_close(self) -> None:
         super().handle_close()
         self.hold(0)
+        if self.feed:
+            self.feed.leave()
 
     @property
     def waits_since(self) -> float:
@@ -215,7 +269,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         if self.total_outbufs_len:
             # Waitress's own clock; it moves with each byte that is taken in.
             return bool(time.time() - self.last_activity > SEND_S)
-        if self.requests:
+        if self.requests or self.feed:
             return False
         if self.request is not None:
             return bool(now > self.request.deadline)
@@ -285,6 +339,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def add_task(self, connection: _Connection) -> None:
         """Give a request that has come in whole to a thread."""
+        if connection.feed:
+            connection.will_close = True
+            return
         request = connection.requests[0]
         threads = self._threads_for(request)
         queue, caller = self._queues.get(threads), connection.caller
@@ -303,6 +360,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         # A character of `wait` may be an escape.
         query = request.query
         waits = request.path.startswith(RESULTS) and ("wait" in query or "%" in query)
+        # A browser whose feed is refused does not ask again: it has a place in the longer queue.
         return self._held if waits or request.path == FEED else self.task_dispatcher
 
     def handle_accept(self) -> None:
@@ -314,7 +372,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
                 return
             if len(self.active_channels) <= self._connections:
                 continue
-            waiting = [one for one in self.active_channels.values() if not one.requests]
+            channels = self.active_channels.values()
+            waiting = [one for one in channels if not (one.requests or one.feed)]
             min(waiting, key=lambda one: one.waits_since).handle_close()
 
     def maintenance(self, now: float) -> None:
@@ -338,6 +397,6 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         deadline = time.monotonic() + grace_s
         while self.active_channels and time.monotonic() < deadline:
             for connection in list(self.active_channels.values()):
-                if not connection.requests and not connection.total_outbufs_len:
+                if not (connection.requests or connection.feed or connection.total_outbufs_len):
                     connection.handle_close()
             wasyncore.loop(timeout=0.1, use_poll=True, map=self._map, count=1)

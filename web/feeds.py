@@ -2,21 +2,33 @@
 
 A person reads a few lines a second and a topic may carry tens of thousands. So a feed takes a
 sample of each batch, within a budget, and counts what it left out; a browser that is too slow
-even for that loses the oldest, which is counted too.
+even for that loses the oldest, which is counted too. One thread writes to all of them: a thread for
+each would cost a switch of threads for each line.
 """
 
 import sys
 import threading
 import time
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import islice
+from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from sentiment import wire
 from sentiment.wire import Input, SentimentResult
+from web.answers import FeedStatus
 from web.metrics import FEEDS
 
+# Where the server has put what takes over a feed, in the environment of a request.
+FOLLOW = "sentiment.follow"
+# How often a feed may have a new status to tell.
+STATUS_S = 1.0
+# Proxies close a connection that is silent for 30 or 60 seconds, and a computer that was switched
+# off is only seen to be gone when it is written to.
+HEARTBEAT_S = 5.0
 # As many lines a second as a person can scan; 200 feeds of them are 2,000 small writes a second.
 RESULTS_PER_S = 10.0
 # Fills a screen at once after a quiet time.
@@ -40,17 +52,41 @@ EXPLANATION_BYTES = 500
 Groups = dict[tuple[str, str], list[SentimentResult]]
 
 
-class Feed:
-    """One open feed, of a sentiment and a source; empty ones are all."""
+class Reader(Protocol):
+    """A connection that a feed is written to; the feeds' thread calls it, and it never waits."""
 
-    def __init__(self, sentiment: str, source: str) -> None:
+    @property
+    def behind(self) -> bool:
+        """Whether it has not taken in yet what was written before."""
+
+    def push(self, data: bytes) -> None:
+        """Write some lines; where it has gone, nothing happens."""
+
+    def end(self) -> None:
+        """Close it in order."""
+
+
+class Feed:
+    """One open feed, of a sentiment and a source; empty ones are all.
+
+    Args:
+        sentiment: Whose results it has.
+        source: The same.
+        left: What to call when its reader has gone.
+    """
+
+    def __init__(self, sentiment: str, source: str, left: Callable[["Feed"], None]) -> None:
         self._key = (source, sentiment)
-        self._changed = threading.Condition()
+        self._left = left
+        self._lock = threading.Lock()
         self._results: deque[SentimentResult] = deque(maxlen=QUEUE)
         self._skipped = 0
         self._budget = float(BURST)
-        self._refilled = time.monotonic()
-        self.closed = False
+        self._reader: Reader | None = None
+        self._ended = False
+        # The first status goes out at once: a person waits to hear whether all is well.
+        self._refilled = self._next_status = self._last = time.monotonic()
+        self._told: FeedStatus | None = None
 
     def offer(self, groups: Groups) -> None:
         """Take a sample of a batch: the newest that the budget allows."""
@@ -62,60 +98,104 @@ class Feed:
         self._refilled = now
         count = min(int(self._budget), len(matching))
         self._budget -= count
-        with self._changed:
+        with self._lock:
             self._skipped += len(matching) - count
             if count:
                 self._skipped += max(0, len(self._results) + count - QUEUE)
                 self._results.extend(matching[-count:])
-                self._changed.notify()
 
-    def take(self, timeout_s: float) -> tuple[list[SentimentResult], int]:
-        """What has come since the last call, waiting so long at most for the first of it.
+    def send(
+        self, status: Callable[[], FeedStatus], line: Callable[[SentimentResult], bytes]
+    ) -> None:
+        """Write what is new, unless the reader has yet to take in the last of it.
 
-        Returns:
-            Results, oldest first, and how many others matched and were left out.
+        Args:
+            status: What is told beside results, with nothing skipped.
+            line: A result as it is written.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._results or self.closed, timeout_s)
-            results, skipped = list(self._results), self._skipped
+        reader, now = self._reader, time.monotonic()
+        due = now >= self._next_status
+        if reader is None or not (self._results or due) or reader.behind:
+            return
+        with self._lock:
+            lines = [line(result) for result in self._results]
             self._results.clear()
-            self._skipped = 0
-            return results, skipped
+            if due:
+                told = structs.replace(status(), skipped=self._skipped)
+                if told != self._told:
+                    lines.append(event("status", told))
+                self._told, self._skipped, self._next_status = told, 0, now + STATUS_S
+        if not lines and now - self._last > HEARTBEAT_S:
+            lines.append(b": still here\n\n")
+        if lines:
+            self._last = now
+            reader.push(b"".join(lines))
 
-    def close(self) -> None:
-        """Wake who waits: the process ends."""
-        with self._changed:
-            self.closed = True
-            self._changed.notify()
+    def begin(self, reader: Reader) -> None:
+        """Go on with a connection whose answer has begun."""
+        self._reader = reader
+        if self._ended:
+            reader.end()
+
+    def end(self) -> None:
+        """The process ends."""
+        self._ended = True
+        if self._reader:
+            self._reader.end()
+
+    def leave(self) -> None:
+        """Its reader has gone."""
+        self._left(self)
+
+
+def event(kind: str, data: object) -> bytes:
+    """An event of a feed (WHATWG HTML, section 9.2)."""
+    # JSON has no line breaks, and so ends no line of the stream too early.
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), wire.encode(data))
 
 
 class Feeds:
-    """All open feeds; any thread may use it."""
+    """All open feeds; any thread may use it.
 
-    def __init__(self) -> None:
+    Args:
+        status: What a feed tells beside results, with nothing left out.
+    """
+
+    def __init__(self, status: Callable[[], FeedStatus]) -> None:
+        self._status = status
         self._lock = threading.Lock()
         self._open: set[Feed] = set()
+        self._news = threading.Event()
         self._closed = False
 
-    def open(self, sentiment: str, source: str) -> Feed:
-        """A new feed; one that is closed already when the process ends."""
-        feed = Feed(sentiment, source)
+    def open(self, sentiment: str, source: str, leave: Callable[[], None]) -> Feed:
+        """A new feed.
+
+        Args:
+            sentiment: Whose results it has; empty: all.
+            source: The same.
+            leave: Called once when its reader has gone.
+        """
+
+        def left(feed: Feed) -> None:
+            with self._lock:
+                if feed not in self._open:
+                    return
+                self._open.discard(feed)
+                FEEDS.set(len(self._open))
+            leave()
+
+        feed = Feed(sentiment, source, left)
         with self._lock:
-            feed.closed = self._closed
             self._open.add(feed)
             FEEDS.set(len(self._open))
+        if self._closed:
+            feed.end()
         return feed
-
-    def leave(self, feed: Feed) -> None:
-        """A feed whose browser has gone."""
-        with self._lock:
-            self._open.discard(feed)
-            FEEDS.set(len(self._open))
 
     def publish(self, results: list[SentimentResult]) -> None:
         """Offer a batch to every feed; grouped once, so that a filter costs a feed nothing."""
-        with self._lock:
-            feeds = list(self._open)
+        feeds = self._feeds()
         if not feeds:
             return
         groups: Groups = defaultdict(list, {("", ""): results})
@@ -126,14 +206,38 @@ class Feeds:
                 groups[result.source, result.sentiment].append(result)
         for feed in feeds:
             feed.offer(groups)
+        self._news.set()
+
+    def _feeds(self) -> list[Feed]:
+        with self._lock:
+            return list(self._open)
+
+    def run(self) -> None:
+        """Write to each feed what it has, until all are closed."""
+        ended = False
+        while not ended:
+            self._news.wait(STATUS_S / 4)
+            self._news.clear()
+            ended = self._closed
+            # Most feeds show the same: each line and the status are made once for all of them.
+            lines: dict[Input, bytes] = {}
+
+            def line(result: SentimentResult, lines: dict[Input, bytes] = lines) -> bytes:
+                made = lines.get(result.input)
+                if made is None:
+                    made = lines[result.input] = event("result", result)
+                return made
+
+            status = cache(self._status)
+            for feed in self._feeds():
+                feed.send(status, line)
+        for feed in self._feeds():
+            feed.end()
 
     def close(self) -> None:
         """End all feeds."""
-        with self._lock:
-            self._closed = True
-            feeds = list(self._open)
-        for feed in feeds:
-            feed.close()
+        self._closed = True
+        self._news.set()
 
 
 class Failure(Struct, frozen=True, gc=False):

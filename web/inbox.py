@@ -73,7 +73,7 @@ class Inbox:
         self, settings: Settings, outcomes: Outcomes, tell: Callable[[Sequence[Outcome]], None]
     ) -> None:
         web = settings.of(WebSettings)
-        self.feeds = Feeds()
+        self.feeds = Feeds(self.status)
         self.outcomes = outcomes
         self.overview = Overview()
         self.model: Model | None = None
@@ -98,7 +98,8 @@ class Inbox:
             )
         )
         watch = threading.Thread(target=self._watch_cluster, name="watch", daemon=True)
-        self._threads = [self._results, self._dead_letters, watch]
+        feeds = threading.Thread(target=self.feeds.run, name="feeds", daemon=True)
+        self._threads = [self._results, self._dead_letters, watch, feeds]
         self._spans = tracing.of("sentiment-web")
 
     @property
@@ -126,14 +127,14 @@ class Inbox:
         for thread in self._threads:
             thread.join(JOIN_S)
 
-    def status(self, skipped: int) -> FeedStatus:
-        """What a feed tells that has left out so many results since it told the last one."""
+    def status(self) -> FeedStatus:
+        """What a feed tells that has left out nothing."""
         return FeedStatus(
             not self.trouble,
             AWAY if self.trouble else "",
             self.model,
             self.results_per_second,
-            skipped,
+            0,
             **self.overview.status(),
         )
 

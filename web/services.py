@@ -25,7 +25,7 @@ class Services:
     """The long-lived parts behind one app; `start` begins what follows Kafka.
 
     Attributes:
-        held: The requests that hold a thread for long: feeds and waits.
+        held: The requests that stay open for long: feeds and waits.
     """
 
     settings: Settings

@@ -15,11 +15,12 @@ class WebSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; in a pod `0.0.0.0`.")
     port: int = Field(5000, ge=1, le=65535, description="Port to listen on.")
-    # Each open feed holds one thread; 256 sleeping threads cost about 10 MB.
+    # Each wait holds one thread; 256 sleeping threads cost about 10 MB.
     threads: int = Field(
         256,
         ge=2,
-        description="Requests at one time; seven eighths are for open feeds and waits alone.",
+        description="Requests at one time, open feeds among them; seven eighths are for feeds and"
+        " waits alone.",
     )
     # 50,000 results of about a kilobyte are 50 MB: minutes of a busy page's traffic.
     recent_results: PositiveInt = Field(

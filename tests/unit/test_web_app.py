@@ -13,10 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sentiment import tracing
 from sentiment.spans import Spans
-from tests.unit.web_apps import NOWHERE, app
+from tests.unit.web_apps import NOWHERE, Shown, app
 from tests.waiting import until
 from web import services
 from web.app import EXAMPLES
+from web.feeds import FOLLOW, Feed
 from web.services import Services
 
 OWN = {"/api/openapi.json", "/api/docs"}
@@ -38,6 +39,13 @@ def samples(client: FlaskClient, name: str) -> dict[tuple[str, ...], float]:
         for sample in family.samples
         if sample.name == name
     }
+
+
+def followed(client: FlaskClient) -> list[Feed]:
+    """The feeds that are opened, in place of connections that write them."""
+    feeds: list[Feed] = []
+    client.environ_base[FOLLOW] = feeds.append  # type: ignore[assignment]  # it may hold anything
+    return feeds
 
 
 def test_page_has_its_policy(client: FlaskClient) -> None:
@@ -108,8 +116,9 @@ def test_requests_are_counted_by_rule(client: FlaskClient) -> None:
 
 def test_latency_leaves_feeds_out(client: FlaskClient) -> None:
     """An open feed is no slow request; other requests are timed."""
-    stream = client.get("/api/stream")
-    stream.close()
+    feeds = followed(client)
+    client.get("/api/stream")
+    feeds[0].leave()
     client.get("/api/status")
     counted = samples(client, "app_request_latency_seconds_count")
     assert ("/api/status",) in counted
@@ -118,17 +127,24 @@ def test_latency_leaves_feeds_out(client: FlaskClient) -> None:
 
 
 def test_feed_tells_that_kafka_is_away(client: FlaskClient) -> None:
-    """A feed opens without Kafka and says so; it is given back when it is closed."""
-    answer = client.get("/api/stream", buffered=False)
-    frames = iter(answer.response)
-    assert next(frames) == b"retry: 2000\n\n"
-    status = next(frames)
-    assert isinstance(status, bytes)
-    assert status.startswith(b"event: status\ndata: {")
-    assert b'"connected":false' in status
-    assert samples(client, "sentiment_web_feeds")[()] == 1
-    answer.close()
+    """A feed opens without Kafka and says so; it is given back when its reader has gone."""
     assert samples(client, "sentiment_web_feeds")[()] == 0
+    shown, feeds = Shown(), followed(client)
+    assert client.get("/api/stream").data == b"retry: 2000\n\n"
+    [feed] = feeds
+    feed.begin(shown)
+    until(lambda: shown.told)
+    assert shown.told["connected"] is False
+    assert samples(client, "sentiment_web_feeds")[()] == 1
+    feed.leave()
+    assert samples(client, "sentiment_web_feeds")[()] == 0
+
+
+def test_asking_for_the_head_opens_no_feed(client: FlaskClient) -> None:
+    """HEAD has the type of what GET would have, and takes nobody's place."""
+    feeds = followed(client)
+    assert client.head("/api/stream").mimetype == "text/event-stream"
+    assert not feeds
 
 
 def test_feeds_leave_threads_for_others(client: FlaskClient) -> None:
@@ -152,11 +168,12 @@ def test_nobody_is_told_where_the_brokers_are(client: FlaskClient, path: str) ->
     told = client.get(path).text
     assert "Kafka does not answer" in told
     assert NOWHERE not in told
-    feed = client.get("/api/stream")
-    lines = iter(feed.response)
-    frame = next(line for line in lines if b"event: status" in line)
-    feed.close()
-    assert NOWHERE.encode() not in frame
+    shown, feeds = Shown(), followed(client)
+    client.get("/api/stream")
+    feeds[0].begin(shown)
+    until(lambda: shown.told)
+    assert NOWHERE not in str(shown.told)
+    feeds[0].leave()
 
 
 def test_failures_tell_nothing_of_the_inside(

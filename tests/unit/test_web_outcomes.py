@@ -5,9 +5,24 @@ from datetime import UTC, datetime
 import pytest
 
 from sentiment.wire import Input, Model, SentimentResult
+from tests.unit.web_apps import Shown
+from web.answers import FeedStatus
 from web.feeds import BURST, QUEUE, Failure, Feeds, Outcomes
 
 OFFSETS = itertools.count(1_000_000)
+STATUS = FeedStatus(
+    connected=True,
+    reason="",
+    model=None,
+    results_per_second=0,
+    skipped=0,
+    positive=0,
+    negative=0,
+    dead_letters=0,
+    latency_ms=None,
+    lag=None,
+    models=[],
+)
 
 
 def result(
@@ -89,60 +104,72 @@ def test_latest_passes_the_filter() -> None:
 )
 def test_feed_filters(sentiment: str, source: str, names: str) -> None:
     """A feed has the results of its sentiment and source, in order, and no others."""
-    feeds = Feeds()
-    feed = feeds.open(sentiment, source)
+    feeds, shown = Feeds(lambda: STATUS), Shown()
+    feeds.open(sentiment, source, shown.leave).begin(shown)
     feeds.publish([result("1"), result("2", "negative"), result("3", "positive", "b")])
     feeds.publish([result("4", "negative", "b")])
-    results, skipped = feed.take(0)
-    assert "".join(found.id for found in results) == names
-    assert skipped == 0
+    shown.all_of(feeds)
+    assert ("".join(shown.names), shown.told["skipped"]) == (names, 0)
 
 
 def test_flood_is_sampled_and_counted() -> None:
     """Of a batch that is too large the newest are shown, and the rest is counted."""
-    feeds = Feeds()
-    feed = feeds.open("", "")
+    feeds, shown = Feeds(lambda: STATUS), Shown()
+    feeds.open("", "", shown.leave).begin(shown)
     feeds.publish([result(str(number)) for number in range(1000)])
-    results, skipped = feed.take(0)
-    assert [found.id for found in results] == [str(number) for number in range(1000 - BURST, 1000)]
-    assert skipped == 1000 - BURST
-    assert feed.take(0) == ([], 0)
+    shown.all_of(feeds)
+    assert shown.names == [str(number) for number in range(1000 - BURST, 1000)]
+    assert shown.told["skipped"] == 1000 - BURST
 
 
 def test_rare_source_is_seen_in_a_flood() -> None:
     """A filter for a quiet source shows all of it, however much else there is."""
-    feeds = Feeds()
-    feed = feeds.open("", "quiet")
+    feeds, shown = Feeds(lambda: STATUS), Shown()
+    feeds.open("", "quiet", shown.leave).begin(shown)
     for number in range(20):
         flood = [result("x", source="loud") for _ in range(500)]
         feeds.publish([result(str(number), source="quiet"), *flood])
-    results, skipped = feed.take(0)
-    assert [found.id for found in results] == [str(number) for number in range(20)]
-    assert skipped == 0
+    shown.all_of(feeds)
+    assert (shown.names, shown.told["skipped"]) == ([str(number) for number in range(20)], 0)
 
 
 def test_slow_browser_loses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a browser doesn't take is bounded; it loses the oldest, and each is counted."""
     now = 0.0
     monkeypatch.setattr("web.feeds.time.monotonic", lambda: now)
-    feeds = Feeds()
-    feed = feeds.open("", "")
+    feeds, shown = Feeds(lambda: STATUS), Shown()
+    feed = feeds.open("", "", shown.leave)
+    feed.begin(shown)
+    shown.behind = True
     for number in range(QUEUE + 30):
         now += 1
         feeds.publish([result(str(number))])
-    results, skipped = feed.take(0)
-    assert [found.id for found in results] == [str(number) for number in range(30, QUEUE + 30)]
-    assert skipped == 30
+        feed.send(lambda: STATUS, lambda _: b"never")
+    shown.behind = False
+    shown.all_of(feeds)
+    assert shown.names == [str(number) for number in range(30, QUEUE + 30)]
+    assert shown.told["skipped"] == 30
 
 
 def test_feeds_end() -> None:
-    """Closing ends each feed, and whatever is opened after it."""
-    feeds = Feeds()
-    first = feeds.open("", "")
-    feeds.close()
-    for feed in (first, feeds.open("", "")):
-        assert feed.closed
-        assert feed.take(300) == ([], 0)
+    """Closing ends each feed, begun or not, and whatever is opened after it."""
+    feeds = Feeds(lambda: STATUS)
+    before, late, after = Shown(), Shown(), Shown()
+    feeds.open("", "", before.leave).begin(before)
+    begins_late = feeds.open("", "", late.leave)
+    before.all_of(feeds)
+    begins_late.begin(late)
+    feeds.open("", "", after.leave).begin(after)
+    assert [before.ended, late.ended, after.ended] == [True] * 3
+
+
+def test_a_feed_is_left_once() -> None:
+    """However often its connection says that the reader has gone, one place is given back."""
+    feeds, shown = Feeds(lambda: STATUS), Shown()
+    feed = feeds.open("", "", shown.leave)
+    feed.leave()
+    feed.leave()
+    assert shown.left == 1
 
 
 def test_another_event_with_the_same_id_wakes_nobody() -> None:
