@@ -1,4 +1,7 @@
-"""Which threads serve a request: a real server on a socket, with an app that can be held."""
+"""Which threads serve a request, and who writes a feed.
+
+A real server on a socket, with an app that can be held.
+"""
 
 import socket
 import threading
@@ -6,12 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from web.access import REFUSED
-from web.connections import MAX_QUEUED, Server
+from web.connections import FEED, MAX_QUEUED, Server
+from web.feeds import FOLLOW, Reader
 from web.settings import WebSettings
 
 # Far above what any of these waits takes; reached only when something is broken.
@@ -20,11 +25,21 @@ PATIENCE_S = 30.0
 ATTACKER = "127.0.0.66"
 
 
+class Lines:
+    """A feed that its test writes."""
+
+    def __init__(self) -> None:
+        self.readers: SimpleQueue[Reader] = SimpleQueue()
+        self.left = threading.Event()
+        self.begin, self.leave = self.readers.put, self.left.set
+
+
 class Site:
     """A server whose answers to `ATTACKER` wait until it is let go."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
+        self.feed = Lines()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.listener.settimeout(0)
 
@@ -35,6 +50,10 @@ class Site:
             return []
         if environ["REMOTE_ADDR"] == ATTACKER:
             self.go.wait(PATIENCE_S)
+        if environ["PATH_INFO"] == FEED:
+            environ[FOLLOW](self.feed)
+            start("200 OK", [])
+            return iter([b"first\n"])
         start("200 OK", [("Content-Length", "0")])
         return []
 
@@ -88,3 +107,45 @@ def test_one_address_has_a_part_of_the_queue(site: Site, path: str) -> None:
         statuses = Counter(one.getresponse().status for one in made[:-1])
     assert 0 < statuses[200] <= MAX_QUEUED / 2
     assert statuses[503] == len(made) - 1 - statuses[200]
+
+
+def test_a_feed_is_written_by_its_own_thread(site: Site) -> None:
+    """What another thread writes comes whole and in order, while the server's flushes it too."""
+    lines = [b"%d %b\n" % (number, b"a" * 5_000) for number in range(2_000)]
+    with site.asked(1, FEED, "127.0.0.1") as [one]:
+        answer = one.getresponse()
+        reader = site.feed.readers.get(timeout=PATIENCE_S)
+
+        def write() -> None:
+            for line in lines:
+                reader.push(line)
+            reader.end()
+
+        threading.Thread(target=write, daemon=True).start()
+        assert answer.read() == b"first\n" + b"".join(lines)
+    assert site.feed.left.wait(PATIENCE_S)
+
+
+def test_a_feed_is_left_as_soon_as_its_browser_has_gone(site: Site) -> None:
+    """Nothing need be written to learn that a connection is closed."""
+    with site.asked(1, FEED, "127.0.0.1") as [one]:
+        answer = one.getresponse()
+        site.feed.readers.get(timeout=PATIENCE_S)
+        assert not site.feed.left.is_set()
+        answer.close()
+    assert site.feed.left.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_request_behind_a_feed_ends_it(site: Site, together: bool) -> None:  # noqa: FBT001 - a case
+    """No answer to it could come before the feed's end: the connection is closed."""
+    asked = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"
+    feed, other = asked % FEED.encode(), asked % b"/"
+    with socket.create_connection(site.listener.getsockname(), PATIENCE_S) as one:
+        one.sendall(feed + other if together else feed)
+        site.feed.readers.get(timeout=PATIENCE_S)
+        if not together:
+            one.sendall(other)
+        assert site.feed.left.wait(PATIENCE_S)
+        answers = b"".join(iter(lambda: one.recv(10_000), b""))
+    assert answers.count(b"HTTP/1.1 ") == 1
