@@ -13,7 +13,7 @@ import structlog
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from sentiment.settings.section import Section
+from sentiment.settings import Section
 
 # A broker that is away is news once; librdkafka says it at each of its tries, many a second.
 QUIET_S = 30.0

@@ -2,8 +2,7 @@
 
 - `docs`: writes and checks every generated file
 - `asyncapi`: the topics
-- `reference`: settings, rights and metrics, and the chart's values
-- `rights`: users, policies and ACLs
+- `reference`: settings, rights and metrics; users, policies and ACLs; the chart's values
 - `contracts`: who may import whom
 - `layout`: how the code is cut, counted
 - `audit`: known weaknesses of what is installed anywhere

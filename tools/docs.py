@@ -6,7 +6,7 @@ Each is made from the code that it describes, so that it can't name what doesn't
 - `docs/openapi.yaml`: the page's API (`web.openapi`)
 - `docs/operations.md`: the tables of settings, rights and metrics (`reference`)
 - the chart's table of values and the names of settings in its schema (`reference`)
-- `k8s/`: users, policies and ACLs (`rights`)
+- `k8s/`: users, policies and ACLs (`reference`)
 - `observability/dashboards/` (`observability.boards`)
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from observability import boards
-from tools import asyncapi, reference, rights
+from tools import asyncapi, reference
 from web.openapi import document as openapi
 from web.settings import WebSettings
 
@@ -53,9 +53,9 @@ def files(root: Path = ROOT) -> dict[str, str]:
         "docs/operations.md": filled(operations, reference.tables()),
         f"{helm}/README.md": filled(readme, {"values": reference.values_table(values)}),
         f"{helm}/values.schema.json": reference.schema(schema),
-        "k8s/strimzi/users.yaml": rights.USERS_HEAD + as_yaml(*rights.users()),
-        "k8s/msk/trends-acls.sh": rights.acls(),
-        **{f"k8s/msk/policies/{user}.json": text for user, text in rights.policies().items()},
+        "k8s/strimzi/users.yaml": reference.USERS_HEAD + as_yaml(*reference.users()),
+        "k8s/msk/trends-acls.sh": reference.acls(),
+        **{f"k8s/msk/policies/{user}.json": text for user, text in reference.policies().items()},
         **{f"observability/dashboards/{name}": text for name, text in boards.files().items()},
     }
 

@@ -53,9 +53,9 @@ APP = App(
 SHOW = """
 from sentiment.kafka import topics
 from sentiment.settings import Settings
-from tools import docs, reference, rights
+from tools import docs, reference
 print(reference.settings_table(), reference.metrics_table(), reference.rights_table())
-print(docs.as_yaml(*rights.users()), rights.policies()["sentiment-toy"])
+print(docs.as_yaml(*reference.users()), reference.policies()["sentiment-toy"])
 print([topic.name for topic in topics.wanted(Settings())])
 """
 
