@@ -5,8 +5,8 @@ Each is made from the code that it describes, so that it can't name what doesn't
 - `docs/asyncapi.yaml`, `docs/schemas/`: the topics (`asyncapi`)
 - `docs/openapi.yaml`: the page's API (`web.openapi`)
 - `docs/operations.md`: the tables of settings, rights and metrics (`reference`)
-- the chart's table of values and the names of settings in its schema (`reference`)
-- `k8s/`: users, policies and ACLs (`reference`)
+- the chart's table of values, the names of settings in its schema, and `k8s/`: users, policies and
+  ACLs (`reference`)
 - `observability/dashboards/` (`observability.boards`)
 """
 
