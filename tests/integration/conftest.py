@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 from sentiment.kafka import clients, topics
 from sentiment.registry.publish import bundled_model, ensure_published, publish
 from sentiment.settings import Settings
+from tests import stores
 from tests.conftest import TOPICS
 from tests.integration.mlflow_server import Server
 from tests.integration.pages import site
@@ -35,7 +36,7 @@ def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKa
 @pytest.fixture(scope="session")
 def registry_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real MLflow store, a SQLite file, with the bundled model as `sentiment@champion`."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
+    uri = stores.provide(tmp_path_factory.mktemp("registry"))
     ensure_published(tracking_uri=uri)
     return uri
 
@@ -99,7 +100,7 @@ def start_trends(
 @pytest.fixture(scope="session")
 def challenged(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A registry of the replays' own: version 1 is the champion, version 2 the challenger."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('replay')}/mlflow.db"
+    uri = stores.provide(tmp_path_factory.mktemp("replay"))
     ensure_published(tracking_uri=uri)
     assert publish(bundled_model(), uri, alias="challenger") == "2"
     return uri

@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
@@ -126,7 +127,7 @@ def send(bootstrap_servers: str, topic: str, partition: int, content: bytes) -> 
     Returns:
         Kafka's code for what came of it; 0 where it was taken.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = _admin(bootstrap_servers)
     deadline = time.monotonic() + PATIENCE_S
     while True:
         metadata = admin.list_topics(topic, timeout=PATIENCE_S)
@@ -135,6 +136,12 @@ def send(bootstrap_servers: str, topic: str, partition: int, content: bytes) -> 
         if code not in NO_LEADER_YET or time.monotonic() > deadline:
             return code
         time.sleep(0.1)
+
+
+# Some tests send hundreds of batches. It may outlive the broker, about which it says nothing.
+@lru_cache(maxsize=1)
+def _admin(bootstrap_servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
 
 
 def _produce(leader: tuple[str, int], topic: str, partition: int, content: bytes) -> int:

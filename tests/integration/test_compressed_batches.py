@@ -19,7 +19,7 @@ from tests.integration.conftest import StartWorker
 from tests.integration.dead_letters import bury, listed
 from tests.integration.pages import page, result
 from tests.integration.raw_records import GZIP, ZSTD, batch, halved, large, record
-from tests.integration.workers import PATIENCE_S, read_dead_letters, read_results, send
+from tests.integration.workers import PATIENCE_S, monitored, read_dead_letters, read_results, send
 
 pytestmark = pytest.mark.kafka
 
@@ -53,7 +53,7 @@ def test_what_cant_be_read_is_told_and_passed_over_where_somebody_says_so(
     send(settings, [GOOD])
     # It ends at another offset.
     wrong = f"{topic}:1:3-6"
-    worker = start_worker(WORKER_GROUP_PROTOCOL=protocol, WORKER_SKIP_BATCHES=wrong)
+    worker = start_worker(*ATTENTIVE, WORKER_GROUP_PROTOCOL=protocol, WORKER_SKIP_BATCHES=wrong)
     labels = f'{{partition="1",topic="{topic}"}}'
     worker.wait_for_log("probes and metrics")
     worker.wait_for_metric(f"sentiment_unreadable_partition{labels} 1.0")
@@ -74,7 +74,8 @@ def test_what_cant_be_read_is_told_and_passed_over_where_somebody_says_so(
 
     several = f"{wrong},{name}"
     workers = [
-        start_worker(WORKER_GROUP_PROTOCOL=protocol, WORKER_SKIP_BATCHES=several) for _ in range(2)
+        start_worker(*ATTENTIVE, WORKER_GROUP_PROTOCOL=protocol, WORKER_SKIP_BATCHES=several)
+        for _ in range(2)
     ]
     offsets = [result.input.offset for result in read_results(settings, 7)]
     assert sorted(offsets) == [0, 0, 1, 1, 2, 8, 9]
@@ -95,13 +96,10 @@ def test_what_cant_be_read_is_told_and_passed_over_where_somebody_says_so(
         assert one.get("/readyz") == "ok"
 
 
-# The monitor would wait a minute.
-IMPATIENT = """
-import sentiment.kafka.monitor as monitor
-monitor.UNREAD_S = 3.0
-from sentiment.cli import main
-main()
-"""
+# The monitor would wait a minute, and look every fifteen seconds.
+IMPATIENT = monitored(CHECK_S=0.5, UNREAD_S=3.0)
+# So that a batch is told at once.
+ATTENTIVE = monitored(CHECK_S=0.5)
 
 
 def test_a_batch_without_an_error_is_told_too(
@@ -111,13 +109,13 @@ def test_a_batch_without_an_error_is_told_too(
     settings = kept_as_sent
     topic = settings.topics.events
     put(settings, topic, good(1), halved(6), good(2))
-    worker = start_worker("-c", IMPATIENT, "worker")
+    worker = start_worker(*IMPATIENT)
     # Those of the first half are read.
     worker.wait_for_log(f"Partition 1 of '{topic}' can't be read from offset 4 on")
     assert f"WORKER_SKIP_BATCHES={topic}:1:4-LAST " in worker.log
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
-    start_worker("-c", IMPATIENT, "worker", WORKER_SKIP_BATCHES=f"{topic}:1:4-6")
+    start_worker(*IMPATIENT, WORKER_SKIP_BATCHES=f"{topic}:1:4-6")
     offsets = [result.input.offset for result in read_results(settings, 6)]
     assert sorted(offsets) == [0, 1, 2, 3, 7, 8]
     assert len(read_dead_letters(settings, 1)) == 1
@@ -131,10 +129,10 @@ def test_idle_partitions_are_not_told(settings: Settings, start_worker: StartWor
         producer.begin_transaction()
         producer.produce(settings.topics.events, GOOD, partition=number % 2)
         (producer.abort_transaction if number > 1 else producer.commit_transaction)(PATIENCE_S)
-    worker = start_worker("-c", IMPATIENT, "worker")
+    worker = start_worker(*IMPATIENT)
     assert len(read_results(settings, 2)) == 2
-    # Past three of its rare looks, which are 15 s apart.
-    deadline = time.monotonic() + 50
+    # Past three of its rare looks after the three seconds; they are 1.5 s apart.
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         assert "can't be read" not in worker.log
         time.sleep(0.5)
@@ -187,9 +185,9 @@ def test_topics_of_our_own_bound_what_a_batch_is_in_memory(
             assert code == KafkaError.MSG_SIZE_TOO_LARGE
     count = 95_000
     small = b"".join(record(b"", number=number) for number in range(count))
+    largest = batch(raw_records.gzip([small]), count, GZIP)
     for _ in range(2):
-        packed = raw_records.gzip([small])
-        assert raw_records.send(servers, names.events, 0, batch(packed, count, GZIP)) == 0
+        assert raw_records.send(servers, names.events, 0, largest) == 0
     send(settings, [GOOD])
     worker = start_worker(WORKER_DEAD_LETTER_MAX_SHARE="1")
     labels = f'{{partition="0",topic="{names.events}"}}'

@@ -16,7 +16,7 @@ from tests.integration import raw_records
 from tests.integration.commands import records
 from tests.integration.conftest import StartWorker
 from tests.integration.raw_records import ZSTD, large
-from tests.integration.test_compressed_batches import GOOD
+from tests.integration.test_compressed_batches import ATTENTIVE, GOOD
 from tests.integration.workers import PATIENCE_S, WorkerProcess, configure
 
 pytestmark = pytest.mark.kafka
@@ -41,11 +41,12 @@ def test_each_record_that_a_broker_takes_is_answered_once(
     if kind == "broker's time":
         configure(settings, topic, "message.timestamp.type", "LogAppendTime")
     hostile, taken, refused = Hostile(SEED), 0, 0
-    worker = start_worker(WORKER_DEAD_LETTER_MAX_SHARE="1")
+    worker = start_worker(*ATTENTIVE, WORKER_DEAD_LETTER_MAX_SHARE="1")
     now_ms = int(time.time() * 1000)
     for number in range(ROUNDS):
         content, count = hostile.batch(now_ms)
-        if kind != "ours" and number % (ROUNDS // 3) == ROUNDS // 10:
+        # On three partitions, so that one start can be told of all of them.
+        if kind != "ours" and number % (ROUNDS // 3 + 1) == ROUNDS // 10:
             content, count = large(110, ZSTD, 5), 5
         servers = settings.kafka.bootstrap_servers
         if raw_records.send(servers, topic, number % partitions, content):
@@ -120,7 +121,7 @@ def _caught_up(
             worker.send(signal.SIGTERM)
             assert worker.wait() == 0
             worker = start_worker(
-                WORKER_DEAD_LETTER_MAX_SHARE="1", WORKER_SKIP_BATCHES=",".join(skips)
+                *ATTENTIVE, WORKER_DEAD_LETTER_MAX_SHARE="1", WORKER_SKIP_BATCHES=",".join(skips)
             )
         assert time.monotonic() < deadline, worker.log
         time.sleep(0.5)

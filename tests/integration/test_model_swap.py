@@ -15,13 +15,14 @@ from mlflow import MlflowClient
 
 from sentiment.registry.publish import bundled_model, publish
 from sentiment.settings import Settings
+from tests import stores
 from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read_results, send
 
 
 def own_registry(folder: Path) -> str:
     """A registry of the test's own, a SQLite file, with the bundled model as version 1."""
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = stores.provide(folder)
     assert publish(bundled_model(), uri) == "1"
     return uri
 

@@ -27,7 +27,7 @@ from sentiment.registry.artifact import checksums
 from sentiment.registry.publish import bundled_model, ensure_published, publish
 from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
-from tests import compiled
+from tests import compiled, stores
 from tests.integration.mlflow_server import PATIENCE_S, Server
 
 # MLflow's own, when it is first imported.
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:User
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a SQLite store, also in the environment."""
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = stores.provide(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     return uri
 
@@ -255,7 +255,7 @@ def test_silent_registry_is_given_up(
         # pragma: allowlist nextline secret - of this test
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}")
         with pytest.raises(RegistryUnavailableError, match="not answer") as given_up:
-            Registry(settings).load_champion()
+            Registry(settings.replace(registry_timeout_s=4)).load_champion()
     assert "secret" not in given_up.value.message
 
 

@@ -32,7 +32,7 @@ def test_the_api_is_what_its_document_says(
         # What limits how often is another test's; here it would be in the way.
         "WEB_RATE_LIMIT": "",
         "WEB_MAX_BATCHES": "10000",
-        "WEB_MAX_WAIT_S": "0.3",
+        "WEB_MAX_WAIT_S": "0.05",
         "WEB_TRENDS_URL": f"http://127.0.0.1:{trends.port}",
     }
     with page(tmp_path / "web.log", **environment) as site:

@@ -17,6 +17,7 @@ from tests.integration.conftest import StartWorker
 from tests.integration.workers import (
     PATIENCE_S,
     WorkerProcess,
+    monitored,
     read_results,
     send,
 )
@@ -121,7 +122,9 @@ def test_a_transaction_that_hangs_is_named(settings: Settings, start_worker: Sta
     )
     hanging.init_transactions(30)
     send(settings, [GOOD] * 8)
-    worker = start_worker()
+    # Beside the ten seconds that a transaction may last.
+    program = monitored(CHECK_S=0.5, OVERDUE_S=3.0)
+    worker = start_worker(*program)
     assert len(read_results(settings, 8)) == 8
     member = clients.new_consumer(settings.kafka, group_id=settings.worker.group_id)
     hanging.begin_transaction()
@@ -171,10 +174,11 @@ class TestForgottenProducer:
         """An id that expired between two transactions costs one new producer, and nothing else."""
         worker = start_worker()
         for count in (4, 8, 12):
+            if count > 4:
+                # Any longer than it takes the broker to forget.
+                time.sleep(4)
             send(settings, [GOOD] * 4)
             assert len(read_results(settings, count)) == count
-            # Any longer than it takes the broker to forget.
-            time.sleep(4)
         replaced = metric(worker, "sentiment_transaction_resets_total")
         aborted = metric(worker, "sentiment_transactions_total", 'outcome="aborted"')
         assert 0 < aborted <= replaced <= 4, worker.log

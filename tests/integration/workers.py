@@ -24,6 +24,18 @@ from sentiment.settings import Settings
 PATIENCE_S = 180.0
 
 
+def monitored(**constants: float) -> tuple[str, ...]:
+    """The program of a worker whose monitor has other numbers, so that nobody waits a minute."""
+    lines = [f"monitor.{name} = {number}" for name, number in constants.items()]
+    code = [
+        "from sentiment.kafka import monitor",
+        *lines,
+        "from sentiment.cli import main",
+        "main()",
+    ]
+    return "-c", "\n".join(code), "worker"
+
+
 class WorkerProcess:
     """A `sentiment worker` of its own, with its log in a file.
 

@@ -22,7 +22,7 @@ from sentiment.model.scorer import Fractions
 from sentiment.registry.publish import bundled_model, ensure_published
 from sentiment.registry.registry import LoadedModel
 from sentiment.rows import Fault, line_batches
-from tests import compiled
+from tests import compiled, stores
 
 
 @pytest.fixture(autouse=True)
@@ -133,9 +133,9 @@ def test_model_is_a_directory_or_in_a_registry(
     """`--model` takes a directory, and an address in the registry that the environment names."""
     (row,) = rows(run("--model", bundled_model(), "--text", "good").out)
     assert row["model"] == {"name": "bundled", "version": "unregistered"}
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = stores.provide(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setenv("MODEL_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODEL_CACHE_DIR", str(compiled.provide(tmp_path / "cache")))
     result = run("--text", "good")
     assert result.code == 1
     assert "sentiment register" in result.err
