@@ -8,7 +8,7 @@ from tests.chaos import report, world
 from tests.chaos.outage import EVENTS, Outage
 
 # Longer than a commit, a start and a session may take, all together.
-AWAY_S = 60.0
+AWAY_S = 36.0
 
 
 @pytest.mark.timeout(900)
