@@ -10,11 +10,10 @@ import pytest
 from local.broker import LocalKafka
 from local.settings import LocalSettings
 from sentiment.interrupts import KILLED
-from sentiment.kafka import clients
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
-from tests.integration.trends_process import StartTrends, tally
-from tests.integration.workers import PATIENCE_S, read_results, send
+from tests.integration.trends_process import StartTrends
+from tests.integration.workers import read_results, send
 
 pytestmark = pytest.mark.kafka
 
@@ -52,12 +51,14 @@ def test_a_worker_goes_on_when_its_only_broker_is_back(
 
 
 def test_the_trends_end_though_their_broker_is_away(
-    lone_broker: LocalKafka, settings: Settings, start_trends: StartTrends
+    lone_broker: LocalKafka,
+    settings: Settings,
+    start_worker: StartWorker,
+    start_trends: StartTrends,
 ) -> None:
     """SIGTERM ends them in bounded time, at the worst with the code of what would have followed."""
-    producer = clients.new_producer(settings.kafka)
-    producer.produce(settings.topics.tallies, tally(0, 1))
-    assert producer.flush(PATIENCE_S) == 0
+    start_worker()
+    send(settings, [b'{"text":"a good film"}'])
     trends = start_trends()
     # Its views answer before it has a connection.
     trends.wait_for(1)
