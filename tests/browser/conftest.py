@@ -11,14 +11,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 from sentiment.settings import Settings
 from tests.browser.tabs import PATIENCE_MS, watched
 from tests.browser.traffic import ten_minutes
-from tests.integration.conftest import challenged, registry_uri, start_trends, start_worker
+from tests.integration.conftest import challenged, fetched, registry_uri, start_trends, start_worker
 from tests.integration.pages import PageProcess, page, site
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import WorkerProcess, send
 from tests.unit.operators import TOKEN
 from tests.waiting import until
 
-__all__ = ["challenged", "registry_uri", "site", "start_trends", "start_worker"]
+__all__ = ["challenged", "fetched", "registry_uri", "site", "start_trends", "start_worker"]
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -84,7 +84,9 @@ def busy(
     tmp_path: Path,
 ) -> Iterator[PageProcess]:
     """A page over a stream that has been busy for ten minutes, with a challenger on trial."""
-    worker = start_worker(MLFLOW_TRACKING_URI=challenged, MODEL_CANARY_SHARE="0.1")
+    worker = start_worker(
+        MLFLOW_TRACKING_URI=challenged, MODEL_CANARY_SHARE="0.1", MODEL_POLL_INTERVAL_S="0.2"
+    )
     worker.wait_for_log("challenger")
     trends = start_trends()
     trends.wait_for(ten_minutes(settings))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -162,8 +163,9 @@ def test_screenshots(
     tab.goto(busy.url)
     expect(tab.locator("#readout")).to_contain_text("results in ten minutes")
     classify(tab, "Great cast, but I was bored after ten minutes.")
-    # By then all that came before the page has left its rate and its latency.
-    steady(settings, seconds=14)
+    if "SCREENSHOTS" in os.environ:
+        # By then all that came before the page has left its rate and its latency.
+        steady(settings, seconds=14)
     classify(tab, "I expected little and loved every minute. A wonderful ending, if a bit slow.")
     expect(tab.locator("#why")).to_be_visible()
     for scheme in ("light", "dark"):

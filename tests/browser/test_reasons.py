@@ -99,7 +99,9 @@ def test_challenger_answers(
     tab: Page, challenged: str, start_worker: Callable[..., WorkerProcess]
 ) -> None:
     """An answer of a challenger on trial says so."""
-    worker = start_worker(MLFLOW_TRACKING_URI=challenged, MODEL_CANARY_SHARE="1")
+    worker = start_worker(
+        MLFLOW_TRACKING_URI=challenged, MODEL_CANARY_SHARE="1", MODEL_POLL_INTERVAL_S="0.2"
+    )
     worker.wait_for_log("challenger")
     classify(tab, "I loved every minute of it.")
     expect(tab.locator("#details .challenger")).to_have_text("challenger")

@@ -20,7 +20,6 @@ from typing import Literal, get_args
 import click
 import psutil
 
-from tests import compiled
 from tests.chaos import records, report, world
 from tests.chaos.report import Outcome
 from tests.chaos.round import Round
@@ -70,8 +69,7 @@ class Outage:
         name = f"{self.own.group}-again"
         command = [*self.own.engine.command[:-1], "replay", "--from", "beginning"]
         command += ["--output-topic", name, "--rate", str(REPLAY_RATE), "--json"]
-        environment = dict(self.own.fleet.environment)
-        environment["MODEL_CACHE_DIR"] = str(compiled.provide(self.folder / "models-replay"))
+        environment = self.own.fleet.environment
         with ExitStack() as ends:
             page = PageProcess(self.folder / "page.log", **environment)
             ends.callback(page.end)

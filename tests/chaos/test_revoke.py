@@ -1,8 +1,10 @@
 """Partitions that are to be given away while a transaction's coordinator doesn't answer."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from stream_worker.intake import Intake
@@ -13,13 +15,21 @@ from tests.chaos.round import Round
 PATIENCE_S = 180.0
 # Nothing but the revoke's own deadline ends the wait before a test's patience does.
 NEVER_S = "600"
+# The worker, with a deadline for its revoke of seconds: the product's own only takes longer.
+IMPATIENT = """
+from sentiment.cli import main
+from stream_worker import worker
+worker.REVOKE_S = 4.0
+main()
+"""
 
 
 def test_a_revoke_ends_though_the_coordinator_does_not_answer(
     ground: Ground, tmp_path: Path
 ) -> None:
     """Another member gets its share while the commit hangs; when it ends, nothing is doubled."""
-    own = world.make(tmp_path, *ground, protocol="consumer", events=3000)
+    engine = replace(world.WORKER, command=(sys.executable, "-c", IMPATIENT, "worker"))
+    own = world.make(tmp_path, *ground, protocol="consumer", events=3000, engine=engine)
     own.settings.worker = own.settings.worker.replace(group_id=own.group)
     own.fleet.environment = {
         **own.fleet.environment,

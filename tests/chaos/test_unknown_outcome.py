@@ -21,7 +21,7 @@ UNKNOWN = {"drop_request", "drop_answer", "delay_request", "delay_answer"}
 
 def test_a_commit_of_unknown_outcome_is_found_out(ground: Ground, tmp_path: Path) -> None:
     """A worker that can't know whether it has committed begins anew, and stays right."""
-    own = world.make(tmp_path, *ground, protocol="consumer", events=3000)
+    own = world.make(tmp_path, *ground, protocol="consumer", events=20_000)
     own.workers = 1
 
     def resets() -> float:
@@ -49,6 +49,7 @@ def test_a_commit_of_unknown_outcome_is_found_out(ground: Ground, tmp_path: Path
         clients = own.fleet.clients(0)
         for kind in get_args(proxy.Kind):
             lose(kind, clients)
+        own.traffic.count = own.traffic.sent
 
     outcome = Round(own, [], "consumer", print).run(meanwhile)
     assert not outcome.counts, report.as_text([outcome]) + "\n" + report.histories(own, outcome)

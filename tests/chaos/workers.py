@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import compiled
-
 # A worker that has to end by itself does so at its own deadlines; see `ENVIRONMENT`.
 PATIENCE_S = 60.0
 # As Kubernetes does after a pod's grace period.
@@ -73,7 +71,7 @@ class Fleet:
     # Starts one worker.
     command: Sequence[str]
     environment: Mapping[str, str]
-    # Where logs and model caches go.
+    # Where logs go.
     folder: Path
     # Of the consumers.
     group: str
@@ -195,10 +193,7 @@ class Fleet:
 
     def variables(self, slot: int) -> dict[str, str]:
         """What one of them has beside the environment of all."""
-        return {
-            "MODEL_CACHE_DIR": str(compiled.provide(self.folder / f"models-{slot}")),
-            "WORKER_TRANSACTIONAL_ID": self.transactional_id(slot),
-        }
+        return {"WORKER_TRANSACTIONAL_ID": self.transactional_id(slot)}
 
     def logs(self) -> list[Path]:
         """The logs of all workers."""

@@ -79,6 +79,8 @@ class Models:
     def __init__(self, folder: Path) -> None:
         self._database = folder / "mlflow.db"
         self._away = folder / "away.db"
+        # Shared by all workers, as on one host: to fetch and to compile a model takes seconds.
+        self.cache = folder / "models"
         self.uri = f"sqlite:///{self._database}"
         self.champion = "1"
         for version in ("1", "2"):
@@ -223,6 +225,7 @@ def make(
         **engine.environment,
         **{f"TOPICS_{name.upper()}": value for name, value in names.items()},
         "KAFKA_BOOTSTRAP_SERVERS": proxy.bootstrap_servers,
+        "MODEL_CACHE_DIR": str(models.cache),
         "MLFLOW_TRACKING_URI": models.uri,
         "TRENDS_GROUP_ID": settings.of(TrendsSettings).group_id,
         "WORKER_GROUP_ID": f"{own}-workers",

@@ -1,6 +1,7 @@
 """A worker, and the registry that it takes its model from."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,9 +11,11 @@ import pytest
 from confluent_kafka import KafkaException
 
 from sentiment.kafka import clients, topics
+from sentiment.registry.artifact import COMPILED
 from sentiment.registry.publish import bundled_model, ensure_published, publish
-from sentiment.settings import Settings
-from tests import stores
+from sentiment.registry.registry import Registry
+from sentiment.settings import ModelSettings, Settings
+from tests import compiled, stores
 from tests.conftest import TOPICS
 from tests.integration.mlflow_server import Server
 from tests.integration.pages import site
@@ -41,6 +44,16 @@ def registry_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
+@pytest.fixture(scope="session")
+def fetched(registry_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a worker keeps of that registry's champion: to fetch it takes each of them seconds."""
+    folder = compiled.provide(tmp_path_factory.mktemp("fetched"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+        Registry(ModelSettings().replace(cache_dir=folder)).load_champion()
+    return folder
+
+
 @pytest.fixture
 def kept_as_sent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Topics that were there before us: brokers keep on them what producers have compressed."""
@@ -59,11 +72,17 @@ def kept_as_sent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def start_worker(
-    settings: Settings, registry_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    registry_uri: str,
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StartWorker]:
     """Starts workers on the test's own topics; ends them with the test."""
     del settings  # its fixture sets the environment
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+    own, ignored = os.environ["MODEL_CACHE_DIR"], shutil.ignore_patterns(COMPILED)
+    shutil.copytree(fetched, own, ignore=ignored, dirs_exist_ok=True)
     workers: list[WorkerProcess] = []
 
     def start(*program: str, **environment: str) -> WorkerProcess:

@@ -43,6 +43,7 @@ def test_headless_demo_loses_and_doubles_nothing(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """Started twice on the same data, without Java or Maven: everything comes back once."""
+    compiled.provide(tmp_path / "demo" / "models")
     for _ in range(2):
         options = ("--headless", "--duration", "3", "--rate", "500", "--json")
         done = run(environment, *demo(tmp_path, *options))

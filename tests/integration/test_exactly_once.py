@@ -17,7 +17,7 @@ from tests.integration.conftest import StartWorker
 from tests.integration.workers import PATIENCE_S, read
 
 KILLS = 10
-RATE = 2000
+RATE = 1000
 # Enough to meet the worker in every state: starting, joining, classifying, committing.
 BETWEEN_KILLS_S = 2.5
 # Longer than the group's session of 6 s, so that the work is given to somebody else.

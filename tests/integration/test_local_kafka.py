@@ -12,6 +12,7 @@ import psutil
 import pytest
 from confluent_kafka.cimpl import NewTopic
 
+from local import jars
 from local.broker import LocalKafka
 from local.settings import LocalSettings
 from sentiment.errors import SetupError
@@ -39,11 +40,16 @@ def create_topic(address: str) -> None:
         future.result(PATIENCE_S)
 
 
-def test_data_stays_between_starts(tmp_path: Path) -> None:
-    """A topic of the first start is there in the second one."""
+def test_a_folder_has_one_kafka_and_keeps_its_data(tmp_path: Path) -> None:
+    """A second Kafka on the same data is refused while the first one runs; later it has them."""
     with LocalKafka(tmp_path, CACHE, print) as first:
         create_topic(first.bootstrap_servers)
         send_one(first.bootstrap_servers)
+        with (
+            pytest.raises(SetupError, match="Another local Kafka"),
+            LocalKafka(tmp_path, CACHE, print),
+        ):
+            pass
     with LocalKafka(tmp_path, CACHE, print) as second:
         settings = KafkaSettings().replace(bootstrap_servers=second.bootstrap_servers)
         assert "t" in clients.describe_cluster(settings).topics
@@ -61,8 +67,7 @@ def test_three_brokers_survive_the_loss_of_one(tmp_path: Path) -> None:
 
 def test_needs_no_java_no_maven_and_no_network(tmp_path: Path) -> None:
     """With an empty PATH and every connection but loopback refused, the kept jars suffice."""
-    with LocalKafka(tmp_path / "first", CACHE, print):
-        pass
+    jars.ensure(CACHE, print)
     environment = {
         **os.environ,
         "PATH": str(tmp_path),
@@ -71,7 +76,7 @@ def test_needs_no_java_no_maven_and_no_network(tmp_path: Path) -> None:
         "HTTPS_PROXY": "http://127.0.0.1:1",
         "HTTP_PROXY": "http://127.0.0.1:1",
     }
-    folder = str(tmp_path / "second")
+    folder = str(tmp_path / "data")
     process = subprocess.Popen(
         command("kafka", "--port", "0", "--json", "--data-dir", folder),
         stdout=subprocess.PIPE,
@@ -114,21 +119,11 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_one_folder_has_one_kafka(tmp_path: Path) -> None:
-    """A second Kafka on the same data is refused while the first one runs."""
-    with (
-        LocalKafka(tmp_path, CACHE, print),
-        pytest.raises(SetupError, match="Another local Kafka"),
-        LocalKafka(tmp_path, CACHE, print),
-    ):
-        pass
-
-
 def test_a_broker_that_dies_says_why(tmp_path: Path) -> None:
     """A broker that can't read its data ends the start with the reason from its log."""
-    with LocalKafka(tmp_path, CACHE, print):
-        pass
-    (tmp_path / "broker-0" / "data" / "meta.properties").write_text("version=1\ncluster.id=x\n")
+    data = tmp_path / "broker-0" / "data"
+    data.mkdir(parents=True)
+    (data / "meta.properties").write_text("version=1\ncluster.id=x\n")
     began = time.monotonic()
     with (
         pytest.raises(SetupError, match="ended with code") as raised,
