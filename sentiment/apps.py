@@ -25,6 +25,10 @@ LIBRARY = "sentiment"
 
 log = logs.get(__name__)
 
+# Rights as brokers know them: an operation on a named thing.
+Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
+Resource = Literal["topic", "group", "transactional id"]
+
 
 @dataclass(frozen=True)
 class Right:
@@ -41,8 +45,8 @@ class Right:
     """
 
     part: str
-    operation: Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
-    resource: Literal["topic", "group", "transactional id"]
+    operation: Operation
+    resource: Resource
     setting: str
     suffix: str = ""
 

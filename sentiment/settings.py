@@ -259,7 +259,7 @@ class WorkerSettings(Section):
     prefetch_kib: PositiveInt = Field(
         16384, ge=64, description="Most input that is fetched ahead, in KiB."
     )
-    # Reviews are 1-6 KiB and the longest of IMDB 14 KiB; 64 KiB leaves room and bounds a batch.
+    # Reviews are 1-6 KiB and the longest of IMDB 14 KiB; 64 KiB takes them and bounds a batch.
     max_event_bytes: PositiveInt = Field(
         65536,
         description="Largest event that is classified, in bytes; larger ones are dead letters.",
@@ -280,7 +280,7 @@ class WorkerSettings(Section):
         description="How long a transaction may take, from its first record to the end of its"
         " commit or abort, in seconds.",
     )
-    # Kubernetes gives 30 s between SIGTERM and SIGKILL; 20 leaves room for the rest of the pod.
+    # Kubernetes gives 30 s between SIGTERM and SIGKILL; 20 leaves time for the rest of the pod.
     shutdown_timeout_s: PositiveFloat = Field(
         20.0, description="How long the open batch may take to end after SIGTERM, in seconds."
     )

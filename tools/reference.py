@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import SecretStr
@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from local.settings import LocalSettings
 from sentiment import apps
+from sentiment.apps import Operation, Resource
 from sentiment.settings import Settings
 
 
@@ -197,12 +198,7 @@ def _laid_out(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - what JSON ha
     return f"{begin}\n" + ",\n".join(space + item for item in items) + f"\n{'  ' * depth}{end}"
 
 
-# The rights of each part where a cluster has ACLs, as brokers know them: an operation on a named
-# thing.
-
-
-Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE"]
-Resource = Literal["topic", "group", "transactional id"]
+# The rights of each part where a cluster has ACLs.
 
 
 class Grant(NamedTuple):

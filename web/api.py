@@ -190,6 +190,7 @@ def stream() -> Response:
     first = [event("result", one) for one in inbox.outcomes.latest(FIRST, sentiment, source)]
     # Without buffering, or a proxy would keep the news to itself.
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    # No list, whose length would be told as the answer's.
     frames = iter([b"".join([b"retry: 2000\n\n", *first])])
     return Response(frames, mimetype="text/event-stream", headers=headers)
 

@@ -15,7 +15,7 @@ from web import access, services
 from web.access import Keys, Shares
 from web.answers import AWAY, ApiError
 from web.api import api
-from web.feeds import Outcomes
+from web.feeds import FEED, Outcomes
 from web.inbox import Inbox
 from web.metrics import REQUEST_LATENCY, REQUESTS, WEB
 from web.openapi import openapi
@@ -50,7 +50,6 @@ STRICT_TRANSPORT = "max-age=31536000"
 # Methods and paths are the caller's to choose, and must not make new time series.
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 OTHER = "other"
-FEED = "/api/stream"
 REQUEST_ID = "X-Request-ID"
 # What tracing tools send: UUIDs, ULIDs, hexadecimal. Nothing that could break a line of a log.
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")

@@ -22,7 +22,7 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from sentiment import logs
 from web.access import REFUSED, Shares, forwarded, network
-from web.feeds import FOLLOW, Feed
+from web.feeds import FEED, FOLLOW, Feed
 from web.settings import WebSettings
 
 # Beyond the threads: idle connections of browsers and proxies, and senders that are slow.
@@ -53,7 +53,7 @@ MAX_QUEUED = 128
 # Connections that are taken in at a turn of the loop, which goes through all that it has.
 ACCEPTED = 64
 PROBES = {"/livez", "/readyz"}
-UPLOADS, FEED, RESULTS = "/api/batches", "/api/stream", "/api/results/"
+UPLOADS, RESULTS = "/api/batches", "/api/results/"
 
 log = logs.get(__name__)
 
@@ -151,11 +151,14 @@ class _Task(WSGITask):  # type: ignore[misc]
         return environ
 
     def finish(self) -> None:
-        if self.channel.feed is None:
+        feed = self.channel.feed
+        if feed is None:
             super().finish()
-        else:
-            self.close_on_finish = False
-            self.channel.begin(chunked=self.chunked_response)
+            return
+        # The app has written its first lines; the feed goes on with it.
+        self.close_on_finish = False
+        self.channel.chunked = self.chunked_response
+        feed.begin(self.channel)
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
@@ -173,7 +176,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         self.was_late = False
         # What is written to it from its answer's begin until either side ends.
         self.feed: Feed | None = None
-        self._chunked = False
+        self.chunked = False
         # What to do once the request has its answer.
         self.leave_queue: Callable[[], None] | None = None
         self._idle_since = time.monotonic()
@@ -198,12 +201,6 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         if not self.connected:
             feed.leave()
 
-    def begin(self, *, chunked: bool) -> None:
-        """Let the feed write, whose first lines the app has written."""
-        self._chunked = chunked
-        if self.feed:
-            self.feed.begin(self)
-
     @property
     def behind(self) -> bool:
         """Whether its peer has yet to take in what was written; `Reader` says more of these."""
@@ -212,11 +209,11 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     def push(self, data: bytes) -> None:
         """Write some lines of the feed."""
         with suppress(ClientDisconnected):
-            self.write_soon(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+            self.write_soon(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
 
     def end(self) -> None:
         """End the feed's answer, and then the connection."""
-        if self._chunked:
+        if self.chunked:
             with suppress(ClientDisconnected):
                 self.write_soon(b"0\r\n\r\n")
         self.close_when_flushed = True
@@ -340,6 +337,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def add_task(self, connection: _Connection) -> None:
         """Give a request that has come in whole to a thread."""
         if connection.feed:
+            # It came together with the feed's: as in `received`.
             connection.will_close = True
             return
         request = connection.requests[0]

@@ -22,6 +22,7 @@ from sentiment.wire import Input, SentimentResult
 from web.answers import FeedStatus
 from web.metrics import FEEDS
 
+FEED = "/api/stream"
 # Where the server has put what takes over a feed, in the environment of a request.
 FOLLOW = "sentiment.follow"
 # How often a feed may have a new status to tell.

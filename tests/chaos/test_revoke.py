@@ -11,24 +11,20 @@ from stream_worker.intake import Intake
 from tests.chaos import proxy, report, world
 from tests.chaos.conftest import Ground
 from tests.chaos.round import Round
+from tests.integration.workers import changed
 
 PATIENCE_S = 180.0
 # Nothing but the revoke's own deadline ends the wait before a test's patience does.
 NEVER_S = "600"
 # The worker, with a deadline for its revoke of seconds: the product's own only takes longer.
-IMPATIENT = """
-from sentiment.cli import main
-from stream_worker import worker
-worker.REVOKE_S = 4.0
-main()
-"""
+IMPATIENT = changed("stream_worker.worker", REVOKE_S=4.0)
 
 
 def test_a_revoke_ends_though_the_coordinator_does_not_answer(
     ground: Ground, tmp_path: Path
 ) -> None:
     """Another member gets its share while the commit hangs; when it ends, nothing is doubled."""
-    engine = replace(world.WORKER, command=(sys.executable, "-c", IMPATIENT, "worker"))
+    engine = replace(world.WORKER, command=(sys.executable, *IMPATIENT))
     own = world.make(tmp_path, *ground, protocol="consumer", events=3000, engine=engine)
     own.settings.worker = own.settings.worker.replace(group_id=own.group)
     own.fleet.environment = {

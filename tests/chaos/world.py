@@ -19,6 +19,7 @@ from sentiment.kafka import clients, topics
 from sentiment.registry.publish import ALIAS, NAME, publish
 from sentiment.settings import Settings, TopicSettings
 from stream_worker.trends.settings import TrendsSettings
+from tests import stores
 from tests.chaos.cluster import BROKERS, Cluster
 from tests.chaos.proxy import Harm, Proxy
 from tests.chaos.traffic import Traffic
@@ -81,7 +82,7 @@ class Models:
         self._away = folder / "away.db"
         # Shared by all workers, as on one host: to fetch and to compile a model takes seconds.
         self.cache = folder / "models"
-        self.uri = f"sqlite:///{self._database}"
+        self.uri = stores.provide(folder)
         self.champion = "1"
         for version in ("1", "2"):
             target = folder / f"model-{version}"

@@ -216,11 +216,14 @@ def search(page: PageProcess, seed: int, seconds: float, runs: int) -> str:
         AssertionError: The page didn't stand one of them.
     """
     began, number, connections, slowest = time.monotonic(), 0, 0, 0.0
+
     # A browser's tests before it may have left a loop on our own thread.
-    thread = ThreadPoolExecutor(1)
+    def on_its_own(seed: int) -> tuple[int, float]:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(wave(page.port, seed))).result()
+
     while number != runs and (not seconds or time.monotonic() - began < seconds):
-        made = thread.submit(lambda each: asyncio.run(wave(page.port, each)), seed + number)
-        many, took = made.result()
+        many, took = on_its_own(seed + number)
         number, connections, slowest = number + 1, connections + many, max(slowest, took)
         assert page.process.poll() is None, f"seed {seed + number - 1}: the page has ended"
         peak = peak_kb(page.process.pid)

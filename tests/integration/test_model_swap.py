@@ -17,7 +17,7 @@ from sentiment.registry.publish import bundled_model, publish
 from sentiment.settings import Settings
 from tests import stores
 from tests.integration.conftest import StartWorker
-from tests.integration.workers import PATIENCE_S, read_results, send
+from tests.integration.workers import PATIENCE_S, changed, read_results, send
 
 
 def own_registry(folder: Path) -> str:
@@ -149,23 +149,14 @@ def test_a_challenger_on_trial(
     assert {result.model.version for result in later} == {"1"}
 
 
-# So that a test need not wait for ten minutes.
-SHORT = """
-from sentiment.cli import main
-from stream_worker import served_models
-served_models.SERIES_KEPT_S = 2.0
-main()
-"""
-
-
 def test_swaps_leave_no_series_behind(
     settings: Settings, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     """After many swaps under load, the worker shows the series of the version that serves."""
     uri = own_registry(tmp_path)
-    worker = start_worker(
-        "-c", SHORT, "worker", MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2"
-    )
+    # They are kept for ten minutes.
+    program = changed("stream_worker.served_models", SERIES_KEPT_S=2.0)
+    worker = start_worker(*program, MLFLOW_TRACKING_URI=uri, MODEL_POLL_INTERVAL_S="0.2")
     client = MlflowClient(uri)
     source = client.get_model_version("sentiment", "1").source
     for number in range(2, 8):

@@ -260,7 +260,7 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     goes on by itself.
     """  # noqa: D205 - one claim
     monkeypatch.setenv("OPERATORS_TOKEN", TOKEN)
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "4")
+    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "10")
     broker = LocalKafka(tmp_path, LocalSettings().cache_dir, print)
     with broker:
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
@@ -268,7 +268,7 @@ def test_kafka_away_is_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         topics.create(settings)
         bury(settings, [event(0)])
         with logged_in(settings) as client:
-            until(lambda: client.get(PAGE).status_code == 200)
+            assert client.get(PAGE).status_code == 200
             broker.kill(0)
             # Known to nobody yet, then told by the watch.
             for path in (PAGE, f"{PAGE}/0-0", "/operators/redrive"):

@@ -26,10 +26,14 @@ PATIENCE_S = 180.0
 
 def monitored(**constants: float) -> tuple[str, ...]:
     """The program of a worker whose monitor has other numbers, so that nobody waits a minute."""
-    lines = [f"monitor.{name} = {number}" for name, number in constants.items()]
+    return changed("sentiment.kafka.monitor", **constants)
+
+
+def changed(module: str, **constants: float) -> tuple[str, ...]:
+    """The program of a worker in which a module has other numbers."""
     code = [
-        "from sentiment.kafka import monitor",
-        *lines,
+        f"import {module} as module",
+        *(f"module.{name} = {number}" for name, number in constants.items()),
         "from sentiment.cli import main",
         "main()",
     ]

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from web.access import REFUSED
-from web.connections import FEED, MAX_QUEUED, Server
-from web.feeds import FOLLOW, Reader
+from web.connections import MAX_QUEUED, Server
+from web.feeds import FEED, FOLLOW, Reader
 from web.settings import WebSettings
 
 # Far above what any of these waits takes; reached only when something is broken.
