@@ -3,9 +3,11 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from sentiment import wire
 from sentiment.kafka import clients
@@ -91,12 +93,21 @@ def event(number: int) -> bytes:
 
 def committed(settings: Settings, group: str) -> list[int]:
     """A group's offsets on the events topic."""
-    consumer = clients.new_consumer(settings.kafka, group_id=group)
-    parts = [
-        TopicPartition(settings.topics.events, number)
-        for number in range(settings.topics.partitions)
-    ]
-    try:
+    with _partitions(settings, group) as (consumer, parts):
         return [part.offset for part in consumer.committed(parts, PATIENCE_S)]
+
+
+def ends(settings: Settings) -> list[int]:
+    """The offsets after the last records of the events topic."""
+    with _partitions(settings, "ends") as (consumer, parts):
+        return [consumer.get_watermark_offsets(part, PATIENCE_S)[1] for part in parts]
+
+
+@contextmanager
+def _partitions(settings: Settings, group: str) -> Iterator[tuple[Consumer, list[TopicPartition]]]:
+    consumer = clients.new_consumer(settings.kafka, group_id=group)
+    topic = settings.topics.events
+    try:
+        yield consumer, [TopicPartition(topic, n) for n in range(settings.topics.partitions)]
     finally:
         consumer.close()

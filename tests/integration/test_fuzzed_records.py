@@ -16,6 +16,7 @@ from tests.integration import raw_records
 from tests.integration.commands import records
 from tests.integration.conftest import StartWorker
 from tests.integration.raw_records import ZSTD, large
+from tests.integration.replays import committed, ends
 from tests.integration.test_compressed_batches import ATTENTIVE, GOOD
 from tests.integration.workers import PATIENCE_S, WorkerProcess, configure
 
@@ -106,16 +107,11 @@ def _send_transactions(settings: Settings, hostile: Hostile) -> None:
 def _caught_up(
     settings: Settings, worker: WorkerProcess, start_worker: StartWorker
 ) -> WorkerProcess:
-    """Wait until nothing waits on any partition; what is told to be unreadable is passed over."""
+    """Wait until all that was sent is committed; what is told to be unreadable is passed over."""
     skips: set[str] = set()
     deadline = time.monotonic() + PATIENCE_S + ROUNDS
-    while True:
-        worker.wait_for_log("probes and metrics")
-        lags = re.findall(
-            r"^sentiment_consumer_lag{.*} (.*)$", worker.get("/metrics"), re.MULTILINE
-        )
-        if lags == ["0.0"] * settings.topics.partitions:
-            return worker
+    sent = ends(settings)
+    while committed(settings, settings.worker.group_id) != sent:
         if found := set(SKIP.findall(worker.log)) - skips:
             skips |= found
             worker.send(signal.SIGTERM)
@@ -125,3 +121,4 @@ def _caught_up(
             )
         assert time.monotonic() < deadline, worker.log
         time.sleep(0.5)
+    return worker
