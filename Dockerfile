@@ -1,25 +1,25 @@
 # One image per app, all on the same base: docker build --target worker --tag sentiment-worker .
 # Targets: worker, trends, web, trainer, mlflow. docs/deploy.md says how to run them.
 #
-# Nothing but the base image, Debian's packages and the Python index is asked for. All three can be
-# others, as behind a company's mirror: --build-arg PYTHON_IMAGE=…, PIP_INDEX_URL=…, and for Debian
-# a base image whose sources say so.
+# The build uses the base image, Debian's packages and the Python index. All three can be replaced, as by
+# a company's mirror: --build-arg PYTHON_IMAGE=…, PIP_INDEX_URL=…, and for Debian a base image with
+# other sources.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 # What every image begins with.
 FROM ${PYTHON_IMAGE} AS base
 SHELL ["/bin/sh", "-euc"]
-# Process 1 must pass signals on, and collect what has ended: Python alone does neither before an app
-# has set its handlers up. Who we are is a number, so that runAsNonRoot can see it; its entry in
-# /etc/passwd is for libraries that ask for a name.
+# Process 1 must forward signals and reap ended processes: Python does neither before an app has set up
+# its handlers. The user is a number, so that runAsNonRoot can check it; its entry in /etc/passwd is for
+# libraries that need a name.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends tini \
   && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old \
   && groupadd --gid 10001 sentiment \
   && useradd --uid 10001 --gid 10001 --home-dir /tmp --no-create-home --shell /usr/sbin/nologin sentiment \
   && install --directory --owner=10001 --group=10001 /var/cache/sentiment /var/lib/sentiment
-# The root file system may be read-only. What is written goes to two places: /tmp, gone with the
-# container (small files of Faust), and MODEL_CACHE_DIR, which is worth a volume.
+# The root file system may be read-only. The apps write to two places: /tmp, deleted with the container
+# (small files of Faust), and MODEL_CACHE_DIR, for which a volume is recommended.
 ENV PATH=/opt/sentiment/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/sentiment \
     PYTHONUNBUFFERED=1 \
@@ -29,7 +29,7 @@ ENV PATH=/opt/sentiment/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     MPLCONFIGDIR=/tmp/matplotlib \
     LOG_FORMAT=json
 
-# Where dependencies are installed. An index's address and what pip keeps stay in these stages.
+# Dependencies are installed here. The index's address and pip's files stay in these stages.
 FROM base AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils \
   && rm -rf /var/lib/apt/lists/*
@@ -52,8 +52,8 @@ COPY sentiment sentiment
 RUN /opt/venv/bin/python -m hatchling build --target wheel --directory wheels \
   && pip install --no-index --no-deps --target /opt/sentiment wheels/*.whl
 
-# packages.json is the list of all that is in an image, with versions and licences, as pip knows it.
-# What clusters may ask for goes along with each app of Kafka's: IAM of Amazon MSK, and traces.
+# packages.json lists all Python packages of an image, with versions and licences.
+# Each app that uses Kafka also gets what clusters may require: IAM of Amazon MSK, and traces.
 FROM dependencies AS worker-dependencies
 COPY requirements/worker.txt requirements/msk.txt requirements/tracing.txt requirements/trim.sh requirements/
 RUN pip install --no-compile --require-hashes \
@@ -83,9 +83,9 @@ FROM dependencies AS mlflow-dependencies
 COPY requirements/mlflow.txt requirements/
 RUN pip install --require-hashes -r requirements/mlflow.txt && pip inspect > /opt/venv/packages.json
 
-# The scorer's native code, for any processor of this kind: made for the builder's own, it would not
-# run on each other model, and be 7 % faster. docs/performance.md has the figures. What makes it,
-# Numba with the whole of LLVM, stays here.
+# The scorer's native code, for any processor of this architecture: made for the builder's own processor,
+# it would be 7 % faster but not run on every other one. docs/performance.md has the figures. Numba and
+# LLVM, which compile it, stay in this stage.
 FROM worker-dependencies AS native
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ \
   && rm -rf /var/lib/apt/lists/*
@@ -94,14 +94,15 @@ RUN pip install --no-compile --no-deps --require-hashes --target /opt/aot -r req
 COPY --from=package /opt/sentiment /opt/sentiment
 RUN PYTHONPATH=/opt/sentiment:/opt/aot python -m sentiment.model.compiled.aot /opt/native \
   && strip --strip-unneeded /opt/native/*.so
-# The byte code of what a worker imports: all of it would be 130 MB. And a first answer.
+# The byte code of the modules that a worker imports (of all modules it would be 130 MB), and a first text
+# that is scored.
 ENV PYTHONPATH=/opt/sentiment:/opt/native PYTHONDONTWRITEBYTECODE=
 RUN python -c 'import mlflow.artifacts, mlflow.tracking, stream_worker.command, stream_worker.worker, sentiment.health; \
       from sentiment.registry.artifact import open_model; \
       from sentiment.registry.publish import bundled_model; \
       open_model(bundled_model()).explain(["Not a bad word about it."])'
 
-# From here on, what is shipped.
+# The stages from here on are the images.
 FROM base AS app
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -121,8 +122,8 @@ COPY --from=package /opt/sentiment /opt/sentiment
 ENV PYTHONPATH=/opt/sentiment:/opt/native \
     WORKER_HTTP_HOST=0.0.0.0 WORKER_HTTP_PORT=9464
 EXPOSE 9464
-# The first start of all fetches a model and compiles it: seconds, or minutes on a busy laptop. What is
-# healthy sooner is told so at once.
+# The very first start fetches a model and compiles it: seconds, or minutes on a busy laptop. A container
+# that is healthy sooner is reported healthy at once.
 HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["sh", "-c", "exec python -m sentiment.healthcheck http://127.0.0.1:${WORKER_HTTP_PORT}/readyz"]
 CMD ["sentiment", "worker"]
@@ -145,8 +146,8 @@ HEALTHCHECK --interval=10s --timeout=10s --start-period=180s --retries=3 \
   CMD ["sh", "-c", "exec python -m sentiment.healthcheck http://127.0.0.1:${WEB_PORT}/readyz"]
 CMD ["sentiment", "web"]
 
-# Runs once and ends, so there is no health to ask for. Inputs, models and figures are in its working
-# directory, a volume; the pipeline's files stand in the image, to be copied there or replaced.
+# Runs once and ends, so it has no health check. Inputs, models and figures are in its working directory,
+# a volume; the pipeline's files are in the image, to be copied there or replaced.
 FROM app AS trainer
 COPY --from=trainer-dependencies /opt/venv /opt/venv
 COPY --from=package /opt/sentiment /opt/sentiment
@@ -155,7 +156,7 @@ ENV DVC_SITE_CACHE_DIR=/tmp/dvc DVC_NO_ANALYTICS=1 NUMBA_CACHE_DIR=/var/cache/se
 HEALTHCHECK NONE
 CMD ["sentiment", "--help"]
 
-# The registry's server. It hands models through itself, so that only it must reach the store.
+# The registry's server. It proxies models, so that only the server must reach the store.
 FROM app AS mlflow
 COPY --from=mlflow-dependencies /opt/venv /opt/venv
 COPY --from=package /opt/sentiment /opt/sentiment

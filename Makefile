@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SCAN := $(VENV)/scan
 ARGS ?=
-# Test processes, each with a Kafka of its own, of half a gigabyte. Half of their time is waiting.
+# Test processes, each with a Kafka of its own, of half a gigabyte. They wait half of their time.
 JOBS ?= 3
 DATA ?=
 FAULTS ?= 500
@@ -14,7 +14,7 @@ MINUTES ?= 10
 BROKERS ?= 1
 PEER ?=
 
-# A set of locked requirements is installed once; the stamp says which one an environment has.
+# A set of locked requirements is installed once; the stamp file names the installed set.
 # $(1): the environment's folder; $(2): the set.
 define install
 	@test -x $(1)/bin/python || { echo "Making $(1) …"; $(PYTHON) -c 'import sys; \
@@ -46,7 +46,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(call install-with-ours,dev)
 	@touch $(VENV)/.demo
 
-# Beside what the tests import, not among it: scans ask for versions of their own.
+# Scanners get an environment of their own, since they need other versions of libraries.
 $(VENV)/.scan: requirements/scan.txt
 	$(call install,$(SCAN),scan)
 	@touch $@
@@ -67,17 +67,17 @@ lint: $(VENV)/.dev secrets ## Style, types, architecture, generated files, secre
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.docs --check
 
-# What looks like a secret and is none says so at its line: `# pragma: allowlist secret`. The two files
-# are made from others. Without git there are no files to list, and that is no success.
+# A false positive is marked at its line: `# pragma: allowlist secret`. The two excluded files are generated.
+# The first command fails without git, since then there are no files to list.
 secrets: $(VENV)/.scan ## Nothing in the tree, committed or new, looks like a password or a key
 	@git ls-files --error-unmatch Makefile >/dev/null
 	@git ls-files -z --cached --others --exclude-standard | xargs -0 $(SCAN)/bin/detect-secrets-hook \
 	  --exclude-files '^(helm/sentiment-stream/README\.md|sentiment/bundled/evaluation/report\.json)$$'
 
-audit: $(VENV)/.scan ## Known weaknesses of what is installed; it asks a service of advisories
+audit: $(VENV)/.scan ## Known vulnerabilities of installed packages; it needs an advisory service
 	@$(SCAN)/bin/python -m tools.audit $(ARGS)
 
-format: $(VENV)/.dev ## Format the code and mend what can be mended by rule
+format: $(VENV)/.dev ## Format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -92,30 +92,30 @@ late: $(VENV)/.dev ## A thousand requests to end a transaction that arrive late,
 	@$(BIN)/python -m tests.chaos --only end-of-transaction-late --faults 220 --events 220000 --every 2.5 \
 	  $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-outage: $(VENV)/.dev ## All brokers away: make outage MINUTES=10 BROKERS=3; everything waits, and goes on
+outage: $(VENV)/.dev ## All brokers down: make outage MINUTES=10 BROKERS=3; everything waits, and continues
 	@$(BIN)/python -m tests.chaos.outage --minutes $(MINUTES) --brokers $(BROKERS) $(ARGS)
 
-fuzz: $(VENV)/.dev ## Ten minutes each of search for bytes, requests, models and batches that do harm
+fuzz: $(VENV)/.dev ## Fuzzing of bytes, requests, models and batches, ten minutes each
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.models $(ARGS)
 	@$(BIN)/python -m tests.fuzz.page $(ARGS)
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_ROUNDS=$${FUZZ_ROUNDS:-10000} \
 	  $(BIN)/python -m pytest -q tests/integration/test_fuzzed_records.py
 
-soak: $(VENV)/.dev ## A worker at half of its full rate for an hour; nothing of it may grow
+soak: $(VENV)/.dev ## A worker at half of its full rate for an hour; its memory, threads and files may not grow
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 train: $(VENV)/.dev ## From texts to a registered model: make train DATA=FOLDER (docs/model.md)
 	@$(BIN)/python -m tools.corpora
 	@$(BIN)/python -m trainer.pipeline $(if $(DATA),"$(DATA)")
 
-docs: $(VENV)/.dev ## Write the generated documents anew
+docs: $(VENV)/.dev ## Write the generated documents
 	@$(BIN)/python -m tools.docs
 
-lock: ## Resolve the dependencies anew, with hashes
+lock: ## Resolve the dependencies again, with hashes
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet uv
 	@sh requirements/lock.sh $(BIN)/uv
 
-clean: ## Remove the environment and what the tools leave
+clean: ## Remove the environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 """Answers of a registry over HTTP, bounded in size and time.
 
 MLflow reads an answer whole, and its timeout is for each piece of it: one byte every few seconds is
-read for ever, and a body of gigabytes fills the memory. Both may come from whoever stands between.
+read for ever, and a body of gigabytes fills the memory. Both may come from a proxy in between.
 """
 
 import threading

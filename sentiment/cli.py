@@ -120,7 +120,7 @@ def fail(error: SentimentError) -> int:
 
 log = logs.get(__name__)
 
-# Often enough to look alive, rarely enough to be read.
+# Often enough to show progress, rarely enough to be read.
 TERMINAL_INTERVAL_S = 0.2
 # A log is read afterwards: one line says enough of five seconds.
 LOG_INTERVAL_S = 5.0
@@ -133,7 +133,7 @@ class Progress:
         total: How many there are, where that is known from the start.
         begun: How many of them an earlier start has done.
         what: What is counted.
-        say: Told the lines, where neither the terminal nor the log shall have them.
+        say: Called with each line, instead of the terminal or the log.
     """
 
     def __init__(
@@ -180,6 +180,6 @@ class Progress:
             click.echo(f"\r\x1b[K{line}", err=True, nl=False)
 
     def clear(self) -> None:
-        """Take the line away, so that the summary stands alone."""
+        """Clear the line before the summary is printed."""
         if self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -35,7 +35,7 @@ A bad event on the topic is no `SentimentError`: it is data, described by
 
 
 class SentimentError(Exception):
-    """A failure told to a person.
+    """A failure that is shown to a person.
 
     Args:
         message: What went wrong and where, as one sentence.

@@ -72,7 +72,7 @@ class Labels:
             self.add(_name(record), _decoded(record))
 
     def add(self, name: str, feedback: Feedback | None) -> None:
-        """Add the last word on an event; None takes it back."""
+        """Set the label of an event; None removes it."""
         place = hashlib.blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()
         with self._lock:
             # Taken out first, so that it stands at the end again.

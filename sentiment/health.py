@@ -99,7 +99,7 @@ class Start:
         """What `make` makes, as soon as what it needs answers, and there is a model to serve.
 
         Raises:
-            SentimentError: An error that waiting doesn't mend.
+            SentimentError: A permanent error.
         """
         while True:
             try:

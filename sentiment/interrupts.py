@@ -49,12 +49,12 @@ def run(command: Callable[[], None]) -> None:
         command: Imports what it needs by itself.
     """
     global _running  # noqa: PLW0603 - a process has one handler for a signal
-    # Whoever starts us with signals ignored, as a shell does in the background, wants it so.
+    # A parent that starts us with signals ignored, as a shell does in the background, means it.
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if heard:
         signal.signal(signal.SIGINT, _interrupted)
     if os.getpid() == 1:
-        # Any other process ends on SIGTERM by itself; the first one of a container has to be told.
+        # Any other process ends on SIGTERM by default; process 1 of a container needs a handler.
         signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
     sys.unraisablehook = _unraisable
     try:

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, NoReturn
 from sentiment import errors
 from sentiment.errors import SentimentError, SetupError
 
-# Of a reason that is told on: it may quote what it complains of. A sentence has a tenth of it.
+# Of a reason that is passed on: it may quote its input. A sentence has a tenth of it.
 MOST_REASON = 500
 # Of an answer: a reason or a few names.
 _MOST_ANSWER = 65_536
@@ -217,7 +217,7 @@ class _Server:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env=environment, pass_fds=[theirs.fileno()], process_group=0,
             )  # fmt: skip
-        # It ends by itself; nobody else would take its exit code, and it would be listed for ever.
+        # It ends by itself; unless its exit code is read here, it would stay a zombie process.
         threading.Thread(target=self._process.wait, name="fork server", daemon=True).start()
 
     def _send(self, call: Call, descriptors: Sequence[int]) -> None:
@@ -263,7 +263,7 @@ def read(path: Path, most: int) -> bytes:
 
 
 def one_line(reason: object) -> str:
-    """What may be told on of a reason that quotes others: one line, of bounded length."""
+    """The part of a reason that may be passed on: one line, of bounded length."""
     text = " ".join(str(reason)[:MOST_REASON].split())
     return text if len(text) < MOST_REASON else f"{text} …"
 
@@ -282,7 +282,7 @@ def _limit(limits: Limits) -> None:
 
 
 def _data_in_use() -> int:
-    """Bytes of this process' data; 0 where the system doesn't tell."""
+    """Bytes of this process' data; 0 where the system has no number."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmData:"):
@@ -301,7 +301,7 @@ def answer(limits: Limits, function: str, *arguments: str) -> NoReturn:
         told = type(error).__name__, [one_line(error.message), error.hint]
     except MemoryError:
         told = "broken", f"it takes more than {limits.memory >> 20} MiB of memory"
-    except Exception as error:  # noqa: BLE001 - whatever it is, our parent is told
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets it
         told = "broken", one_line(f"{type(error).__name__}: {error}")
     os.write(1, json.dumps(told).encode())
     # At once: nothing else of this process is of use.
@@ -328,7 +328,7 @@ def serve(asked: socket.socket) -> None:
         call = Call(*json.loads(message))
         sys.path[:] = call.path
         for module in call.preload:
-            # What is missing is the child's to tell.
+            # The child reports what is missing.
             with suppress(Exception):
                 importlib.import_module(module)
         if os.fork() == 0:
@@ -339,7 +339,7 @@ def serve(asked: socket.socket) -> None:
 
 
 def _watch(call: Call, write_end: int, alive: int, *files: int) -> NoReturn:
-    """Start the child, and tell how it ended; both are a group that can be ended by its number."""
+    """Start the child, and report how it ended; both are a process group of their own."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.write(write_end, b"%d\n" % os.getpid())
@@ -357,7 +357,7 @@ def _watch(call: Call, write_end: int, alive: int, *files: int) -> NoReturn:
 
 
 def _end_with(alive: int) -> None:
-    """End when whoever asked does: nothing is ever written to this pipe."""
+    """End when the caller's process does: nothing is ever written to this pipe."""
     os.read(alive, 1)
     os._exit(1)
 

@@ -20,7 +20,7 @@ QUIET_S = 30.0
 
 
 class LogSettings(Section):
-    """How logs look."""
+    """The format of logs."""
 
     model_config = SettingsConfigDict(env_prefix="LOG_")
 

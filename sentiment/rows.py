@@ -92,7 +92,7 @@ Choose = Callable[[list[str]], Sequence[str]]
 
 
 def format_of(name: str) -> Format | None:
-    """How a file is written, by the end of its name; None: it can't be told."""
+    """The format of a file, by the end of its name; None: unknown."""
     # A key of S3 that ends in a slash is a folder.
     path = PurePath("" if name.endswith("/") else name.lower())
     return SUFFIXES.get(path.with_suffix("").suffix if path.suffix == GZIP else path.suffix)

@@ -251,7 +251,7 @@ encode = _encoder.encode
 
 
 def encode_all(records: list[SentimentResult]) -> list[bytes]:
-    """Encode many records in one call; JSON has no raw line feed, so that lines tell them apart."""
+    """Encode many records in one call; JSON has no raw line feed, so lines separate them."""
     return _encoder.encode_lines(records).split(b"\n")[: len(records)]
 
 
@@ -459,7 +459,7 @@ class TallyCount(Struct, frozen=True, gc=False):
         int,
         Meta(
             ge=0,
-            # The last second that a date can tell.
+            # The last second that a date can express.
             le=times.LATEST_MS // 1000,
             description="Start, seconds since 1970; a multiple of 10.",
         ),

@@ -3,7 +3,7 @@
 - `worker`: the loop, from a poll to a commit
 - `intake`: the consumer: assignment, batches, rewinding, events that expired
 - `served_models`: champion and challenger, kept up to date beside the running loop
-- `drift`: whether texts and scores look as they did when the model was made
+- `drift`: compares texts and scores with those of the model's evaluation
 - `traces`: a span for each event, where traces are wanted
 - `metrics`: what is shown at `/metrics`, and what a batch adds to it
 - `command`: `sentiment worker`: the process around the loop, with probes, signals and a watchdog

@@ -147,19 +147,19 @@ def _tune_python() -> None:
 
 
 # Watches the loop: when it stands still, every thread's stack goes to the log. Two watchers,
-# since either alone can fail. A thread of Python's tells what each thread does, as structured
+# since either alone can fail. A Python thread logs what each thread does, as structured
 # lines, but needs the interpreter's lock; native code that never gives it back stops this thread
 # too. Then `faulthandler` speaks, whose thread is C and takes no lock; what it writes is plain
 # text.
 
 
-# Often enough that a stall is told soon after its limit, rare enough to cost nothing.
+# Often enough that a stall is logged soon after its limit, rare enough to cost nothing.
 CHECKS = 4
 LONGEST_PAUSE_S = 5.0
 
 
 class Watchdog(threading.Thread):
-    """Tells a stall once, when it begins.
+    """Logs a stall once, when it begins.
 
     Args:
         stuck: Why the loop counts as stuck; empty when it doesn't.

@@ -16,7 +16,7 @@ from sentiment.model.scorer import THRESHOLD
 from sentiment.registry.registry import LoadedModel
 from stream_worker import metrics
 
-# What one model's latest texts look like beside its reference.
+# Figures of one model's latest texts, compared with its reference.
 
 
 # Added to each bin, in texts: an empty one would make the index infinite. Jeffreys' prior.

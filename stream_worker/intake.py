@@ -36,11 +36,11 @@ from stream_worker import metrics
 
 log = logs.get(__name__)
 
-# How long a rewind may take: the brokers tell the committed offsets in milliseconds, and a seek is
+# How long a rewind may take: the brokers send the committed offsets in milliseconds, and a seek is
 # refused for as long while its partition's fetcher starts.
 REWIND_S = 5.0
 SEEK_PAUSE_S = 0.02
-# How long the brokers have to tell where a partition begins now.
+# How long the brokers have to answer where a partition begins now.
 ASK_S = 5.0
 
 
@@ -58,7 +58,7 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         # One partition may fill an answer: with a megabyte of each, there were many more answers.
         "fetch_max_bytes": worker.prefetch_kib * 1024,
         "max_partition_fetch_bytes": worker.prefetch_kib * 1024,
-        # Tells how far a partition has been read: marks of transactions take offsets, and are never
+        # How far a partition has been read: transaction markers take offsets, and are never
         # returned, so that an offset alone doesn't tell whether there is more.
         "enable_partition_eof": True,
     }
@@ -89,7 +89,7 @@ class Intake:
 
     Args:
         settings: Where Kafka is, and the worker's own settings.
-        before_revoke: Ends the open transaction; called before partitions are given away.
+        before_revoke: Ends the open transaction; called before partitions are revoked.
 
     Attributes:
         unreadable: By partition, the error that came last in place of a batch that can't be read.
@@ -137,7 +137,7 @@ class Intake:
             moved meanwhile, and the caller has to rewind.
 
         Raises:
-            BrokerError, SettingsError, WorkerError: What waiting doesn't mend.
+            BrokerError, SettingsError, WorkerError: Permanent errors.
         """
         self._disturbed = False
         first = self._consumer.poll(wait_s)
@@ -165,7 +165,7 @@ class Intake:
             self._check(record)
 
     def _check(self, record: Message) -> None:
-        """Raise for errors that stay; librdkafka mends the others by itself."""
+        """Raise for permanent errors; librdkafka recovers from the others by itself."""
         error, partition, offset = record.error(), record.partition(), record.offset()
         if error is None:
             return
@@ -175,7 +175,7 @@ class Intake:
                 self._read_up_to[partition] = offset
             return
         if code in unreadable.CODES and partition is not None:
-            # It comes twice a second, for as long as the batch is there; the monitor tells it once.
+            # It comes twice a second while the batch is there; the monitor logs it once.
             self.unreadable[partition] = record
             return
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -210,7 +210,7 @@ class Intake:
         """Go back to the group's committed offsets.
 
         Raises:
-            KafkaException: The brokers don't tell them now; try again.
+            KafkaException: The brokers don't answer now; try again.
         """
         parts = self._consumer.assignment()
         if not parts:
@@ -241,7 +241,7 @@ class Intake:
 
         Raises:
             ExpiredError: There are some, and `WORKER_EXPIRED` says `stop`.
-            KafkaException: The brokers don't tell now where the partitions begin.
+            KafkaException: The brokers don't answer now where the partitions begin.
         """
         gaps: list[tuple[int, Gap]] = []
         unknown: list[PartitionTally] = []
@@ -321,7 +321,7 @@ class Intake:
         """The offsets that the group has committed of the partitions that this member has.
 
         Raises:
-            KafkaException: The brokers don't tell them now.
+            KafkaException: The brokers don't answer now.
         """
         parts = checked(self._consumer.committed(self._consumer.assignment(), ASK_S))
         return [part for part in parts if part.offset >= 0]
@@ -330,7 +330,7 @@ class Intake:
         """The offset that the group goes on from in a partition.
 
         Raises:
-            KafkaException: The brokers don't tell it now.
+            KafkaException: The brokers don't answer now.
         """
         part = TopicPartition(self._topic, partition)
         offset = checked(self._consumer.committed([part], ASK_S))[0].offset
@@ -352,7 +352,7 @@ class Intake:
         self._leave(consumer, "revoked", parts)
 
     def _lose(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        # The group has already given these away: the open transaction will be fenced.
+        # The group has already reassigned these: the open transaction will be fenced.
         self._before_revoke()
         self._leave(consumer, "lost", parts)
 

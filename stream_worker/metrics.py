@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # the trends have no model's libraries
 # Powers of about three up to the largest batch that the settings suggest.
 BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 
-# Of two probabilities: from nothing worth a look to the opposite.
+# Of two probabilities: from a negligible difference to the opposite answer.
 DIFFERENCE_BUCKETS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
 
 # Of `sentiment.errors`, the classes for models.
@@ -120,7 +120,7 @@ DRIFT_REFERENCE_POSITIVE_SHARE = WORKER.gauge(
 )  # fmt: skip
 DRIFT_REPEATED_TEXT_SHARE = WORKER.gauge(
     "sentiment_drift_repeated_text_share",
-    "Share of the text that was there most often, to the letter the same.", "model_version",
+    "Share of the most frequent text; only identical texts count as the same.", "model_version",
 )  # fmt: skip
 MODEL_LOADED = WORKER.gauge(
     "sentiment_model_loaded_timestamp_seconds", "When the served model was loaded.",
@@ -128,7 +128,7 @@ MODEL_LOADED = WORKER.gauge(
 )  # fmt: skip
 REGISTRY_ERRORS = WORKER.counter(
     "sentiment_registry_errors_total",
-    "Looks at the model registry that failed, by reason: unavailable, denied, store_unavailable,"
+    "Polls of the model registry that failed, by reason: unavailable, denied, store_unavailable,"
     " model_missing, alias_missing, version_missing, artifact_missing, other.", "reason",
     values=REGISTRY_REASONS,
 )  # fmt: skip

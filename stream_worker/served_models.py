@@ -158,9 +158,9 @@ class _Followed:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
-        # The refusal of which was told; the registry gives the same one until it checks again.
+        # Its refusal was logged; the registry gives the same one until it checks again.
         self._refusal: ModelRefusedError | None = None
-        # What is wrong with the registry, as it was told; empty: nothing.
+        # The registry's error, as it was logged; empty: none.
         self._told = ""
 
     def check(self) -> None:
@@ -173,7 +173,7 @@ class _Followed:
                 MODEL_SWAPS.labels("swapped").inc()
         except ModelRefusedError as error:
             if not isinstance(error, ArtifactMissingError):
-                # The registry's part of us has told of it.
+                # The registry's code has logged it.
                 self._in_order()
             elif error is not self._refusal:
                 self._tell(error)
@@ -200,7 +200,7 @@ class _Followed:
         """Say what is wrong, once until it is something else; the model that serves goes on."""
         kind = error.reason if isinstance(error, ModelError) else ModelError.reason
         metrics.REGISTRY_ERRORS.labels(kind).inc()
-        # What a registry that is away answers differs from call to call.
+        # The errors of a registry that is down differ from call to call.
         away = isinstance(error, RegistryUnavailableError)
         trouble = kind if away else error.message
         if trouble != self._told:

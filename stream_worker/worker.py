@@ -70,7 +70,7 @@ CHECK_S = 2.0
 # How long the brokers may take, in one try, to let a new producer begin: enough for a coordinator
 # that is being elected, and far below the time after which the group counts us as dead.
 PREPARE_S = 10.0
-# How long all of it may take when partitions are to be given away: the open transaction's commit or
+# How long all of it may take when partitions are revoked: the open transaction's commit or
 # abort, which has 8 s by default, and a new producer in place of one that could do neither, which
 # has PREPARE_S. The group waits 120 s for its members in a rebalance (`max.poll.interval.ms`): with
 # the 38 s that a turn before may have waited for a commit, that is half of it. A shutdown, which
@@ -80,7 +80,7 @@ REVOKE_S = 18.0
 # within a minute, and rare enough to cost nothing.
 CHECK_IN_S = 15.0
 # By so much librdkafka's calls may outlast the time that they were given; one was seen never to
-# come back after its only broker had been away.
+# come back after its only broker had been down.
 LATE_S = 30.0
 
 
@@ -369,7 +369,7 @@ class Worker:
             self._watch.add(answers.samples)
 
     def _before_revoke(self) -> None:
-        """Finish or abort what is open before partitions are given away, within `REVOKE_S`.
+        """Commit or abort the open transaction before partitions are revoked, within `REVOKE_S`.
 
         Where that is not enough they go all the same: whoever gets them waits until the brokers
         know the outcome, and a commit that comes later still is refused by the group.
@@ -411,7 +411,7 @@ class Worker:
         if not (error.too_large and error.passing):
             # Else smaller batches are tried at once.
             self._trouble = f"transactions fail: {error}"
-        # Soon, where nothing else tells whether the brokers still know us.
+        # Soon, where nothing else shows whether the brokers still know us.
         self._last_commit = 0.0
         if self._traces:
             self._traces.end("the transaction was aborted")
@@ -447,7 +447,7 @@ class Worker:
         return not self._must_rewind
 
     def _check_in(self) -> None:
-        """Commit the committed offsets again: the group's answer tells whether it still has us.
+        """Commit the committed offsets again: the answer shows whether we are still a member.
 
         A consumer whose client has lost the brokers can't tell. It also keeps the offsets and the
         transactional id of a worker without events from expiring.

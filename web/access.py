@@ -40,9 +40,9 @@ class Keys:
         self.needed = bool(self._digests)
 
     def name(self, key: str) -> str:
-        """A name for a key that is one of ours, which tells nothing of it; empty for any other."""
+        """A name for a key that is one of ours, which does not reveal it; empty for any other."""
         digest = _digest(key)
-        # Each is compared, in the same time whatever is wrong: time tells nothing of a key.
+        # Each is compared, in the same time whatever differs: the time reveals nothing of a key.
         same = [hmac.compare_digest(digest, ours) for ours in self._digests]
         return digest.hex()[:NAME_CHARS] if any(same) else ""
 

@@ -25,7 +25,7 @@ from web.metrics import FEEDS
 FEED = "/api/stream"
 # Where the server has put what takes over a feed, in the environment of a request.
 FOLLOW = "sentiment.follow"
-# How often a feed may have a new status to tell.
+# How often a feed may send a new status.
 STATUS_S = 1.0
 # Proxies close a connection that is silent for 30 or 60 seconds, and a computer that was switched
 # off is only seen to be gone when it is written to.
@@ -111,7 +111,7 @@ class Feed:
         """Write what is new, unless the reader has yet to take in the last of it.
 
         Args:
-            status: What is told beside results, with nothing skipped.
+            status: What is sent beside results, with nothing skipped.
             line: A result as it is written.
         """
         reader, now = self._reader, time.monotonic()
@@ -159,7 +159,7 @@ class Feeds:
     """All open feeds; any thread may use it.
 
     Args:
-        status: What a feed tells beside results, with nothing left out.
+        status: What a feed sends beside results, with nothing left out.
     """
 
     def __init__(self, status: Callable[[], FeedStatus]) -> None:
@@ -280,7 +280,7 @@ class Outcomes:
                     self._drop(before)
                 self._recent[outcome.input] = outcome
                 self._bytes += _size(outcome)
-                # An event that was mended and sent again has its result, which is the last word.
+                # An event that was corrected and sent again has a result, which is final.
                 if isinstance(outcome, SentimentResult) or not isinstance(
                     self._named.get(outcome.id), SentimentResult
                 ):
@@ -342,7 +342,7 @@ class Outcomes:
         if place is None:
             return self._named.get(name)
         outcome = self._recent.get(place)
-        # A topic that was made anew has other events in the same places.
+        # A topic that was recreated has other events at the same offsets.
         return outcome if outcome is not None and outcome.id == name else None
 
     def latest(self, count: int, sentiment: str, source: str) -> list[SentimentResult]:

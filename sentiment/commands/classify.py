@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sentiment.registry.registry import LoadedModel
 
 
-# A broken file has broken lines without end; the first few tell what is wrong.
+# A broken file has very many broken lines; the first few show what is wrong.
 MAX_REPORTED = 10
 # Files whose rows are numbered as an editor numbers lines.
 LINES = ("lines", "jsonl")
@@ -78,7 +78,7 @@ class Run:
                 self._progress.update(self.good + self.bad)
 
     def end(self) -> None:
-        """Say what became of the rows, where something was bad or somebody looks on."""
+        """Print the counts of rows, if one was bad or standard error is a terminal."""
         if self._progress:
             self._progress.clear()
         if self.bad or self._progress:

@@ -27,7 +27,7 @@ class Ready:
 
     Attributes:
         dead_letter: The dead letter.
-        value: The value to send: its own or the mended one.
+        value: The value to send: its own or the corrected one.
     """
 
     dead_letter: DeadLetter
@@ -177,7 +177,7 @@ class Redrive:
     Attributes:
         settings: The topics, and what an event may be.
         scan: The selected dead letters.
-        sender: Sends them; None: nothing is sent, only told.
+        sender: Sends them; None: nothing is sent, only reported.
         mend: Turns a value into the one to send; raises `LeftError` where it can't.
         again: Redrive those too that have been redriven.
         tell: Called with what became of each, once that is certain.
@@ -196,7 +196,7 @@ class Redrive:
         """Redrive them, in order per partition.
 
         Raises:
-            FencedError, TransactionError, BrokerError: It ends early; what was told is certain.
+            FencedError, TransactionError, BrokerError: It ends early; what was reported is certain.
         """
         batch: list[Ready] = []
         size = 0
@@ -242,7 +242,7 @@ class Redrive:
         return False
 
     def _is_done(self, dead_letter: DeadLetter) -> bool:
-        """Whether a dead letter went back before, and isn't to go again; then that is told."""
+        """Whether a dead letter was redriven before and is skipped; that is then reported."""
         if dead_letter not in self.scan.redriven or self.again:
             return False
         self._settle(Fate(dead_letter, "redriven_before"))
@@ -256,7 +256,7 @@ class Redrive:
 def prepare(
     settings: Settings, dead_letter: DeadLetter, mend: Callable[[bytes], bytes] = bytes
 ) -> Ready:
-    """Mend a dead letter and check what would be sent.
+    """Correct a dead letter and check what would be sent.
 
     Args:
         settings: The topics, and what an event may be.

@@ -20,7 +20,7 @@ from sentiment.errors import BrokerError, RefusedError, SettingsError, Unreachab
 from sentiment.settings import KafkaSettings
 
 # Whether the brokers let us in and let us do things, as sentences for people. librdkafka tries
-# again for ever and tells each failure to callbacks only, so that a wrong password looks like a
+# again forever and reports each failure to callbacks only, so that a wrong password looks like a
 # broker that doesn't answer. Each client has an `Access`, which listens to both.
 
 
@@ -28,7 +28,7 @@ log = logs.get(__name__)
 
 Answer = TypeVar("Answer")
 
-# librdkafka logs each lost connection at error level and then mends it; an operator wants its
+# librdkafka logs each lost connection at error level and then restores it; an operator wants its
 # warnings under a name of their own that can be silenced.
 _librdkafka = logging.getLogger("librdkafka")
 
@@ -46,7 +46,7 @@ CLOSED = re.compile(
     r".*(in state APIVERSION_QUERY|in state SSL_HANDSHAKE|SSL connection closed by peer)"
 )
 
-# Waiting mends these: a broker is away, hangs, restarts, or hands over to another one.
+# Transient: a broker is down, hangs, restarts, or another one becomes leader.
 PASSING = frozenset({
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - the only names of librdkafka's own errors
     KafkaError._MSG_TIMED_OUT,  # noqa: SLF001 - same
@@ -72,7 +72,7 @@ PASSING = frozenset({
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.UNSTABLE_OFFSET_COMMIT,
 })  # fmt: skip
-# Waiting mends none of these.
+# Permanent: waiting doesn't help.
 FORBIDDEN = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -109,7 +109,7 @@ class Access:
     def log(self, level: int, line: str, *parts: object) -> None:
         """Pass a line of librdkafka on.
 
-        A connection that a broker closes at once, as one with TLS does to a client without, is told
+        A connection that a broker closes at once, as one with TLS does to a client without, is seen
         in no other way.
         """
         _librdkafka.log(level, line, *parts)
@@ -171,7 +171,7 @@ class Access:
 
         Raises:
             KafkaException: The brokers' error.
-            BrokerError: Nobody answers, or they refuse us, which is told at once.
+            BrokerError: No broker answers, or they refuse us, which is raised at once.
         """
         # The question's own limit comes first, and with a reason.
         deadline = time.monotonic() + 2 * timeout_s
@@ -196,7 +196,7 @@ class Access:
             topic: Only this topic; None: all.
 
         Raises:
-            BrokerError: Nobody answers, or they refuse us, which is told at once.
+            BrokerError: No broker answers, or they refuse us, which is raised at once.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -215,7 +215,7 @@ class Access:
                 if self.refusal or time.monotonic() > deadline:
                     raise self.unreachable(error) from None
             else:
-                # Whoever was refused before has been let in since.
+                # A client that was refused before has been accepted since.
                 self.refusal = None
                 return answer
 
@@ -242,7 +242,7 @@ def _reason(said: str) -> str:
 
 
 def is_passing(error: KafkaError) -> bool:
-    """Whether an error is about brokers that are away, so that waiting may mend it."""
+    """Whether an error is about brokers that are down, so that waiting may help."""
     return error.code() in PASSING or error.retriable()
 
 
@@ -343,7 +343,7 @@ def new_producer(
     if "transactional_id" not in properties:
         # Of a partition that a broker has nothing of yet, it takes a second batch before the first
         # one that it refused while it was becoming the leader, and that one, sent again, for a
-        # double of what it has: lost, and told as delivered. In a transaction it knows better.
+        # duplicate: lost, but reported as delivered. A transaction prevents that.
         config["max.in.flight.requests.per.connection"] = 1
     return _made(Producer, settings, access, config | _dotted(properties))
 

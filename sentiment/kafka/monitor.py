@@ -1,6 +1,6 @@
 """What the brokers say of a worker's topics and offsets, asked beside its loop.
 
-The loop knows only what its consumer tells it, and a consumer that gets nothing can't tell an idle
+The loop knows only its consumer's answers, and a consumer that gets nothing can't tell an idle
 topic from a broken one. So this asks with clients of its own: how far the partitions really go, how
 far the group has committed, whether a transaction holds readers back for longer than it may last,
 whether a batch can't be read, and whether the topics are still those of the start.
@@ -108,7 +108,7 @@ class Monitor(threading.Thread):
         self._told: dict[int, int] = {}
         # By partition of ours that stands still without an error, where.
         self._stalled: dict[int, int] = {}
-        # By partition, the last batch that couldn't be read: it is told once.
+        # By partition, the last batch that couldn't be read: it is logged once.
         self._known: dict[int, Unreadable] = {}
         self._skips = {name for name in settings.worker.skip_batches.split(",") if name}
         self.unreadable: dict[int, Unreadable] = {}
@@ -139,7 +139,7 @@ class Monitor(threading.Thread):
         self._stopping.set()
 
     def check(self) -> None:
-        """Ask once; what the brokers don't tell now is asked again at the next check."""
+        """Ask once; a question without an answer is asked again at the next check."""
         partitions = self._member.assigned()
         for number in self._shown - set(partitions):
             metrics.LAG.remove(self._settings.topics.events, str(number))
@@ -233,7 +233,7 @@ class Monitor(threading.Thread):
             self.unread = unread
 
     def _find_unreadable(self) -> None:
-        """Tell each batch that can't be read, once; see whether it is to be passed over."""
+        """Log each batch that can't be read, once; decide whether it is skipped."""
         topic, found = self._settings.topics.events, dict[int, Unreadable]()
         for number, error in list(self._member.unreadable.items()):
             known = self._known.get(number)
@@ -273,7 +273,7 @@ class Monitor(threading.Thread):
     def _find_hanging(self, partitions: list[int]) -> None:
         """Name transactions that hold readers back for longer than a transaction may last."""
         names = self._settings.topics
-        # Where the brokers don't tell, all of it begins anew: while they are away nothing ends.
+        # Without the brokers' answer the clock starts again: while they are down nothing ends.
         held, self._held = self._held, {}
         found: dict[str, object] = {}
         for number, offset in self._unstable_offsets(partitions).items():

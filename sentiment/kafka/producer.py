@@ -193,7 +193,7 @@ class EventProducer:
         Raises:
             BrokerError: Something was not delivered, or not acknowledged in time.
         """
-        # A little longer than an event may take, so that its own failure is told and not ours.
+        # A little longer than an event may take, so that its own error is raised and not ours.
         timeout = self._timeout_s + 5 if timeout_s is None else timeout_s
         end = time.monotonic() + timeout
         while self._waiting() > 0 and (left := end - time.monotonic()) > 0:

@@ -32,7 +32,7 @@ log = logs.get(__name__)
 Start = Literal["beginning", "end"] | float | Mapping[int, int]
 Answer = TypeVar("Answer")
 
-# Errors of a topic that waiting doesn't mend; librdkafka gets over the others by itself.
+# Permanent errors of a topic; librdkafka recovers from the others by itself.
 LASTING = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -177,7 +177,7 @@ class TopicReader:
             that can't be read is passed over, which is logged and counted.
 
         Raises:
-            BrokerError: An error that waiting doesn't mend.
+            BrokerError: A permanent error.
         """
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -304,7 +304,7 @@ CHECK_S = 10.0
 class Follower(threading.Thread):
     """Reads a topic from a point on, over every loss of Kafka.
 
-    While brokers are away librdkafka reconnects by itself. Where that can't help, a new reader is
+    While brokers are down librdkafka reconnects by itself. Where that can't help, a new reader is
     made until one works: the topic is not there yet, is another one than at the start, as after the
     whole cluster was made anew, has more partitions, or has records that don't come.
 

@@ -1,6 +1,6 @@
 """How long an operation may take, and when a call of it is made again.
 
-For calls of Kafka's client whose error another try may mend. What waits for something else than the
+For calls of Kafka's client whose error is transient. What waits for something else than the
 end of an error, as for a topic that brokers don't know yet (`topics`), or without an end, as a
 process for what it can't begin without (`sentiment.health.Start`), has its own loop there.
 """
@@ -42,14 +42,14 @@ def retry(
     pause_s: float,
     passing: Callable[[KafkaError], bool],
 ) -> Answer:
-    """Make a call, again while another try may mend its error and time is left.
+    """Make a call, again while its error is transient and time is left.
 
     Args:
         call: Is given the seconds that it may take: what is left, and at least a pause, as the
             client takes no time at all for a refusal to answer.
         deadline: Of the operation that the call is a part of.
         pause_s: Between two tries, in seconds.
-        passing: Whether another try may mend an error.
+        passing: Whether an error is transient.
 
     Raises:
         KafkaException: The last error.

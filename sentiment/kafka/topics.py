@@ -24,7 +24,7 @@ SPREAD_S = 10.0
 # what can't be unpacked, and `max.message.bytes` bounds what a batch is in a reader's memory. As
 # producers send it, a batch of gzip may be a thousand times as much, and a reader holds it whole.
 UNPACKED = {"compression.type": "uncompressed"}
-# A topic that is made by another process this very moment; one that is missing is told this late.
+# For a topic that another process is just creating; a missing one is reported after this time.
 NEW_S = 2.0
 
 
@@ -62,7 +62,7 @@ def wanted(settings: Settings) -> list[Topic]:
         # each partition more is a request and a marker before a transaction's results can be read.
         Topic(names.tallies, 1, week | UNPACKED),
         Topic(names.trends, partitions, week),
-        # People's labels are few and dear: the last one for each event is kept for good.
+        # People's labels are few and valuable: the last one for each event is kept for good.
         Topic(names.feedback, partitions, {"cleanup.policy": "compact"} | UNPACKED),
         *apps.topics(settings),
     ]

@@ -3,10 +3,10 @@
 Rules, each learnt by others the hard way:
 
 - Retriable error: the same call again, until the deadline, which is one for the whole transaction.
-- Error that requires an abort: abort, and tell the caller to go back to what is committed.
+- Error that requires an abort: abort; the caller then rewinds to what is committed.
 - Any other error, an abort that fails, or a commit whose outcome is unknown because the deadline
   passed: a new producer with the same transactional id. Its `init_transactions()` makes the brokers
-  finish or abort what the old one left, so that the committed offsets tell the truth.
+  finish or abort what the old one left, so that the committed offsets are final.
 - While an exception is handled, nothing is asked of the client that may fail: with an error of the
   client, that exception is never freed, and neither are the producers in its frames (seen with
   confluent-kafka 2.16). An outage of an hour has hundreds of tries.
@@ -81,7 +81,7 @@ FORGOTTEN_CODES = frozenset({
     KafkaError.UNKNOWN_PRODUCER_ID,
 })  # fmt: skip
 
-# How librdkafka tells that a connection ended: as "FAIL", with the state that it was in. Before
+# How librdkafka logs that a connection ended: as "FAIL", with the state that it was in. Before
 # "UP" it carries no requests of ours. The addresses that a client begins with ("/bootstrap") are
 # asked for metadata alone, and let go of as soon as the brokers are known.
 _IDLE_STATE = re.compile(r"\(after \d+ms in state (?!UP\b|REAUTH\b)|/bootstrap\]?: ")
@@ -131,7 +131,7 @@ class AbortedError(Exception):
 class Connections(Access):
     """Also counts connections that broke and may have carried a request.
 
-    librdkafka tells nobody else. Its ordinary log leaves out what it has said within 30 s, so that
+    Only its log has that. Its ordinary log omits what it has said within 30 s, so that
     these producers have its lines about brokers in full (`debug=broker`), some three for each
     transaction. A line about a connection stands in the queue before the call that was retried over
     the next connection returns, so that none is missed by who polls after the call.

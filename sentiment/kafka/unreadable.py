@@ -1,8 +1,8 @@
-"""Batches that Kafka's client can't read: where they end, and how that is told.
+"""Batches that Kafka's client can't read: where they end, and how that is reported.
 
 Brokers check but roughly what producers have compressed, and librdkafka refuses some of what they
 take: zstd that unpacks to more than `receive.message.max.bytes`, for one. It then asks for the same
-batch for ever, and tells an error each time; of a few kinds not even that.
+batch forever, and reports an error each time; for a few kinds not even that.
 """
 
 import time
@@ -21,7 +21,7 @@ CODES = frozenset({
     KafkaError._NOT_IMPLEMENTED,  # noqa: SLF001 - same; a codec that it doesn't have
 })  # fmt: skip
 # A broker that answers sends a batch within milliseconds. One that is slower makes the batch look
-# shorter than it is: then less is passed over, and the rest is told as another one.
+# shorter than it is: then less is passed over, and the rest is reported as another one.
 ANSWER_S = 5.0
 POLL_S = 0.1
 

@@ -25,7 +25,7 @@ FILE = "drift.json"
 # Ours has 591 bytes.
 MOST_BYTES = 65_536
 
-# Fewer texts tell too little: with ten bins, chance alone moves the population stability index by
+# Fewer texts are too few: with ten bins, chance alone moves the population stability index by
 # 9 / 300 = 0.03, give or take 0.014, where a quarter is usually called a change.
 LEAST_TEXTS = 300
 
@@ -43,7 +43,7 @@ class Reference(Struct, frozen=True):
         length_edges: Inner edges of the bins of lengths, in tokens.
         length_shares: Share of texts in each bin.
         positive_share: Share of texts called positive.
-        known_token_share: Share of tokens that the model knows; None where it doesn't tell.
+        known_token_share: Share of tokens that the model knows; None if it gives no number.
 
     Raises:
         ValueError: Its parts do not fit together.
@@ -75,7 +75,7 @@ class Sizes(NamedTuple):
 
     Attributes:
         tokens: How many each text has; shape (texts,).
-        known: How many of all of them the model knows; None where it doesn't tell.
+        known: How many of all of them the model knows; None if it gives no number.
     """
 
     tokens: NDArray[np.int64]
@@ -85,7 +85,7 @@ class Sizes(NamedTuple):
 def sizes(scorer: Scorer, texts: Sequence[str]) -> Sizes:
     """Count the tokens of texts by a model's own rules, and those that it knows.
 
-    Where it doesn't tell, they are counted by our rules.
+    If it gives no number, they are counted by our rules.
     """
     counts = scorer.coverage(texts)
     if counts is None:

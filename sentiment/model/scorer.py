@@ -27,7 +27,7 @@ TOLERANCE = 1e-9
 
 # Most parts of one explanation, some 48 KiB of JSON: a review of a thousand words has all of its
 # n-grams, and a result is no larger than the largest event (64 KiB), far below what brokers take by
-# default for a record (1 MiB). Of a longer text, the smallest contributions are told as one sum.
+# default for a record (1 MiB). Of a longer text, the smallest contributions are given as one sum.
 MOST_PARTS = 2048
 
 

@@ -140,7 +140,7 @@ def _unpickling_refused() -> Iterator[None]:
         if refuses and event == "pickle.find_class":
             raise NotServableError(f"it is a pickle, which is never loaded: {arguments!s:.80}")
 
-    # For good: no hook can be taken away.
+    # For good: an audit hook can't be removed.
     sys.addaudithook(refuse)
     try:
         yield

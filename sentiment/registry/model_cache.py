@@ -77,7 +77,7 @@ class ModelCache:
         """A directory to download into, gone afterwards; elsewhere if the cache can't be written.
 
         Raises:
-            SetupError: There is no room anywhere.
+            SetupError: No directory can be written.
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ BUNDLED_TAG = "sentiment.bundled"
 # Where the model stands among the artifacts of its run.
 _ARTIFACT_PATH = "model"
 
-# Longest value of a tag, in characters, that MLflow 2 takes (5,000), with some room.
+# Longest value of a tag, in characters, that MLflow 2 takes (5,000), with a margin.
 MAX_TAG = 4500
 # MLflow 2 cuts or refuses longer values of parameters.
 _MAX_PARAM = 500
@@ -189,7 +189,7 @@ def add_version(  # noqa: PLR0913 - what a version is made of
     except BaseException:
         if model:
             with suppress(Exception):
-                # The first failure is the one to tell.
+                # The first failure is the one to report.
                 client.finalize_logged_model(model.model_id, "FAILED")
         raise
     if model:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 
 # A version that was refused is looked at again after a minute, and each time after twice as long: a
-# bad artifact doesn't mend itself, but a machine may have lacked memory for the check.
+# bad artifact stays bad, but a machine may have lacked memory for the check.
 REFUSED_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
 # One whose files are missing: somebody may bring them back.
 MISSING_PAUSE_S = 60.0
@@ -207,7 +207,7 @@ class Registry:
     def _remember(self, version: str, error: ModelRefusedError, before: _Refusal | None) -> None:
         pause = min(2 * before.pause, LONGEST_PAUSE_S) if before else REFUSED_PAUSE_S
         if isinstance(error, ArtifactMissingError):
-            # Whoever follows tells of this: it is the store's trouble, not the model's.
+            # The follower logs this: it is an error of the store, not of the model.
             pause = MISSING_PAUSE_S
         else:
             metrics.MODEL_SWAPS.labels("refused").inc()
@@ -251,7 +251,7 @@ class Registry:
                 " the registry doesn't have any more.",
                 ELSEWHERE,
             )
-        # A registry takes a version's aliases away with it.
+        # A registry deletes a version's aliases with it.
         if self._named is not None and not self._has(self._named):
             return VersionMissingError(
                 f"Version {self._named} {of} was deleted, and the alias {self._alias!r}, which"

@@ -255,17 +255,17 @@ def _server(address: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port
 
 
-# What the registry tells of a model's versions.
+# The versions of a model in the registry.
 
 
 # A registry answers with pages of at most this many versions.
 _PAGE = 100
-# Of a model. A registry may answer with another page for ever.
+# Of a model. A registry may answer with endless pages.
 MOST_VERSIONS = 2000
 
 
 class Version(Struct, frozen=True):
-    """What the registry tells of a version; None where it doesn't know."""
+    """The registry's data of a version; None if it has none."""
 
     version: str
     aliases: list[str]

@@ -96,7 +96,7 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> "Replay":
 
 @contextmanager
 def _fencing_told(topic: str) -> Iterator[None]:
-    """Tell in a replay's words that another one has its transactional id."""
+    """The error, for a replay, that another one has its transactional id."""
     try:
         yield
     except FencedError:
@@ -280,7 +280,7 @@ class Replay:
         self._rewind(trouble)
 
     def _rewind(self, trouble: str) -> None:
-        """Wait until the brokers tell the committed offsets, which tell the truth, and go on there.
+        """Wait until the brokers send the committed offsets, and continue there.
 
         Raises:
             TransactionError: Too many aborts in a row, although the brokers answered.

@@ -9,6 +9,6 @@
 
 import os
 
-# Faust looks at these when it is imported, or at each start; only our own settings may count.
+# Faust reads these when it is imported, or at each start; only our own settings may count.
 for name in ("FAUST_LOOP", "F_LOOP", "DJANGO_SETTINGS_MODULE"):
     os.environ.pop(name, None)

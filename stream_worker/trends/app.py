@@ -140,7 +140,7 @@ class Trends:
             try:
                 self.book.recall(place.key or b"", place.value)
             except ValueError as error:
-                # Whoever may write there may write anything.
+                # Any writer of the topic may write anything.
                 _tell("no window", event, error)
 
     async def _begin_again(self, *_: object, **__: object) -> None:
@@ -331,7 +331,7 @@ def run(settings: Settings) -> None:
 
 
 class _Watch(threading.Thread):
-    """Ends the process when the tallies are others: their offsets would look as counted already."""
+    """Ends the process when the tallies' topic is another: its offsets would count as processed."""
 
     def __init__(self, settings: Settings, known: topics.Identity) -> None:
         super().__init__(name="watch", daemon=True)
@@ -341,7 +341,7 @@ class _Watch(threading.Thread):
         self.made_anew = threading.Event()
 
     def run(self) -> None:
-        """Look, again and again."""
+        """Check at intervals."""
         while not self.made_anew.wait(LOOK_S):
             self.is_same()
 

@@ -82,7 +82,7 @@ def _known(known: dict[str, str], name: str, most: int, other: str) -> str:
 # partition come in its order, and never overlap.
 
 
-# Lengths of windows, in seconds: a look at the last minutes, at a day, at a month.
+# Lengths of windows, in seconds: for the last minutes, a day, a month.
 SIZES_S = (10, 60, 3600)
 # How long windows of each length are kept, in seconds: an hour, a day, a month. These are 360 +
 # 1,440 + 720 windows for each input partition.

@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException
 from sentiment.errors import BrokerError, InputError, ModelError, SentimentError
 
 PATH = "/operators"
-# What each kind of failure is to whoever asked; the others are ours.
+# The status of each kind of failure of the caller's; the others are ours.
 STATUS: dict[type[SentimentError], int] = {InputError: 400, BrokerError: 503, ModelError: 502}
 # How surrogateescape brings the bytes 0x80 to 0xff, which are no UTF-8.
 _BYTES = range(0xDC80, 0xDD00)
@@ -49,7 +49,7 @@ def _by_program() -> bool:
 
 @operators.errorhandler(SentimentError)
 def failed(error: SentimentError) -> Response:
-    """The answer to what went wrong, such as Kafka being away."""
+    """The answer to an error, such as Kafka being down."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
     return problem(status, error.message, error.hint)
 

@@ -38,7 +38,7 @@ class BusyError(Exception):
 
 
 class StoppedError(Exception):
-    """Somebody stopped the run; what was told is certain."""
+    """Somebody stopped the run; what was reported is certain."""
 
 
 @dataclass

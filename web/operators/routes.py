@@ -46,7 +46,7 @@ OTHER = "(other)"
 MAX_TEXT = 200
 # Of each header, key and error: enough to know it by.
 MAX_HEADER = 400
-# Whoever waits for a page takes it for dead before a command would give the brokers up; seconds.
+# A visitor gives a page up before a command would give the brokers up; seconds.
 CONNECT_S = 5.0
 # One is back in a fraction of a second; after this the run's own page goes on telling.
 SENT_BACK_S = 5.0

@@ -1,7 +1,7 @@
 {{/* What every pod of the release has: identity, the restricted profile, places, spread. */}}
 {{- define "sentiment.pod" -}}
 serviceAccountName: {{ include "sentiment.fullname" .root }}-{{ .part }}
-# No app asks the API server. A role on AWS comes by a token of its own.
+# No app calls the API server. An AWS role uses a token of its own.
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}

@@ -39,7 +39,7 @@ def explain(
     text: Any, sizes: Any, first: int, begin: int, model: Any, scratch: Any, page: Any, most: int,
     scores: Any, ends: Any,
 ) -> tuple[int, int]:  # fmt: skip
-    """Scores and explanations of as many texts of a batch as there is room for; one at least.
+    """Scores and explanations of as many texts of a batch as the buffers hold; one at least.
 
     Args:
         text: As in `loop.score`.
@@ -47,7 +47,7 @@ def explain(
         first: Number of the text to begin with.
         begin: Where that one begins.
         model: As in `loop.score`.
-        scratch: Same, with room for spans and places.
+        scratch: Same, with space for spans and places.
         page: Scratch, and where the JSON goes; see `explainer.Page`.
         most: Most parts of one explanation; at least 1.
         scores: Gets P(positive) of each text.
@@ -129,7 +129,7 @@ def in_text_order(hits: int, size: int, longest: int, where: Any, slots: Any, or
         size: How many tokens the text has.
         longest: Longest n-gram.
         where: See `lookup.look_up` and `lookup.count`.
-        slots: Room for one number per token and length; int32.
+        slots: Scratch buffer of one number per token and length; int32.
         order: Gets the first and the last token of each, and which of the different ones it is;
             shape (3, one more than there may be), int32.
     """
@@ -314,7 +314,7 @@ def write(
 
 @step
 def put(piece: Any, json: Any, at: Any) -> Any:
-    """Copy a piece of JSON, and tell where it ends."""
+    """Copy a piece of JSON, and return where it ends."""
     for i in range(len(piece)):
         json[at + i] = piece[i]
     return at + len(piece)

@@ -40,11 +40,11 @@ def look_up(
         cells: See `table.Table`.
         longest: Longest n-gram.
         lines: How many lines a key may begin at; uint64.
-        keys: Begins with the tokens' hashes, and has room for all n-grams; uint64.
-        entries: As much room for keys of the table; uint64.
+        keys: Begins with the tokens' hashes, with space for all n-grams; uint64.
+        entries: Scratch buffer of the same size, for keys of the table; uint64.
         found: Gets the cell of what each n-gram weighs, as often as it stands there; int32.
         where: Gets in its first row which n-gram each is, counted by length and then by place; the
-            second row is room. Shape (2, as many), int32, or no columns: not wanted.
+            second row is scratch. Shape (2, as many), int32, or no columns: not wanted.
 
     Returns:
         How many were found.
@@ -165,7 +165,7 @@ def count(found: Any, hits: int, counts: Any, seen: Any, where: Any) -> int:
         found: As above.
         hits: Same.
         counts: Gets how often each stands there; int32.
-        seen: Room for a hash set of them; a power of two, at least four times as many, int32.
+        seen: Scratch for a hash set of them; a power of two, at least four times as many, int32.
         where: Gets in its second row which of the different ones each is; or has no columns.
 
     Returns:

@@ -23,7 +23,7 @@ IN_CONTEXT = -1
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-# What tells the hash of a word that a negator reaches from that of the word itself.
+# Distinguishes the hash of a negated word from that of the word itself.
 NEGATION = np.uint64(0x5851F42D4C957F2D)
 
 # Called by the compiler once and not in the loop, where each would cost a string.

@@ -67,7 +67,7 @@ class Format(ABC, Generic[Opened]):
 
         Called in a process with limits first; then, where it passed and has no compiled form, by a
         worker on the thread that loads models. The trainer calls it for models of its own. May
-        block as long as those limits allow. Must look at sizes before it takes memory for them, and
+        block as long as those limits allow. Must check sizes before it allocates memory, and
         must never unpickle.
 
         Args:

@@ -145,7 +145,7 @@ class ScikitLearn(Format[SklearnScorer]):
 
 
 def load_pipeline(directory: Path) -> Any:  # noqa: ANN401 - sklearn has no types
-    """The pipeline in a model directory, for whoever looks into one of their own.
+    """The pipeline in a model directory, for inspecting a model of your own.
 
     Raises:
         ModelRefusedError: It has another format, or untrusted types.
@@ -157,7 +157,7 @@ def load_pipeline(directory: Path) -> Any:  # noqa: ANN401 - sklearn has no type
 
 
 def _require_small(file: Path) -> None:
-    """Look at an archive's list of contents before anything of it is unpacked.
+    """Check an archive's list of contents before anything of it is unpacked.
 
     Raises:
         ValueError: It would be too much, or is packed in a way that could be.
