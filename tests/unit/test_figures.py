@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from sentiment.model.scorer import THRESHOLD
 from trainer.judging import figures
-from trainer.judging.figures import Weighted, calibration_error, measure, measure_all, parts
+from trainer.judging.figures import CALIBRATION_BINS, Weighted, measure, measure_all, parts
 from trainer.params import Evaluate
 from trainer.reports import NAMES
 
@@ -48,6 +48,13 @@ def by_sklearn(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[s
     }
 
 
+def calibration_error(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
+    """Mean distance of score and share of positive texts over equal bins, bin by bin."""
+    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    errors = [abs((labels - scores)[bins == number].sum()) for number in range(CALIBRATION_BINS)]
+    return float(sum(errors) / len(labels))
+
+
 def test_measures_are_the_known_ones() -> None:
     """Figures of four texts, worked out by hand."""
     labels, scores = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.6, 0.2])
@@ -56,7 +63,7 @@ def test_measures_are_the_known_ones() -> None:
     assert figures["precision"] == pytest.approx(2 / 3)
     assert figures["recall"] == 1
     assert figures["roc_auc"] == 0.75
-    assert calibration_error(labels, scores) == pytest.approx((0.1 + 0.8 + 0.4 + 0.2) / 4)
+    assert figures["calibration_error"] == pytest.approx((0.1 + 0.8 + 0.4 + 0.2) / 4)
 
 
 def test_macro_accuracy_gives_small_domains_the_same_say() -> None:
@@ -77,7 +84,7 @@ def test_one_class_alone_leaves_out_what_needs_both() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_weighted_figures_are_those_of_texts_that_stand_more_than_once(seed: int) -> None:
-    """For any counts, the fast figures equal `measure` of the texts written out that often."""
+    """For any counts, the fast figures equal scikit-learn's of the texts written out that often."""
     made = make(300, seed)
     counts = np.random.default_rng(seed).integers(4, size=(3, 300))
     fast = Weighted(made.labels, made.scores)(counts.astype(float))
@@ -113,16 +120,12 @@ def test_intervals_are_percentiles_of_what_resamplings_give() -> None:
     overall, domains = figures.bootstrap(*made, FEW)
     order, found = parts(made.domains)
     labels, scores = made.labels[order], made.scores[order]
-    (part,) = [part for part in found if part.domain == "hotels"]
+    at = found["hotels"]
     everywhere, hotels = [], []
     for weights in np.concatenate(list(figures.resamplings(found, FEW))).astype(int):
         everywhere.append(by_sklearn(np.repeat(labels, weights), np.repeat(scores, weights)))
-        of_part = weights[part.texts]
-        hotels.append(
-            by_sklearn(
-                np.repeat(labels[part.texts], of_part), np.repeat(scores[part.texts], of_part)
-            )
-        )
+        of_part = weights[at]
+        hotels.append(by_sklearn(np.repeat(labels[at], of_part), np.repeat(scores[at], of_part)))
     for fast, plain in ((overall, everywhere), (domains["hotels"], hotels)):
         for name in plain[0]:
             low, high = np.quantile([figures[name] for figures in plain], [0.025, 0.975])
@@ -134,9 +137,9 @@ def test_resampling_keeps_the_size_of_each_domain() -> None:
     _, found = parts(make(200).domains)
     weights = np.concatenate(list(figures.resamplings(found, FEW)))
     assert weights.shape == (60, 200)
-    for part in found:
-        size = part.texts.stop - part.texts.start
-        assert (weights[:, part.texts].sum(axis=1) == size).all()
+    for at in found.values():
+        size = at.stop - at.start
+        assert (weights[:, at].sum(axis=1) == size).all()
     assert len(np.unique(weights, axis=0)) == 60
 
 

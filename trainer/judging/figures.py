@@ -1,8 +1,7 @@
 """The figures by which a model is judged, and how sure they are.
 
-`measure` is the definition, with scikit-learn's functions. `Weighted` gives the same figures of
-texts that count more or less than once, for a whole matrix of such counts: a bootstrap draws
-thousands of them, and scikit-learn takes one at a time.
+They are scikit-learn's, of texts that count more or less than once, for a whole matrix of such
+counts: a bootstrap draws thousands of them, and scikit-learn's functions take one at a time.
 
 A resampling draws as many texts of each domain as the test table has of it, with replacement: the
 shares of the domains were chosen, so they are no matter of chance. Intervals are percentiles of
@@ -17,20 +16,11 @@ where many texts of the test are about one thing, the true intervals are somewha
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom
-from sklearn.metrics import (
-    accuracy_score,
-    f1_score,
-    log_loss,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
 
 from sentiment.errors import InputError
 from sentiment.model.scorer import THRESHOLD
@@ -74,57 +64,29 @@ def labels_of(test: pd.DataFrame) -> NDArray[np.int64]:
     return labels
 
 
-class Part(NamedTuple):
-    """The texts of one domain, which stand one after the other once sorted by domain."""
-
-    domain: str
-    texts: slice
-
-
-def parts(domains: Domains) -> tuple[NDArray[np.int64], list[Part]]:
+def parts(domains: Domains) -> tuple[NDArray[np.int64], dict[str, slice]]:
     """How to sort texts by domain, shape (texts,), and where each domain's texts stand then."""
     names, numbers = np.unique(domains.astype(str), return_inverse=True)
-    order = np.argsort(numbers, kind="stable")
     ends = np.cumsum(np.bincount(numbers)).tolist()
-    return order, [
-        Part(str(name), slice(start, end))
-        for name, start, end in zip(names, [0, *ends], ends, strict=False)
-    ]
+    found = map(slice, [0, *ends], ends)
+    return np.argsort(numbers, kind="stable"), dict(zip(names.tolist(), found, strict=True))
 
 
 def measure(labels: Labels, scores: Scores) -> dict[str, float]:
     """The figures of one set of texts; what one class alone doesn't allow is left out."""
-    decided = scores >= THRESHOLD
-    figures = {"accuracy": float(accuracy_score(labels, decided))}
-    if len(np.unique(labels)) > 1:
-        figures |= {
-            "precision": float(precision_score(labels, decided, zero_division=0)),
-            "recall": float(recall_score(labels, decided, zero_division=0)),
-            "f1": float(f1_score(labels, decided, zero_division=0)),
-            "roc_auc": float(roc_auc_score(labels, scores)),
-        }
-    return figures | {
-        "log_loss": float(log_loss(labels, scores, labels=[0, 1])),
-        "calibration_error": calibration_error(labels, scores),
-    }
+    once = Weighted(labels, scores)(np.ones((1, len(labels))))
+    return {name: float(value) for name, (value,) in once.items() if not np.isnan(value)}
 
 
 def measure_all(labels: Labels, domains: Domains, scores: Scores) -> dict[str, float]:
     """The figures of all texts, with `macro_accuracy`: the mean of the domains' accuracies."""
-    right = (scores >= THRESHOLD) == (labels == 1)
-    order, found = parts(domains)
-    macro = float(np.mean([right[order[part.texts]].mean() for part in found]))
+    right = pd.Series((scores >= THRESHOLD) == (labels == 1))
+    macro = float(right.groupby(domains.astype(str)).mean().mean())
     return measure(labels, scores) | {"macro_accuracy": macro}
 
 
-def calibration_error(labels: Labels, scores: Scores) -> float:
-    """Expected calibration error: mean distance of score and share of positive, over equal bins."""
-    distance = np.bincount(_bins(scores), labels - scores, CALIBRATION_BINS)
-    return float(np.abs(distance).sum() / len(labels))
-
-
 class Weighted:
-    """The figures of `measure` for texts that count as often as their weights say.
+    """The figures of texts that count as often as their weights say.
 
     Everything but the area under the ROC curve comes from sums over texts, so that all weightings
     are one product of matrices. The area is the weighted share of pairs of a positive and a
@@ -159,12 +121,11 @@ class Weighted:
         total = weights.sum(axis=1)
         positives = hits + misses
         negatives = total - positives
-        f1 = _ratio(2 * hits, 2 * hits + false_alarms + misses)
         figures = {
             "accuracy": 1 - (false_alarms + misses) / total,
             "precision": _ratio(hits, hits + false_alarms),
             "recall": _ratio(hits, positives),
-            "f1": f1,
+            "f1": _ratio(2 * hits, 2 * hits + false_alarms + misses),
             "roc_auc": _ratio(self._pairs(weights), positives * negatives),
             "log_loss": loss / total,
             "calibration_error": np.abs(distances).sum(axis=0) / total,
@@ -211,13 +172,13 @@ def bootstrap(
     A resampling of one class only doesn't count for figures that need both.
     """
     order, found = parts(domains)
-    (overall,), by_domain = _resample(labels[order], found, [scores[order]], params)
+    overall, by_domain = _resample(labels[order], found, scores[order], params)
     figures = measure_all(labels, domains, scores)
     return _intervals(figures, overall, params), {
-        part.domain: _intervals(
-            measure(labels[order][part.texts], scores[order][part.texts]), draws, params
+        domain: _intervals(
+            measure(labels[order][texts], scores[order][texts]), by_domain[domain], params
         )
-        for part, draws in zip(found, by_domain, strict=True)
+        for domain, texts in found.items()
     }
 
 
@@ -226,8 +187,9 @@ def differences(
 ) -> dict[str, Interval]:
     """How much larger each figure of candidate a is than that of b, on the same texts."""
     order, found = parts(domains)
-    (a, b), _ = _resample(labels[order], found, [scores_a[order], scores_b[order]], params)
-    of_a, of_b = (measure_all(labels, domains, scores) for scores in (scores_a, scores_b))
+    both = scores_a, scores_b
+    a, b = (_resample(labels[order], found, scores[order], params)[0] for scores in both)
+    of_a, of_b = (measure_all(labels, domains, scores) for scores in both)
     return _intervals(
         {name: value - of_b[name] for name, value in of_a.items()},
         {name: a[name] - b[name] for name in of_a},
@@ -252,47 +214,34 @@ def mcnemar(labels: Labels, a: NDArray[np.bool_], b: NDArray[np.bool_]) -> McNem
 
 
 def _resample(
-    labels: Labels, found: list[Part], candidates: Sequence[Scores], params: Evaluate
-) -> tuple[list[Draws], list[Draws]]:
-    """Measure candidates on resamplings of texts that are sorted by domain.
-
-    Returns:
-        For each candidate the draws of all texts, and for each domain those of the first candidate.
-    """
-    measures = [
-        (Weighted(labels, scores), [Weighted(labels[p.texts], scores[p.texts]) for p in found])
-        for scores in candidates
-    ]
-    overall: list[list[Draws]] = [[] for _ in candidates]
-    domains: list[list[Draws]] = []
+    labels: Labels, found: dict[str, slice], scores: Scores, params: Evaluate
+) -> tuple[Draws, dict[str, Draws]]:
+    """The figures of all texts and of each domain on resamplings of texts sorted by domain."""
+    whole = Weighted(labels, scores)
+    measures = {domain: Weighted(labels[at], scores[at]) for domain, at in found.items()}
+    overall: list[Draws] = []
+    domains: list[dict[str, Draws]] = []
     for weights in resamplings(found, params):
-        for (measure_texts, by_domain), collected in zip(measures, overall, strict=True):
-            drawn = [
-                measure_part(weights[:, part.texts])
-                for part, measure_part in zip(found, by_domain, strict=True)
-            ]
-            macro = np.mean([draws["accuracy"] for draws in drawn], axis=0)
-            if collected is overall[0]:
-                domains.append(drawn)
-            collected.append(measure_texts(weights) | {"macro_accuracy": macro})
-    return [_joined(draws) for draws in overall], [
-        _joined(draws) for draws in zip(*domains, strict=True)
-    ]
+        drawn = {domain: measures[domain](weights[:, at]) for domain, at in found.items()}
+        macro = np.mean([draws["accuracy"] for draws in drawn.values()], axis=0)
+        overall.append(whole(weights) | {"macro_accuracy": macro})
+        domains.append(drawn)
+    return _joined(overall), {
+        domain: _joined([drawn[domain] for drawn in domains]) for domain in found
+    }
 
 
-def resamplings(found: list[Part], params: Evaluate) -> Iterator[NDArray[np.float64]]:
+def resamplings(found: dict[str, slice], params: Evaluate) -> Iterator[NDArray[np.float64]]:
     """How often each text was drawn; a chunk of resamplings at a time, shape (chunk, texts)."""
     chance = np.random.default_rng(params.seed)
     for done in range(0, params.bootstrap, _CHUNK):
-        rows = min(_CHUNK, params.bootstrap - done)
-        weights = np.empty((rows, found[-1].texts.stop))
-        for part in found:
-            size = part.texts.stop - part.texts.start
-            drawn = chance.integers(size, size=(rows, size))
-            drawn += np.arange(rows)[:, None] * size
+        rows, chunk = min(_CHUNK, params.bootstrap - done), []
+        for texts in found.values():
+            size = texts.stop - texts.start
+            drawn = chance.integers(size, size=(rows, size)) + np.arange(rows)[:, None] * size
             counts = np.bincount(drawn.ravel(), minlength=rows * size)
-            weights[:, part.texts] = counts.reshape(rows, size)
-        yield weights
+            chunk.append(counts.reshape(rows, size))
+        yield np.hstack(chunk).astype(np.float64)
 
 
 def _joined(chunks: Sequence[Draws]) -> Draws:
