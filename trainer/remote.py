@@ -16,7 +16,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,12 +28,7 @@ import botocore.session
 import msgspec
 import requests
 from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
-    DeferredRefreshableCredentials,
-)
+from botocore.credentials import DeferredRefreshableCredentials, create_assume_role_refresher
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
@@ -78,7 +75,7 @@ def fetch(
     sha256: str | None = None,
     say: Say = silent,
 ) -> str:
-    """Download a file, unless it is there already; its SHA-256.
+    """Download a file to `target`, unless it is there already; its SHA-256.
 
     Args:
         uri: Names it to people; without secrets.
@@ -90,12 +87,14 @@ def fetch(
     Raises:
         InputError: It has another checksum.
         SetupError: The line breaks again and again, or the disk is full.
-        SentimentError: What `read` raises.
     """
     note_path = target.with_name(f"{target.name}.json")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        note = _read_note(note_path)
+        try:
+            note = msgspec.json.decode(note_path.read_bytes(), type=_Note)
+        except (FileNotFoundError, msgspec.DecodeError):
+            note = None
         kept = note.sha256 if note and target.is_file() and sha256_of(target) == note.sha256 else ""
         if kept and kept == sha256:
             return kept
@@ -215,13 +214,6 @@ def require(uri: str, found: str, sha256: str | None) -> None:
         )
 
 
-def _read_note(path: Path) -> _Note | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Note)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
 # Objects in S3, or in what speaks its protocol: listed, read, checked.
 
 
@@ -266,9 +258,9 @@ class Store:
         with explained(params):
             session = botocore.session.Session(profile=params.profile)
             if params.role_arn:
-                resolver = CredentialResolver([_Role(session, params.role_arn, params.region)])
+                role = SimpleNamespace(load_credentials=partial(_assumed, session, params))
                 session = botocore.session.Session(profile=params.profile)
-                session.register_component("credential_provider", resolver)
+                session.register_component("credential_provider", role)
             self.client: Any = boto3.session.Session(
                 botocore_session=session, region_name=params.region
             ).client("s3", endpoint_url=params.endpoint, config=CONFIG)
@@ -316,6 +308,17 @@ class Store:
         return Remote(answer["ETag"], answer["ContentLength"], _blocks(address, answer["Body"]))
 
 
+def _assumed(source: botocore.session.Session, params: S3) -> DeferredRefreshableCredentials:
+    """Credentials of the role, fetched anew before they end, however long a download takes."""
+    role = {"RoleArn": params.role_arn, "RoleSessionName": "sentiment-ingest"}
+
+    def refresh() -> Any:  # noqa: ANN401 - botocore has no types
+        client = source.create_client("sts", region_name=params.region, config=CONFIG)
+        return create_assume_role_refresher(client, role)()
+
+    return DeferredRefreshableCredentials(refresh, "assume-role")
+
+
 def parse(address: str) -> tuple[str, str]:
     """Bucket and key, or prefix, of `s3://bucket/key`."""
     bucket, _, key = address.removeprefix(SCHEME).partition("/")
@@ -344,32 +347,32 @@ def explained(params: S3, address: str = "") -> Iterator[None]:
         InputError: There is no such bucket or object, or it may not be read.
         SetupError: S3 can't be reached, or fails.
     """
-    what = address or "S3"
+    what, at = address or "S3", _plain(params.endpoint or "its usual address")
     try:
         yield
     except failures.ClientError as error:
-        raise _refusal(error, params, what) from error
+        raise _refusal(error, params, what, at) from error
     except _NO_CREDENTIALS as error:
         raise SettingsError(
-            f"There are no usable credentials for {what}: {_reason(error)}",
+            f"There are no usable credentials for {what}: {_sentence(error)}",
             "Set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `ingest.s3.profile`"
             " in params.yaml, or run where a role is given.",
         ) from error
     except (failures.ConnectionError, failures.HTTPClientError) as error:
         raise SetupError(
-            f"S3 does not answer at {_endpoint(params)}, asked for {what}: {_reason(error)}",
+            f"S3 does not answer at {at}, asked for {what}: {_sentence(error)}",
             "Look at `ingest.s3.endpoint` and `region` in params.yaml, AWS_ENDPOINT_URL and the"
             " network.",
         ) from error
     except (failures.BotoCoreError, ValueError) as error:
         # A malformed endpoint or ARN is a ValueError.
         raise SettingsError(
-            f"S3 can't be asked for {what}: {_reason(error)}",
+            f"S3 can't be asked for {what}: {_sentence(error)}",
             "Look at `ingest.s3` in params.yaml and the AWS_ variables of the environment.",
         ) from error
 
 
-def _refusal(error: failures.ClientError, params: S3, what: str) -> SentimentError:
+def _refusal(error: failures.ClientError, params: S3, what: str, at: str) -> SentimentError:
     code = str(error.response["Error"].get("Code", ""))
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
     reason = f"{code}: {error.response['Error'].get('Message', '')}".rstrip(".: ") + "."
@@ -380,10 +383,10 @@ def _refusal(error: failures.ClientError, params: S3, what: str) -> SentimentErr
         hint = "Its trust policy must name who asks, and they must be allowed sts:AssumeRole."
     elif code in _BAD_CREDENTIALS:
         kind = SettingsError
-        message = f"S3 at {_endpoint(params)} does not take the credentials: {reason}"
+        message = f"S3 at {at} does not take the credentials: {reason}"
         hint = "Renew or correct them; `aws sts get-caller-identity` shows whose they are."
     elif code == "NoSuchBucket":
-        message = f"There is no bucket for {what} at {_endpoint(params)}."
+        message = f"There is no bucket for {what} at {at}."
         hint = "Look at the source's `uri`, and at `ingest.s3.endpoint` in params.yaml."
     elif code in {"NoSuchKey", "404"}:
         message = f"There is no object {what}."
@@ -401,41 +404,10 @@ def _refusal(error: failures.ClientError, params: S3, what: str) -> SentimentErr
     return kind(message, hint)
 
 
-def _endpoint(params: S3) -> str:
-    return _without_secrets(params.endpoint or "its usual address")
+def _sentence(error: Exception) -> str:
+    return _plain(error).rstrip(".") + "."
 
 
-def _reason(error: Exception) -> str:
-    return _without_secrets(str(error)).rstrip(".") + "."
-
-
-def _without_secrets(text: str) -> str:
-    # An address may hold a user and a password.
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
-
-
-class _Role(CredentialProvider):  # type: ignore[misc]
-    """Credentials of a role, fetched anew before they end, however long a download takes."""
-
-    METHOD = "assume-role"
-
-    def __init__(
-        self, session: botocore.session.Session, role_arn: str, region: str | None
-    ) -> None:
-        super().__init__()
-        self._session, self._role_arn, self._region = session, role_arn, region
-
-    def load(self) -> DeferredRefreshableCredentials | None:
-        """None where there are no credentials to begin with."""
-        source = self._session.get_credentials()
-        if source is None:
-            return None
-
-        def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - botocore has no types
-            options["config"] = CONFIG.merge(options["config"]) if "config" in options else CONFIG
-            return self._session.create_client(service, region_name=self._region, **options)
-
-        fetcher = AssumeRoleCredentialFetcher(
-            client, source, self._role_arn, extra_args={"RoleSessionName": "sentiment-ingest"}
-        )
-        return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+def _plain(text: object) -> str:
+    """A text without the user and the password that an address in it may hold."""
+    return re.sub(r"//[^/@\s]+@", "//***@", str(text))
