@@ -1,10 +1,10 @@
-"""Makes, judges, promotes models: their life from labelled texts to the registry's `champion`.
+"""Trains, evaluates and promotes models: from labelled texts to the registry's `champion`.
 
 A stage is a plain function in a module of its own, with a command of its name.
 
-- `params`: every knob
-- `tables`: what stages leave for each other, written whole or not at all
-- `reports`: what stages tell of their work
+- `params`: all parameters, read from `params.yaml`
+- `tables`: the files that stages exchange, written whole or not at all
+- `reports`: progress lines, report files, and tables for people
 - `ingest`: labelled texts into one table
 - `remote`: files from the web and S3
 - `readers`: from rows of files to labelled texts
@@ -15,7 +15,7 @@ A stage is a plain function in a module of its own, with a command of its name.
 - `judging`: measures models
 - `evaluate`: judges candidates, and compares them
 - `release`: the model that workers get, with its card
-- `gates`: what stands before `champion`
+- `gates`: the checks before a promotion
 - `promote`: to champion and back, and the audit trail
 - `register`: into the registry
 - `commands`: the subcommands

@@ -41,7 +41,7 @@ class Champion:
 
     trusted_types: tuple[str, ...] = ()
 
-    def __init__(  # noqa: PLR0913 - the knobs, by name
+    def __init__(  # noqa: PLR0913 - the parameters, by name
         self,
         *,
         min_df: Sequence[int] = (2, 3, 3),
@@ -80,7 +80,7 @@ class Champion:
         return self._pipeline.fit(
             every["text"].tolist(),
             every["label"].to_numpy(np.int64),
-            # What stands in one text only does so in its sentences too.
+            # An n-gram of a single text is in its sentences too, and still counts once.
             ngrams__counted=every["counted"].to_numpy(bool),
             scale__sample_weight=weight,
             classify__sample_weight=weight,

@@ -1,7 +1,7 @@
-"""Every knob of a model's life, read from `params.yaml` and checked whole before work begins.
+"""All parameters of the pipeline, read from `params.yaml` and checked before work begins.
 
 The file is DVC's too: `dvc.yaml` names the parts that each stage depends on, so that a changed
-knob runs again what it touches and nothing else.
+parameter repeats the stages that it affects and no others.
 """
 
 from pathlib import Path
@@ -28,8 +28,8 @@ class Columns(Strict, frozen=True, kw_only=True):
 
     text: str = "text"
     label: str = "label"
-    # What a text is about, such as the film: texts of one group never stand on both sides of a
-    # split. None: each text stands for itself.
+    # What a text is about, such as the film: texts of one group are never on both sides of a
+    # split. None: each text is a group of its own.
     group: str | None = None
     # What kind of text it is; None: the source's own `domain`.
     domain: str | None = None
@@ -84,14 +84,14 @@ class Preprocess(Strict, frozen=True, kw_only=True):
 
 
 class CandidateParams(Strict, frozen=True, kw_only=True):
-    """A kind of model, and its own knobs."""
+    """A kind of model, and its own parameters."""
 
     # `module:Class` of a `trainer.train.Candidate`.
     kind: str
     params: dict[str, Any] = {}
 
     def written(self) -> str:
-        """As JSON, the same text for the same knobs; what is noted of a model made with them."""
+        """As JSON, the same text for the same parameters; saved with a model made with them."""
         return msgspec.json.encode(self, order="sorted").decode()
 
 
@@ -120,7 +120,7 @@ class Promote(Strict, frozen=True, kw_only=True):
     min_speed_share: Share = 0.5
     # Where there is no champion yet, the first one must reach this.
     min_metric: float = 0.8
-    # Share of people's labels that agree with its answers, as canary or champion; None: not asked.
+    # Share of people's labels that agree with its answers, as canary or champion; None: no gate.
     min_feedback_accuracy: Share | None = None
     # How many of them it takes: at 100 the share is known to about 0.1 (two standard errors).
     min_feedback_labels: Count = 100

@@ -1,4 +1,4 @@
-"""What `make train` runs: all stages of dvc.yaml, and what each of them took.
+"""What `make train` runs: all stages of dvc.yaml, and the time of each.
 
 `python -m trainer.pipeline [DATA]`, in the project's root. DATA is the folder that relative sources
 are below; without it, `SENTIMENT_DATA` is, or `data/source`.
@@ -25,7 +25,7 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def run(data: Path | None) -> int:
-    """Run `dvc repro`, tell what it took, and give its exit code.
+    """Run `dvc repro`, print the time and memory of the stages, and return its exit code.
 
     Raises:
         InputError: There is no such folder.
@@ -42,7 +42,7 @@ def run(data: Path | None) -> int:
         environment["SENTIMENT_DATA"] = str(data.absolute())
     dvc = [sys.executable, "-m", "dvc"]
     if not tables.git("rev-parse", "--git-dir"):
-        # DVC refuses to work without Git unless it is told to.
+        # DVC refuses to work without Git unless it is configured so.
         subprocess.run(  # noqa: S603 - our own interpreter, with arguments of ours
             [*dvc, "config", "--local", "core.no_scm", "true"], check=True, env=environment
         )

@@ -1,12 +1,11 @@
 """Copies of remote files, from the web or S3: fetched once, checked before they get their name.
 
 Beside a copy, `NAME.json` says of which version it is (its tag) and what its SHA-256 was. A later
-run asks with the tag whether there is another version; what was damaged here since is fetched
+run asks with the tag whether there is another version; a copy that was damaged since is fetched
 again. All of it may be deleted at any time.
 
-Who we are to S3 is found as boto3 does it: environment, profile, web identity (IRSA), container or
-instance role; and with `role_arn`, whom these may become. AWS_ENDPOINT_URL_STS names another
-address for that.
+boto3 finds the credentials for S3: environment, profile, web identity (IRSA), container or instance
+role; with `role_arn` these assume that role. AWS_ENDPOINT_URL_STS names another address for STS.
 """
 
 import errno
@@ -49,13 +48,13 @@ _OK, _NOT_MODIFIED, _DENIED, _TOO_MANY, _SERVER_ERROR = 200, 304, 403, 429, 500
 
 
 class BrokenTransferError(Exception):
-    """The line broke or was silent for too long: trying again may help."""
+    """The connection broke or sent nothing for too long: trying again may help."""
 
 
 class Remote(NamedTuple):
     """A remote file that is being read."""
 
-    # Differs when its content does; empty: there is no telling.
+    # Differs when its content does; empty: unknown.
     tag: str
     # Its bytes.
     size: int
@@ -82,11 +81,11 @@ def fetch(
         read: Begins to read it, given the tag of the copy that is there; None: it is the same.
         target: Where it goes; its folder is made if missing.
         sha256: What it has to have. A copy that has it needs no asking.
-        say: Told of progress.
+        say: Called with progress lines.
 
     Raises:
         InputError: It has another checksum.
-        SetupError: The line breaks again and again, or the disk is full.
+        SetupError: The connection keeps breaking, or the disk is full.
     """
     note_path = target.with_name(f"{target.name}.json")
     try:

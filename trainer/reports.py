@@ -1,4 +1,4 @@
-"""What stages tell of their work: lines while they are at it, documents, and tables for people."""
+"""Reports of the stages: progress lines, JSON documents, and tables for people."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from trainer import tables
 
 Document = TypeVar("Document", bound=Struct)
 Item = TypeVar("Item")
-# Told a line about what is being done; `click.echo(line, err=True)` in the commands.
+# Called with a line about the progress; `click.echo(line, err=True)` in the commands.
 Say = Callable[[str], None]
 
 # The files of a candidate's evaluation, beside tables.REPORT and tables.IMAGES.
@@ -47,7 +47,7 @@ _HINT = "`sentiment {}` makes it; or run `dvc repro`."
 
 
 def silent(line: str) -> None:
-    """Says nothing; what functions use that nobody listens to."""
+    """Prints nothing; the default where no caller wants progress lines."""
     del line
 
 
@@ -76,7 +76,7 @@ class Interval(Struct, frozen=True):
 
 
 class Behaviour(Struct, frozen=True):
-    """How a model did on one kind of made sentences."""
+    """How a model did on one kind of behaviour test."""
 
     cases: int
     passed: int
@@ -166,7 +166,7 @@ def read(path: Path) -> Report:
 
 
 def read_as(path: Path, kind: type[Document], stage: str) -> Document:
-    """Read what a stage told of its work by `write`.
+    """Read a report that a stage has written by `write`.
 
     Raises:
         InputError: It is missing or something else.
@@ -211,7 +211,7 @@ film reviews that is not ours: put beside, not measured again.
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table; all but the first `left` columns hold numbers and stand to the right."""
+    """A table; all but the first `left` columns hold numbers and are aligned to the right."""
     head, *lines = [f"| {' | '.join(row)} |" for row in (header, *rows)]
     return "\n".join([head, "|" + "---|" * left + "--:|" * (len(header) - left), *lines])
 

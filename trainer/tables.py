@@ -1,4 +1,4 @@
-"""What the stages leave for each other: where it stands, how it is written, the tables of texts.
+"""The files that stages exchange: their paths, how they are written, the tables of texts.
 
 ```
 data/raw/           texts.parquet  rejected.jsonl  report.json        ingest
@@ -45,7 +45,7 @@ EVALUATION = Path("evaluation")
 # Files in them that more than one stage knows.
 TEXTS = "texts.parquet"
 TRAIN, TEST = "train.parquet", "test.parquet"
-# What a stage tells of its work, in the folder of its files.
+# A stage's report, in the folder of its files.
 REPORT = "report.json"
 CARD = "MODEL_CARD.md"
 IMAGES = "images"
@@ -93,8 +93,8 @@ def digest(frame: "pd.DataFrame") -> str:
 
 
 # Files and folders that are written whole or not at all, whatever ends the process. Each is made
-# under another name beside its place, and gets its own by a rename. What a killed run left is
-# taken away by the next one.
+# under another name beside its place, and gets its own by a rename. The next run
+# removes what a killed one left.
 
 
 @contextmanager
@@ -113,8 +113,8 @@ def file(target: Path) -> Iterator[Path]:
 def files(place: Path, *names: str) -> Iterator[Path]:
     """Give a folder to write these files to; they go to `place` when all went well.
 
-    What else is in `place` stays. The last file is taken away first and put there last: where it
-    stands, all of them belong together.
+    What else is in `place` stays. The last file is removed first and moved last: where it exists,
+    all of them belong together.
     """
     work = place / ".part"
     shutil.rmtree(work, ignore_errors=True)
@@ -175,7 +175,7 @@ def check_folder(target: Path, mark: str) -> None:
         raise InputError(f"{target} can't be written: {error}") from error
 
 
-# What Git says of the project that we run in; nothing where it is not there.
+# Git's data of the current project; empty where there is no Git.
 
 
 def code_version() -> str:

@@ -1,4 +1,4 @@
-"""The subcommands of the model's life.
+"""The trainer's subcommands.
 
 - `stages`: ingest, preprocess, train, evaluate, release
 - `models`: register, promote, rollback, models

@@ -20,7 +20,9 @@ FOLDER = click.Path(path_type=Path)
 _folder = partial(click.option, type=FOLDER, show_default=True)
 _output = partial(_folder, "--output", "-o")
 
-params = _folder("--params", "file", default=Path("params.yaml"), help="The file with the knobs.")
+params = _folder(
+    "--params", "file", default=Path("params.yaml"), help="The file with the parameters."
+)
 data = _folder(
     "--data",
     default=tables.PREPARED,
@@ -32,7 +34,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 
 
 def say(line: str) -> None:
-    """Tell of progress, beside the results."""
+    """Print a progress line to standard error."""
     click.echo(line, err=True)
 
 

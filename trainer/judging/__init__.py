@@ -1,6 +1,6 @@
-"""How good a model is.
+"""Measures the quality of a model.
 
-- `figures`: accuracy and its kin, by domain, and how sure they are
+- `figures`: accuracy and further metrics, by domain, with intervals
 - `behaviours`: what a model must get right, whatever the data
 - `plots`: the curves
 """

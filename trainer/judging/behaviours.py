@@ -1,9 +1,9 @@
-"""Behaviour tests: what a model does with sentences that were made to try one thing at a time.
+"""Behaviour tests: sentences that test one ability of a model at a time.
 
 In the manner of M. T. Ribeiro, T. Wu, C. Guestrin, S. Singh: Beyond Accuracy: Behavioral Testing of
 NLP Models with CheckList, ACL 2020, with their three types of test: a decision that must be right,
 one that a change must leave as it is, and a score that a change must move in one direction. The
-sentences stand as templates and word lists in `behaviours.yaml`.
+sentences are made of templates and word lists in `behaviours.yaml`.
 """
 
 import re
@@ -104,7 +104,7 @@ def run(score: Callable[[list[str]], NDArray[np.float64]]) -> dict[str, Behaviou
             given = np.concatenate([next(scores) for _ in case.texts])
             if not case.passes(given):
                 failures.append(_told(case, given))
-        # From all over the list: neighbours come from one template.
+        # Spread over the list: adjacent ones come from one template.
         step = max(1, len(failures) // FAILURES)
         found[name] = Behaviour(
             len(of_kind), len(of_kind) - len(failures), failures[::step][:FAILURES]

@@ -1,4 +1,4 @@
-"""The figures by which a model is judged, and how sure they are.
+"""The figures by which a model is judged, and their intervals.
 
 They are scikit-learn's, of texts that count more or less than once, for a whole matrix of such
 counts: a bootstrap draws thousands of them, and scikit-learn's functions take one at a time.
@@ -41,7 +41,7 @@ CALIBRATION_BINS = 15
 # Resamplings in one matrix: 11 MB with 26,500 texts, so that the steps between work in the cache.
 _CHUNK = 50
 
-# Of a figure in a report: a millionth is far below what any interval tells apart, and sums of many
+# Of a figure in a report: a millionth is far below the width of any interval, and sums of many
 # numbers differ after it from one machine to another.
 DIGITS = 6
 
@@ -161,7 +161,7 @@ def _ratio(over: NDArray[np.float64], under: NDArray[np.float64]) -> NDArray[np.
     return np.divide(over, under, out=np.zeros_like(over), where=under > 0)
 
 
-# How sure they are: bootstrap intervals, differences between candidates, McNemar's test.
+# Bootstrap intervals, differences between candidates, McNemar's test.
 
 
 def bootstrap(
@@ -265,7 +265,7 @@ def _intervals(figures: dict[str, float], draws: Draws, params: Evaluate) -> dic
 # From texts to P(positive) of each, shape (texts,).
 Score = Callable[[list[str]], NDArray[np.float64]]
 
-# Texts scored between two looks at the clock: a second's work for the slowest model.
+# Texts scored between two progress lines at least: a second's work for the slowest model.
 _BATCH = 500
 # Enough for all domains and lengths, and a second's work for the slowest model.
 _SAMPLE = 1000
