@@ -50,16 +50,9 @@ def evaluate(  # noqa: PLR0913 - what is judged, on what, how, and where it goes
 ) -> Report:
     """Judge a candidate, and write what was found to `output/name/`, whole or not at all.
 
-    Args:
-        name: The candidate's name in `params.yaml`.
-        model_directory: Made by the train stage.
-        test: The texts to judge by, with the columns of `trainer.tables`.
-        train: The texts that it was fitted on; the report says which these were.
-        params: How many resamplings, and so on.
-        output: Where the evaluations of all candidates stand.
-        trusted: Classes of the candidate's own that its file holds. A worker refuses these, so a
-            candidate with any is judged by the answers of its own library alone.
-        say: Told what is being done.
+    `test` and `train` have the columns of `trainer.tables`; `train` is what it was fitted on.
+    Classes of the candidate's own in its file are `trusted`: a worker refuses these, so such a
+    candidate is judged by the answers of its own library alone.
 
     Raises:
         InputError: There is no model directory, it was fitted on other texts, the test table is

@@ -1,4 +1,4 @@
-"""The gates before `champion`: each a function of figures, with a sentence that gives them.
+"""The gates before a promotion: each a function of figures, with a message that gives them.
 
 A figure that is no number (NaN) passes no gate.
 
@@ -59,7 +59,7 @@ def skip(gate: str, reason: str) -> Check:
 
 
 def better(difference: Interval, params: Promote) -> Check:
-    """The main metric, of the challenger less the champion, is better at the unlucky end too."""
+    """The main metric, of challenger less champion, is better at the interval's lower end too."""
     if params.metric in LOWER_IS_BETTER:
         gain = Interval(-difference.value, -difference.high, -difference.low)
         figure = f"{params.metric} (less is better)"
@@ -187,9 +187,7 @@ def fetch(name: str, version: str, folder: Path) -> Fetched:
 
     Raises:
         ModelRefusedError: A worker would refuse it.
-        ModelNotFoundError: There is no such version.
-        RegistryUnavailableError: The registry doesn't answer.
-        SetupError: There is no room for it.
+        SetupError: It can't be stored.
     """
     address = f"/{version}"
     settings = ModelSettings(
@@ -287,11 +285,20 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
     evaluate: Evaluate,
     say: Say,
 ) -> list[Check]:
-    """The gates that look at both models."""
+    """The gates that compare both models."""
     labels, domains = figures.labels_of(test), test["domain"].to_numpy(object)
+    texts: list[str] = test["text"].tolist()
     # `judge` has made sure that they are there.
     scores = cast("NDArray[np.float64]", challenger.scores)
-    champions = _champions_scores(champion, test, say)
+    noted, champions = champion.report, champion.scores
+    if noted is None or champions is None or noted.test_sha256 != tables.digest(test):
+        say(
+            f"Version {champion.version}, the champion, was not evaluated on this table and scores"
+            " it now. It may have seen some of the texts, which favours it."
+        )
+        champions = figures.scores(
+            champion.scorer.score, texts, "texts scored by the champion", say
+        )
     say(f"{evaluate.bootstrap:,} resamplings …")
     differences = figures.differences(labels, domains, scores, champions, evaluate)
     say("Behaviours and speed …")
@@ -300,7 +307,7 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
         for model in (challenger, champion)
     )
     scorers = [challenger.scorer.score, champion.scorer.score]
-    fast, before = figures.speeds(scorers, figures.sample(test["text"].tolist()))
+    fast, before = figures.speeds(scorers, figures.sample(texts))
     right = pd.DataFrame({0: scores, 1: champions}).ge(THRESHOLD).eq(labels == 1, axis=0)
     accuracies = right.groupby(domains).mean().to_dict()
     return [
@@ -311,20 +318,8 @@ def _compared(  # noqa: PLR0913, PLR0917 - two models, on what, how
     ]
 
 
-def _champions_scores(champion: Fetched, test: pd.DataFrame, say: Say) -> NDArray[np.float64]:
-    report, noted = champion.report, champion.scores
-    if report and noted is not None and report.test_sha256 == tables.digest(test):
-        return noted
-    say(
-        f"Version {champion.version}, the champion, was not evaluated on this table and scores it"
-        " now. It may have seen some of the texts, which favours it."
-    )
-    texts: list[str] = test["text"].tolist()
-    return figures.scores(champion.scorer.score, texts, "texts scored by the champion", say)
-
-
 def _compiled(model: Fetched, report: Report, test: pd.DataFrame | None, params: Promote) -> Check:
-    """How far the answers are from its library's, on made sentences and on texts of the test."""
+    """The difference from its library's scores, on behaviour tests and on texts of the test."""
     if not model.file.format.compiles:
         flavour = model.file.format.flavour
         return skip("compiled", f"models of the format {flavour!r} have no compiled form")

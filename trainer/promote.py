@@ -11,9 +11,9 @@ The registered model carries the last moves as one tag, `sentiment.history`, a J
 became champion, and the version before it |
 | `sentiment.rolled_back_at`, `sentiment.rolled_back_by` | when it was taken back |
 
-MLflow moves an alias without looking at where it was. So we look right before, and once more right
-after. What is left is the time of one call: of two people who promote within it, one is told that
-the other was there too, but an entry of the history may be lost. The versions' own tags stay.
+MLflow moves an alias without checking where it was. So we check right before and right after. Two
+people can still promote within the time of one call: one of them gets an error that names the
+other's version, but an entry of the history may be lost. The versions' own tags stay.
 """
 
 import getpass
@@ -88,18 +88,11 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
     force: str = "",
     say: Say = silent,
 ) -> Decision:
-    """Move `champion` to a version if every gate lets it pass.
+    """Move `champion` to a version, or to that of an alias, if every gate lets it pass.
 
-    Args:
-        name: Name of the registered model.
-        version: Its version or an alias of it.
-        params: The gates.
-        evaluate: How intervals are drawn.
-        test: The table that the version was evaluated on; needed where there is a champion.
-        labels: What people's labels say, by version; looked at where the parameters ask for it.
-        dry_run: Only look.
-        force: Why it shall be promoted whatever the gates say, but not what a worker refuses.
-        say: Told what is being done.
+    `test` is the table that the version was evaluated on, needed where there is a champion;
+    `labels` the accuracy by people's labels, by version, used where `params` has a limit for it;
+    `force` why it shall be promoted whatever the gates say, but not what a worker refuses.
 
     Raises:
         InputError: It is the champion already, or the test table is missing or another one.
@@ -133,25 +126,21 @@ def promote(  # noqa: PLR0913 - who, by which rules, on which texts
         forced="" if passed or not servable else force,
         dry_run=dry_run,
     )
-    if not dry_run:
-        _carry_out(decision)
-    return decision
-
-
-def _carry_out(decision: Decision) -> None:
-    name, challenger = decision.name, decision.challenger
+    if dry_run:
+        return decision
     failed = "; ".join(decision.reasons)
+    written = f"refused: {failed}"
     with connect(TIMEOUT_S) as client:
-        if not decision.promoted:
-            decided(client, name, challenger, f"refused: {failed}")
-            return
-        action: Action = "force" if decision.forced else "promote"
-        move(client, name, decision.champion, challenger, action, reason=decision.forced)
-        if decision.forced:
-            told = f"forced: {decision.forced} (refused: {failed})"
-        else:
-            told = "promoted: " + "; ".join(f"{c.gate}: {c.reason}" for c in decision.checks)
-        decided(client, name, challenger, told)
+        if decision.promoted:
+            action: Action = "force" if decision.forced else "promote"
+            move(client, name, champion, challenger, action, reason=decision.forced)
+            written = (
+                f"forced: {decision.forced} ({written})"
+                if decision.forced
+                else "promoted: " + "; ".join(f"{c.gate}: {c.reason}" for c in checks)
+            )
+        note(client, name, challenger, decision=written, decided_at=_now(), decided_by=who())
+    return decision
 
 
 class Rollback(Struct, frozen=True):
@@ -290,19 +279,18 @@ def move(  # noqa: PLR0913 - a move is all of these
         )
     client.set_registered_model_alias(name, ALIAS, target)
     written = Move(_now(), action, expected, target, who(), reason)
+    by = written.by
     if action == "rollback":
         # `expected` is a version: without a champion there is nothing to roll back.
-        note(client, name, str(expected), rolled_back_at=written.at, rolled_back_by=written.by)
+        note(client, name, str(expected), rolled_back_at=written.at, rolled_back_by=by)
     else:
-        note(
-            client,
-            name,
-            target,
-            promoted_at=written.at,
-            promoted_by=written.by,
-            promoted_from=expected or "",
-        )
-    _remember(client, name, written)
+        before = expected or ""
+        note(client, name, target, promoted_at=written.at, promoted_by=by, promoted_from=before)
+    short = msgspec.structs.replace(written, by=by[:_REASON], reason=reason[:_REASON])
+    moves = [*history(client, name), short][-KEPT_MOVES:]
+    while len(tag := msgspec.json.encode(moves).decode()) > MAX_TAG:
+        del moves[0]
+    client.set_registered_model_tag(name, HISTORY_TAG, tag)
     found = champion_of(client, name)
     if found != target:
         raise ModelError(
@@ -310,11 +298,6 @@ def move(  # noqa: PLR0913 - a move is all of these
             f" {_named(found)} at the same moment.",
             "Agree on one; `sentiment models` shows where it is.",
         )
-
-
-def decided(client: "MlflowClient", name: str, version: str, decision: str) -> None:
-    """Write down at a version what was decided about it, and the reasons."""
-    note(client, name, version, decision=decision, decided_at=_now(), decided_by=who())
 
 
 def note(client: "MlflowClient", name: str, version: str, **tags: str) -> None:
@@ -333,16 +316,6 @@ def who() -> str:
     except (OSError, KeyError):
         # A container's user needs no name.
         return "unknown"
-
-
-def _remember(client: "MlflowClient", name: str, written: Move) -> None:
-    short = msgspec.structs.replace(
-        written, by=written.by[:_REASON], reason=written.reason[:_REASON]
-    )
-    moves = [*history(client, name), short][-KEPT_MOVES:]
-    while len(tag := msgspec.json.encode(moves).decode()) > MAX_TAG:
-        del moves[0]
-    client.set_registered_model_tag(name, HISTORY_TAG, tag)
 
 
 def _now() -> str:

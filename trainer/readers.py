@@ -117,7 +117,7 @@ def rows(
             return
         names = [name for name in dict.fromkeys(wanted) if name is not None]
         choose = tables.columns(names, (), where, HINT)
-        # Of JSON, each row may have other members: what none has is told at the end.
+        # Of JSON, each row may have other members: a column that none has is reported at the end.
         seen: dict[str, None] | None = {} if form in {"json", "jsonl"} else None
         for number, row in tables.rows(stream, form, choose, where, MAX_ROW):
             if isinstance(row, tables.Fault):
@@ -130,16 +130,15 @@ def rows(
                     (n if n in names else excerpt(n), None) for n in row if room or n in names
                 )
             try:
-                text, label, group, domain = (name and _value(row.get(name)) for name in wanted)
+                found = (name and row.get(name) for name in wanted)
+                text, label, group, domain = (
+                    msgspec.json.decode(v) if isinstance(v, Raw) else v for v in found
+                )
                 yield number, Cells(text, label, group, domain)
             except (msgspec.DecodeError, RecursionError):
                 yield number, Fault("malformed", excerpt(repr(row)))
         if seen:
             tables.require(names, list(seen), where, HINT)
-
-
-def _value(found: object) -> object:
-    return msgspec.json.decode(found) if isinstance(found, Raw) else found
 
 
 # From a row to a labelled text.
@@ -263,7 +262,11 @@ def archived(stream: BinaryIO) -> Iterator[Cells | Fault]:
                 elif found := _ADDRESSES.fullmatch(member.name):
                     lines = _content(archive, member).decode("ascii", "replace").splitlines()
                     films[found[1], found[2]] = lines
-            _require_end(stream, archive.offset)
+            # `tarfile` takes a damaged head for the end; the true end is a block of NUL.
+            stream.seek(archive.offset)
+            block = stream.read(tarfile.BLOCKSIZE)
+            if len(block) < tarfile.BLOCKSIZE or any(block):
+                raise tarfile.ReadError("it is cut off or damaged in the middle")
     except tarfile.TarError as error:
         raise OSError(str(error)) from error
     for (part, label, number), text in sorted(reviews, key=lambda review: review[0]):
@@ -293,11 +296,3 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     # None only for what is no regular file.
     return file.read() if file else b""
-
-
-def _require_end(stream: BinaryIO, offset: int) -> None:
-    """`tarfile` takes a damaged head for the end of the archive; the true end is a block of NUL."""
-    stream.seek(offset)
-    block = stream.read(tarfile.BLOCKSIZE)
-    if len(block) < tarfile.BLOCKSIZE or any(block):
-        raise tarfile.ReadError("it is cut off or damaged in the middle")

@@ -1,7 +1,7 @@
-"""The release stage: the chosen candidate fitted on all texts, with all that is known of it.
+"""The release stage: the chosen candidate fitted on all texts, with its card and evaluation.
 
-The candidate was judged by a twin that saw the training texts alone. What is served has seen the
-test texts too, as more texts make a better model; the figures are the twin's.
+The evaluation is of its twin: the same candidate fitted on the training texts alone. The released
+model is fitted on the test texts too, since more texts make a better model.
 """
 
 import re
@@ -41,10 +41,7 @@ from trainer.reports import (
     silent,
     table,
 )
-from trainer.train import fit, flavour_of, make, save
-
-# What of an evaluation goes with the model; what depends on the machine doesn't.
-_KEPT = (tables.REPORT, reports.SCORES)
+from trainer.train import fit, make, save
 
 
 def release(  # noqa: PLR0913 - all that the stages before have left
@@ -63,7 +60,7 @@ def release(  # noqa: PLR0913 - all that the stages before have left
         same inputs give the same bytes.
 
     Raises:
-        InputError: A stage before is missing, or judged other texts or knobs than these.
+        InputError: A previous stage is missing, or had other texts or parameters than these.
     """
     name = params.release
     candidate = make(name, params)
@@ -74,9 +71,9 @@ def release(  # noqa: PLR0913 - all that the stages before have left
     found = reports.read(evaluation / name / tables.REPORT)
     scores = reports.read_scores(evaluation / name / reports.SCORES, len(test))
     compared = reports.read_as(evaluation / reports.COMPARISON, reports.Comparison, "evaluate")
+    digests = tables.digest(train), tables.digest(test)
     for what, same in {
-        f"other texts than those in {data}": found.train_sha256 == tables.digest(train)
-        and found.test_sha256 == tables.digest(test),
+        f"other texts than those in {data}": (found.train_sha256, found.test_sha256) == digests,
         "a model with other parameters than those in params.yaml": found.knobs == knobs,
         "another model than the comparison": compared.overall.get(name) == found.overall,
     }.items():
@@ -96,16 +93,16 @@ def release(  # noqa: PLR0913 - all that the stages before have left
         file = find(directory)
         scorer = served(file.format, file.open(candidate.trusted_types))
         reports.write(training_reference(scorer, test["text"].tolist(), scores), directory / FILE)
+        # What depends on the machine doesn't go with the model.
         kept = directory / tables.EVALUATION
-        kept.mkdir()
-        for part in _KEPT:
-            shutil.copyfile(evaluation / name / part, kept / part)
         shutil.copytree(evaluation / name / tables.IMAGES, kept / tables.IMAGES)
+        for part in (tables.REPORT, reports.SCORES):
+            shutil.copyfile(evaluation / name / part, kept / part)
 
     save(
         fitted,
         output,
-        flavour=flavour_of(candidate),
+        flavour=getattr(candidate, "flavour", "sklearn"),
         trusted=candidate.trusted_types,
         metadata={
             "candidate": name,
@@ -122,15 +119,15 @@ def release(  # noqa: PLR0913 - all that the stages before have left
 
 
 # Makes the drift reference that workers compare what they see with: see `sentiment.model.drift`.
-# It is made from the test texts as the judged twin scored them, since texts that a model was
-# fitted on are scored too surely.
+# It is made from the twin's scores of the test texts, since a model is overconfident on texts that
+# it was fitted on.
 
 
 # Ten equal bins, as the population stability index is usually taken over.
 SCORE_BINS = 10
 # Tokens of a tweet, a paragraph, a review, a long review; each about twice the one before.
 LENGTH_EDGES = (5, 10, 20, 40, 80, 160, 320, 640)
-# A millionth is far below what any comparison of shares tells apart.
+# A millionth is far below any difference of shares that matters.
 _DIGITS = 6
 
 
@@ -183,7 +180,7 @@ _FAILURES = 2
 _OF_DOMAINS = ("accuracy", "f1", "roc_auc", "calibration_error")
 
 
-def render(  # noqa: PLR0913, PLR0917 - a card tells of everything
+def render(  # noqa: PLR0913, PLR0917 - a card describes everything
     params: Params,
     description: str,
     report: Report,
@@ -196,7 +193,7 @@ def render(  # noqa: PLR0913, PLR0917 - a card tells of everything
     name, sources = params.release, params.ingest.sources
     checksums = {s.name: ", ".join(file.sha256 for file in s.inputs) for s in noted.sources}
     about = behaviours.about()
-    # As they stand in `behaviours.yaml`: a report that was read sorts them.
+    # In the order of `behaviours.yaml`: a report that was read sorts them.
     tried = [
         (kind.replace("_", " "), about[kind], report.behaviours[kind])
         for kind in about

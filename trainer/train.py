@@ -1,7 +1,7 @@
 """The train stage: fit a candidate, and save it as a model directory.
 
 The model's format writes the directory. Then everything in MLmodel that differs from run to run or
-tells of the machine is taken out.
+names the machine is removed.
 """
 
 import threading
@@ -23,7 +23,7 @@ from trainer import tables
 from trainer.params import Params
 from trainer.reports import Say, silent
 
-# Of one long call of a library, there is nothing to say but that it goes on.
+# How often a long call of a library is reported to be still running.
 PATIENCE_S = 15.0
 
 # Fields of MLmodel that name the run, not the model.
@@ -45,11 +45,6 @@ class Candidate(Protocol):
 
     def describe(self) -> str:
         """Markdown for the model card: what it does, with its parameters and sources."""
-
-
-def flavour_of(candidate: Candidate) -> str:
-    """The flavour of the format that saves what it fits."""
-    return str(getattr(candidate, "flavour", "sklearn"))
 
 
 def make(name: str, params: Params) -> Candidate:
@@ -81,7 +76,7 @@ def train(
     """Fit a candidate on a table of texts and save it in `output/name`, whole or not at all.
 
     Returns:
-        The model directory. The same texts and knobs give the same bytes.
+        The model directory. The same texts and parameters give the same bytes.
 
     Raises:
         InputError: There is no such candidate, the texts are of one class or too few, or the
@@ -93,7 +88,7 @@ def train(
     save(
         fit(name, candidate, frame, say),
         directory,
-        flavour=flavour_of(candidate),
+        flavour=getattr(candidate, "flavour", "sklearn"),
         trusted=candidate.trusted_types,
         # So that nobody judges or releases it as something else.
         metadata={
@@ -133,7 +128,7 @@ def fit(name: str, candidate: Candidate, frame: pd.DataFrame, say: Say = silent)
 
 @contextmanager
 def lasting(say: Say, what: str) -> Iterator[None]:
-    """Say from a thread that the block goes on: a call of a library tells nothing."""
+    """Report from a thread that the block still runs: a library's call reports nothing."""
     over, started = threading.Event(), time.monotonic()
 
     def tell() -> None:

@@ -1,4 +1,4 @@
-"""What the registry is told: register, promote, roll back, and its list of versions."""
+"""The commands that change or list the registry: register, promote, rollback, models."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trainer.promote import Decision
 
 
-# Of a digest, as Git shows a commit; enough to tell data sets apart.
+# Of a digest, as Git shows a commit; enough to distinguish data sets.
 _SHORT = 12
 
 
@@ -143,8 +143,7 @@ def models(*, name: str, as_json: bool) -> None:
     rows = [head.split(","), *map(_row, found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 def _told(decision: "Decision") -> str:
@@ -164,23 +163,18 @@ def _told(decision: "Decision") -> str:
 
 
 def _row(version: "Version") -> list[str]:
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.4f}"
-
+    figures = version.accuracy, version.macro_accuracy
     return [
         version.version,
         ",".join(version.aliases),
-        number(version.accuracy),
-        number(version.macro_accuracy),
+        *("" if figure is None else f"{figure:.4f}" for figure in figures),
         (version.train_sha256 or "")[:_SHORT],
         datetime.fromtimestamp(version.created_at, UTC).strftime("%Y-%m-%d %H:%M"),
-        _minute(version.promoted_at),
-        _minute(version.rolled_back_at),
+        *(
+            (at or "")[:16].replace("T", " ")
+            for at in (version.promoted_at, version.rolled_back_at)
+        ),
     ]
-
-
-def _minute(written: str | None) -> str:
-    return (written or "")[:16].replace("T", " ")
 
 
 @click.command()

@@ -4,14 +4,15 @@ The same inputs give the same bytes: images carry no time and no version, curves
 rule.
 """
 
-import csv
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from heapq import nlargest, nsmallest
+from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -57,12 +58,10 @@ def write_tables(folder: Path, labels: Labels, scores: Scores, top: Ngrams | Non
     if top is not None:
         made["top_ngrams"] = ("ngram", "weight"), top
     for name, (header, rows) in made.items():
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            for row in rows:
-                # Six digits: the rest differs between machines and shows in no plot.
-                writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row)
+        # Six digits: the rest differs between machines and shows in no plot.
+        pd.DataFrame(list(rows), columns=list(header)).to_csv(
+            folder / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
+        )
 
 
 def draw(
@@ -119,7 +118,7 @@ def _confusion_rows(labels: Labels, scores: Scores) -> list[tuple[str, str]]:
     # The running sum is rounded, not each share, so that all rows together are as many as wanted.
     ends = np.rint(shares.ravel().cumsum() * _ROWS).astype(int)
     counts = np.diff(ends, prepend=0)
-    cells = [(actual, predicted) for actual in _CLASSES for predicted in _CLASSES]
+    cells = product(_CLASSES, _CLASSES)
     return [cell for cell, count in zip(cells, counts, strict=True) for _ in range(count)]
 
 
@@ -141,6 +140,11 @@ def _style(axes: Axes, x: str, y: str) -> None:
     axes.tick_params(color=_GREY, labelcolor=_INK, labelsize=9)
     axes.grid(color=_LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _diagonal(axes: Axes, x: float, y: float, text: str) -> None:
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
+    axes.text(x, y, text, color=_GREY, fontsize=9, rotation=45, va="top")
 
 
 def _draw_confusion(labels: Labels, scores: Scores) -> Figure:
@@ -165,8 +169,7 @@ def _draw_roc(labels: Labels, scores: Scores) -> Figure:
     x, y = "false positive rate", "true positive rate (recall)"
     figure, axes = _axes(4.8, 4.8, "ROC curve", x, y)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
-    axes.text(0.52, 0.47, "chance", color=_GREY, fontsize=9, rotation=45, va="top")
+    _diagonal(axes, 0.52, 0.47, "chance")
     axes.plot(*roc(labels, scores).T, color=_BLUE, linewidth=2, clip_on=False)
     return figure
 
@@ -189,8 +192,7 @@ def _draw_reliability(labels: Labels, scores: Scores) -> Figure:
     _style(above, "", "share of positive texts")
     above.set_title("Reliability", fontsize=12, color=_INK, loc="left", pad=10)
     above.set(xlim=(0, 1), ylim=(0, 1))
-    above.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--")
-    above.text(0.56, 0.52, "as it should be", color=_GREY, fontsize=9, rotation=45, va="top")
+    _diagonal(above, 0.56, 0.52, "as it should be")
     above.plot(mean, positive, color=_BLUE, linewidth=1.5, marker="o", markersize=5, clip_on=False)
     _style(below, "score (probability of positive)", "texts")
     below.bar(mean, texts, width=0.04, color=_BLUE)

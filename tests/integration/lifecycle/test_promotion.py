@@ -232,7 +232,7 @@ def test_history_is_bounded(
     assert 10 < len(moves) < audit.KEPT_MOVES
     assert moves[-1].reason.startswith("29 ")
     assert len(client.get_registered_model("sentiment").tags[audit.HISTORY_TAG]) <= MAX_TAG
-    audit.decided(client, "sentiment", "1", "x" * 10_000)
+    audit.note(client, "sentiment", "1", decision="x" * 10_000)
     assert len(tags(client, "1")["sentiment.decision"]) == MAX_TAG
 
 
