@@ -4,13 +4,12 @@
 
 import random
 from functools import cache
-from pathlib import Path
 
 from sentiment.model import drift
 from sentiment.model.drift import Reference
-from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
+from tests import compiled
 
 _THINGS = (
     "film", "story", "acting", "hotel room", "food", "service", "battery", "book", "phone",
@@ -80,8 +79,7 @@ def tweets(language: str, count: int, seed: int = 0) -> list[str]:
 @cache
 def bundled() -> LoadedModel:
     """The bundled model with its reference."""
-    directory: Path = bundled_model()
-    return LoadedModel("sentiment", "1", open_model(directory), 0.0, drift.read(directory))
+    return LoadedModel("sentiment", "1", compiled.bundled(), 0.0, drift.read(bundled_model()))
 
 
 def reference() -> Reference:

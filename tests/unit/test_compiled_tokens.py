@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice, product
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from sentiment.model.compiled.tokenise import (
 )
 from sentiment.model.compiled.words import IN_CONTEXT, decode
 from sentiment.model.text import NEGATORS, SCOPE, tokens
-from tests.unit.texts import TEXTS
+from tests.unit.texts import PIECES, TEXTS
 
 SEED = np.uint64(build.SEEDS[0])
 STOP_WORDS = {"the": STOP_WORD, "film": STOP_WORD}
@@ -49,27 +51,37 @@ def table(rules: int) -> Table:
 OUR_TABLE, SKLEARN_TABLE = table(OURS), table(SKLEARN)
 
 
+def natives(
+    texts: Sequence[bytes], rules: int = OURS, *, lowers: bool = True
+) -> Iterator[tuple[list[int], list[bytes]]]:
+    """What the loop finds in each text: hashes, and the bytes that each stands for."""
+    scratch = new_scratch(max(map(len, texts)) + 1, 1, 1, explains=True)
+    data = padded(texts)
+    made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
+    table = made.pages, made.entries, made.words, SEED
+    begin = 0
+    for encoded in texts:
+        end = begin + len(encoded)
+        if rules == OURS:
+            count = our_tokens(
+                data, begin, end, *table, SCOPE, scratch.cuts, scratch.keys, scratch.spans
+            )
+        else:
+            count = sklearn_tokens(data, begin, end, *table, lowers, scratch.keys, scratch.spans)
+        if count == IN_CONTEXT:
+            raise AssertionError("a letter's case hangs on context")
+        spans = (scratch.spans[:count] - begin).tolist()
+        yield scratch.keys[:count].tolist(), [encoded[first:last] for first, last in spans]
+        # Each has a line feed after it.
+        begin = end + 1
+
+
 def native(
     encoded: bytes, rules: int = OURS, *, lowers: bool = True
 ) -> tuple[list[int], list[bytes]]:
-    """What the loop finds in a text: hashes, and the bytes that each stands for."""
-    scratch = new_scratch(len(encoded) + 1, 1, 1, explains=True)
-    data = padded([encoded])
-    made = OUR_TABLE if rules == OURS else SKLEARN_TABLE
-    if rules == OURS:
-        count = our_tokens(
-            data, 0, len(encoded), made.pages, made.entries, made.words, SEED, SCOPE,
-            scratch.cuts, scratch.keys, scratch.spans,
-        )  # fmt: skip
-    else:
-        count = sklearn_tokens(
-            data, 0, len(encoded), made.pages, made.entries, made.words, SEED, lowers,
-            scratch.keys, scratch.spans,
-        )  # fmt: skip
-    if count == IN_CONTEXT:
-        raise AssertionError("a letter's case hangs on context")
-    spans = scratch.spans[:count].tolist()
-    return scratch.keys[:count].tolist(), [encoded[begin:end] for begin, end in spans]
+    """The same for one text."""
+    [found] = natives([encoded], rules, lowers=lowers)
+    return found
 
 
 def utf8(text: str) -> bytes:
@@ -77,7 +89,17 @@ def utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=1500)
+def check(texts: Iterable[str]) -> None:
+    """Compare the loop's tokens with those of `sentiment.model.text`, in their order."""
+    texts = [text if set(CONTEXTUAL).isdisjoint(text) else text.lower() for text in texts]
+    expected = list(map(tokens, texts))
+    hashes = iter(hashed(list(chain.from_iterable(expected))))
+    found = natives(list(map(utf8, texts)))
+    for text, words, (keys, _) in zip(texts, expected, found, strict=True):
+        assert keys == list(islice(hashes, len(words))), ascii(text)
+
+
+@settings(max_examples=500)
 @given(TEXTS)
 def test_finds_the_tokens_of_the_rules(text: str) -> None:
     """Whatever the text, the loop's tokens are those of `sentiment.model.text`, in their order."""
@@ -85,20 +107,26 @@ def test_finds_the_tokens_of_the_rules(text: str) -> None:
         with pytest.raises(AssertionError, match="context"):
             # Only where it hangs on a neighbour, which is never seen too late.
             native(utf8(text))
-        text = text.lower()
-    assert native(utf8(text))[0] == hashed(tokens(text))
+    check([text])
+
+
+def test_every_piece_counts_as_the_rules_say_beside_every_other() -> None:
+    """All pairs of what the rules are about, joined and apart, and many of their triples."""
+    check(
+        f"{one}{between}{other}" for one, other in product(PIECES, PIECES) for between in ("", " ")
+    )
+    # Prime, so that it falls in step with neither number of pieces.
+    check(map("".join, islice(product(PIECES, PIECES, PIECES), 0, None, 29)))
 
 
 @pytest.mark.parametrize("before", ["", "a", "not ", "it 's ", "\u2019", "<b", "@", "!", "x'"])
 def test_every_character_counts_as_the_rules_say(before: str) -> None:
-    """All code points of Unicode, after and before each kind of neighbour."""
-    for code in range(sys.maxunicode + 1):
-        text = f"{before}{chr(code)}a"
-        if chr(code) not in CONTEXTUAL and (code < 0x3000 or code % 53 == 0):
-            assert native(utf8(text))[0] == hashed(tokens(text)), hex(code)
+    """Characters from all over Unicode, after and before each kind of neighbour."""
+    letters = map(chr, chain(range(0x3000), range(0x3000, sys.maxunicode + 1, 53)))
+    check(f"{before}{letter}a" for letter in letters if letter not in CONTEXTUAL)
 
 
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given(TEXTS, st.booleans())
 def test_finds_the_tokens_of_sklearn(text: str, lowers: bool) -> None:  # noqa: FBT001 - drawn
     """With scikit-learn's rules the tokens are its own, lower-cased or not, less stop words."""
@@ -135,12 +163,11 @@ def test_spans_hold_the_tokens(text: str) -> None:
 
 def test_lower_case_hangs_on_context_for_two_letters_only() -> None:
     """Every other code point has one lower-case form of its own, and lowering twice is lowering."""
-    for code in range(sys.maxunicode + 1):
-        letter = chr(code)
-        if letter not in CONTEXTUAL:
-            assert len(letter.lower()) == 1
-            assert f"a{letter}".lower() == f"a{letter.lower()}"
-            assert letter.lower().lower() == letter.lower()
+    letters = [chr(code) for code in range(sys.maxunicode + 1) if chr(code) not in CONTEXTUAL]
+    lowered = list(map(str.lower, letters))
+    assert set(map(len, lowered)) == {1}
+    assert [f"a{letter}".lower() for letter in letters] == [f"a{letter}" for letter in lowered]
+    assert list(map(str.lower, lowered)) == lowered
 
 
 def test_the_table_of_characters_is_small() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,20 @@ from sklearn.preprocessing import MaxAbsScaler, Normalizer
 from sentiment import wire
 from sentiment.model.compiled import scorer as compiled_scorer
 from sentiment.model.compiled.explain import TOO_FAR, write_float, write_units
-from sentiment.model.compiled.scorer import MOST_IN_CALL, SCRATCH_BYTES, CompiledScorer
+from sentiment.model.compiled.scorer import MOST_IN_CALL, SCRATCH_BYTES
 from sentiment.model.estimators import build
 from sentiment.model.formats.scikit_learn import SklearnScorer, explain
 from sentiment.model.scorer import MOST_PARTS, explain_some
-from sentiment.model.text import tokens
+from sentiment.model.text import APOSTROPHES, tokens
 from sentiment.wire import Explanation
 from tests.unit.test_compiled import (
     KNOWN,
     LABELS,
-    PIPELINES,
     TRAINING,
     compiled,
     fitted,
     logistic,
+    pairs,
 )
 from tests.unit.texts import TEXTS
 
@@ -60,37 +61,26 @@ def spans(found: Explanation, text: str) -> list[tuple[str, str]]:
     return [(text[begin], text[end - 1]) for begin, end in places]
 
 
-@pytest.fixture(scope="module", params=PIPELINES)
-def pair(request: pytest.FixtureRequest) -> tuple[Pipeline, CompiledScorer]:
-    """A pipeline and its compiled form."""
-    pipeline = PIPELINES[request.param]()
-    return pipeline, compiled(pipeline)
-
-
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(KNOWN, TEXTS), min_size=1, max_size=6))
-def test_explanations_add_up(pair: tuple[Pipeline, CompiledScorer], texts: list[str]) -> None:
-    """Intercept and parts are scikit-learn's log-odds, and the score is their sigmoid."""
-    pipeline, scorer = pair
-    scores, explanations = scorer.explain(texts)
-    np.testing.assert_array_equal(scores, scorer.score(texts))
-    expected = pipeline.decision_function(texts)
-    for score, explanation, log_odds in zip(scores, explanations, expected, strict=True):
-        found = read(explanation)
-        assert found.log_odds == pytest.approx(log_odds, abs=1e-9)
-        check_sum(found, score)
-        assert found.rest == 0
+def test_explanations_add_up_and_spans_are_tokens(texts: list[str]) -> None:
+    """Intercept and parts are scikit-learn's log-odds, and the score is their sigmoid.
 
-
-@settings(max_examples=60)
-@given(st.one_of(KNOWN, TEXTS))
-def test_spans_begin_and_end_with_tokens(pair: tuple[Pipeline, CompiledScorer], text: str) -> None:
-    """Spans lie in the text, in its order, and neither end is white space or of no token."""
-    (explanation,) = pair[1].explain([text]).explanations
-    for ends in spans(read(explanation), text):
-        for end_of_span in ends:
-            assert not end_of_span.isspace()
-            assert end_of_span in "'’‘ʼ＇`´" or tokens(end_of_span) or end_of_span.isalnum()  # noqa: RUF001 - apostrophes
+    Spans lie in the text, in its order, and neither end is white space or of no token.
+    """
+    for name, (pipeline, scorer) in pairs().items():
+        scores, explanations = scorer.explain(texts)
+        np.testing.assert_array_equal(scores, scorer.score(texts), err_msg=name)
+        expected = pipeline.decision_function(texts)
+        each = zip(texts, scores, explanations, expected, strict=True)
+        for text, score, explanation, log_odds in each:
+            found = read(explanation)
+            assert found.log_odds == pytest.approx(log_odds, abs=1e-9), name
+            check_sum(found, score)
+            assert found.rest == 0, name
+            for end in chain.from_iterable(spans(found, text)):
+                assert not end.isspace(), name
+                assert end in APOSTROPHES or tokens(end) or end.isalnum(), name
 
 
 @settings(max_examples=60)
@@ -129,7 +119,7 @@ def test_what_stands_there_twice_shares_its_contribution() -> None:
 
 def test_halves_of_surrogate_pairs_are_one_place_each() -> None:
     """Texts that only Python's strings may hold are counted in Python's way."""
-    scorer = compiled(PIPELINES["ours"]())
+    scorer = pairs()["ours"][1]
     text = "\ud800\udfff good \ud800"
     parts = read(scorer.explain([text]).explanations[0]).parts
     assert "good" in {text[part.begin : part.end] for part in parts}
@@ -218,23 +208,24 @@ EXPLAINED: dict[str, list[Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=EXPLAINED)
-def pipeline(request: pytest.FixtureRequest) -> Pipeline:
-    """A pipeline that scikit-learn serves."""
-    return fitted(*EXPLAINED[request.param], logistic())
+@pytest.fixture(scope="module")
+def served() -> dict[str, Pipeline]:
+    """Pipelines that scikit-learn serves."""
+    return {name: fitted(*steps, logistic()) for name, steps in EXPLAINED.items()}
 
 
 # Once more than 1e-7 apart in float32.
-@example("aaa isn not not")
-@settings(max_examples=40)
-@given(st.one_of(KNOWN, TEXTS))
-def test_sklearns_explanations_add_up(pipeline: Pipeline, text: str) -> None:
+@example(text="aaa isn not not")
+@settings(max_examples=60)
+@given(text=st.one_of(KNOWN, TEXTS))
+def test_sklearns_explanations_add_up(served: dict[str, Pipeline], text: str) -> None:
     """Intercept and parts are the log-odds, of which the score is the sigmoid; spans are tokens."""
-    [score], [explanation] = SklearnScorer(pipeline).explain([text])
-    found = read(explanation)
-    assert found.rest == 0
-    check_sum(found, score, abs_=1e-6)
-    assert not any(end.isspace() for ends in spans(found, text) for end in ends)
+    for name, pipeline in served.items():
+        [score], [explanation] = SklearnScorer(pipeline).explain([text])
+        found = read(explanation)
+        assert found.rest == 0, name
+        check_sum(found, score, abs_=1e-6)
+        assert not any(end.isspace() for ends in spans(found, text) for end in ends), name
 
 
 def test_sklearns_long_texts_keep_the_largest_parts() -> None:
@@ -274,8 +265,8 @@ def test_ours_is_explained_by_its_compiled_form_alone() -> None:
 
 def test_the_slow_way_says_the_same_as_the_quick_one() -> None:
     """Where both know a pipeline, they explain it alike."""
-    pipeline = PIPELINES["tf-idf"]()
-    quick = compiled(pipeline).explain(TRAINING).explanations
+    pipeline, scorer = pairs()["tf-idf"]
+    quick = scorer.explain(TRAINING).explanations
     for text, explanation in zip(TRAINING, quick, strict=True):
         ours, theirs = read(explanation), read(explain(pipeline, text, MOST_PARTS))
         assert [part.begin for part in ours.parts] == [part.begin for part in theirs.parts]

@@ -3,7 +3,8 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def imports(node: ast.AST) -> Iterator[str]:
             yield from imports(child)
 
 
+@cache
+def imported(file: Path) -> tuple[str, ...]:
+    """The same of a file."""
+    return tuple(imports(ast.parse(file.read_text())))
+
+
+@cache
 def reached(root: str) -> dict[str, str]:
     """Packages of others that a module needs, through any module of ours, and who imports each."""
     found: dict[str, str] = {}
@@ -53,7 +61,7 @@ def reached(root: str) -> dict[str, str]:
         for name in (".".join(names[:end]) for end in range(1, len(names) + 1)):
             if name not in seen and (file := file_of(name)):
                 seen.add(name)
-                waiting += [(other, name) for other in imports(ast.parse(file.read_text()))]
+                waiting += [(other, name) for other in imported(file)]
     return found
 
 
@@ -77,16 +85,21 @@ def test_imports_are_walked_through_modules_of_ours() -> None:
     assert {"msgspec", "skops", "numba", "structlog"} <= set(found)
 
 
+@pytest.fixture(scope="module")
+def distributions() -> Mapping[str, list[str]]:
+    """Those of each package, as the environment of the tests knows them."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("name", candidates.NAMES)
-def test_what_a_peer_imports_is_locked(name: str) -> None:
+def test_what_a_peer_imports_is_locked(name: str, distributions: Mapping[str, list[str]]) -> None:
     """Each package that a peer's program can reach has a version and hashes in its requirements."""
     text = (candidates.ROOT / "requirements" / "peers" / f"{name}.txt").read_text()
     locked = set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
-    # As the environment of the tests knows them; what only a peer has is named as it is imported.
-    distributions = packages_distributions()
     assert programs(name)
     for program in programs(name):
         for package, by in reached(program).items():
+            # What only a peer has is named as it is imported.
             given = {canonical(each) for each in distributions.get(package, [package])}
             held = given & locked
             assert held or package in NEVER_CALLED, f"{by} imports {package}; {name} lacks it"
