@@ -1,31 +1,12 @@
 """Claims about the peers of the benchmark, without their environments."""
 
-import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from benchmarks import candidates
 from benchmarks.__main__ import main
-from benchmarks.peers import job
 from local import jars
-
-
-def test_an_environment_that_cant_be_made_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All peers of that environment are left out by name, with pip's own reason."""
-    monkeypatch.setattr(candidates, "ROOT", tmp_path)
-    monkeypatch.setattr(candidates, "ENVIRONMENTS", tmp_path / "peers")
-    requirements = tmp_path / "requirements" / "peers" / "quix.txt"
-    requirements.parent.mkdir(parents=True)
-    requirements.write_text(f"./nothing-1.0-py3-none-any.whl --hash=sha256:{'0' * 64}\n")
-    left_out: dict[str, str] = {}
-    assert candidates.prepare(["quix"], left_out) == []
-    assert set(left_out) == {p.name for p in candidates.PEERS if p.environment == "quix"}
-    assert all("quix can't be made: ERROR" in why for why in left_out.values())
-    assert not (tmp_path / "peers" / "quix" / candidates.STAMP).exists()
 
 
 def test_an_unknown_peer_is_wrong_use() -> None:
@@ -56,24 +37,6 @@ def test_sparks_connector_is_that_of_its_version() -> None:
         if jar.coordinates.startswith("org.apache.spark:")
     }
     assert versions == locked["pyspark"]
-
-
-def test_both_ways_of_scoring_give_a_peer_the_same_results() -> None:
-    """A batch of events becomes a result each, in order, alike by scikit-learn and compiled."""
-    events = [
-        json.dumps({"id": f"{number}", "text": text}).encode()
-        for number, text in enumerate(["A wonderful film.", "A terrible waste of time."])
-    ]
-    by_sklearn, by_compiled = (
-        [json.loads(result) for result in job.answer(events, score)]
-        for score in (job.sklearn(), job.compiled())
-    )
-    assert [(one["id"], one["sentiment"]) for one in by_sklearn] == [
-        ("0", "positive"),
-        ("1", "negative"),
-    ]
-    for one, other in zip(by_sklearn, by_compiled, strict=True):
-        assert one["score"] == pytest.approx(other["score"], abs=1e-9)
 
 
 def _locked(file: Path) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from sentiment.registry.registry import Registry
 from sentiment.settings import ModelSettings
 from tests.integration.lifecycle.steps import champion, tags
-from tests.unit.other_format import FLAVOUR, MODULE, install, weights
+from tests.integration.other_format import FLAVOUR, MODULE, install, weights
 from tests.unit.small_models import FEW, knobs, make_texts
 from trainer import tables
 from trainer.evaluate import compare, evaluate

@@ -15,7 +15,7 @@ from sentiment.model.formats import format as formats, mlmodel
 from sentiment.registry.artifact import open_model
 from sentiment.registry.registry import LoadedModel
 from sentiment.wire import TextEvent
-from tests.unit.other_format import FLAVOUR, MODULE, install, weights, write
+from tests.integration.other_format import FLAVOUR, MODULE, install, weights, write
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hatchling.builders.wheel import WheelBuilder
 
 from sentiment import apps
-from tools.contracts import LIBRARY, packages
 
 ROOT = Path(__file__).parents[2]
 TOY = """
@@ -155,23 +153,3 @@ def test_a_command_of_ours_is_no_other_apps(folder: Path) -> None:
     shown = run(folder, "-m", "sentiment", "--help")
     assert "Make toys" not in shown.stdout
     assert "toybox:toy" in shown.stderr
-
-
-def test_the_wheel_has_every_app_and_nothing_else() -> None:
-    """What is installed is the library and the packages that register, and no file beside them."""
-    wheel = WheelBuilder(str(ROOT))
-    installed = {Path(file.distribution_path).parts[0] for file in wheel.recurse_included_files()}
-    assert installed == packages()[0] | {LIBRARY}
-
-
-def test_nothing_is_left_unregistered() -> None:
-    """Each section of settings and each table of metrics in the code is one of an app."""
-    sections: set[str] = set()
-    tables: set[str] = set()
-    for package in (path.parent for path in ROOT.glob("*/__init__.py")):
-        for path in package.rglob("*.py") if package.name != "tests" else ():
-            text = path.read_text()
-            sections |= set(re.findall(r"^class (\w+)\(Section\):", text, re.MULTILINE))
-            tables |= set(re.findall(r'^\w+ = Metrics\("(\w+)"', text, re.MULTILINE))
-    assert sections == {section.__name__ for section in apps.sections()}
-    assert tables == {metric.app for metric in apps.metrics()}
