@@ -31,7 +31,8 @@ define install-with-ours
 	@touch $@
 endef
 
-.PHONY: help demo test check lint secrets audit format bench chaos train docs lock clean fuzz late outage soak
+.PHONY: help demo test check lint secrets audit format bench chaos train docs lock clean fuzz late outage soak \
+  style types imports generated
 .DEFAULT_GOAL := help
 
 help: ## Show these targets
@@ -57,14 +58,25 @@ demo: $(VENV)/.demo ## Kafka, registry, worker, page and traffic on this machine
 test: $(VENV)/.dev ## All tests: unit, integration on a real Kafka, the page in a real Chromium
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
+# Two processes: these tests wait for little, and each process imports all that is tested.
 check: lint ## What a commit needs: lint, and the unit tests
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit
 
-lint: $(VENV)/.dev secrets ## Style, types, architecture, generated files, secrets
+# None of them needs another's outcome, so that two run at a time.
+lint: $(VENV)/.dev $(VENV)/.scan ## Style, types, architecture, generated files, secrets
+	@$(MAKE) --no-print-directory -j 2 types secrets generated style imports
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
+
+imports:
 	$(BIN)/lint-imports
+
+generated:
 	$(BIN)/python -m tools.docs --check
 
 # A false positive is marked at its line: `# pragma: allowlist secret`. The two excluded files are generated.
