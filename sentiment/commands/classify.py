@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 from msgspec import Raw, Struct
@@ -16,17 +16,15 @@ from sentiment.cli import Progress
 from sentiment.errors import InputError
 from sentiment.rows import Format, Numbered
 from sentiment.settings import WorkerSettings
-from sentiment.wire import EventError, Explanation, Model, Sentiment, TextEvent
+from sentiment.wire import EventError, Model, Sentiment, TextEvent
 
 if TYPE_CHECKING:
+    from sentiment.classify.decode import Explain
     from sentiment.registry.registry import LoadedModel
 
 
 # A broken file has very many broken lines; the first few show what is wrong.
 MAX_REPORTED = 10
-# Files whose rows are numbered as an editor numbers lines.
-LINES = ("lines", "jsonl")
-HINT = "Name the right one with --text-column."
 
 
 class Row(Struct, omit_defaults=True):
@@ -40,7 +38,7 @@ class Row(Struct, omit_defaults=True):
     id: str | None = None
     source: str | None = None
     file: str | None = None
-    explanation: Explanation | None = None
+    explanation: Raw | None = None
 
 
 class BadRow(Struct, omit_defaults=True):
@@ -53,15 +51,9 @@ class BadRow(Struct, omit_defaults=True):
 
 
 class Run:
-    """Classifies rows and counts them; `explain` is that of `WorkerSettings`."""
+    """Classifies rows and counts them."""
 
-    def __init__(
-        self,
-        model: "LoadedModel",
-        *,
-        skip_bad: bool,
-        explain: Literal["asked", "always", "never"],
-    ) -> None:
+    def __init__(self, model: "LoadedModel", *, skip_bad: bool, explain: "Explain") -> None:
         self._model = model
         self._skip_bad = skip_bad
         self._explain = explain
@@ -85,10 +77,10 @@ class Run:
             click.echo(f"{self.good:,} classified, {self.bad:,} bad", err=True)
 
     def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
-        from sentiment.classify.score import answered
+        from sentiment.classify.score import answered, decide
 
         found = answered([content for _, content in batch], self._explain, self._model)
-        written = []
+        model, written = Model(self._model.name, self._model.version), []
         for (number, content), (score, why) in zip(batch, found, strict=True):
             if isinstance(score, EventError):
                 self._report(f"{label} {number}: {score.code}: {score.message}")
@@ -97,29 +89,14 @@ class Run:
                     written.append(wire.encode(bad))
                 continue
             self.good += 1
-            event = cast("TextEvent", content)
-            written.append(wire.encode(self._row(number, event, score, why, file)))
+            event, (sentiment, confidence) = cast("TextEvent", content), decide(score)
+            # The explanation is in JSON already, and encoded as it is.
+            row = Row(
+                number, sentiment, score, confidence, model, event.id, event.source, file, why
+            )
+            written.append(wire.encode(row))
         sys.stdout.buffer.writelines(row + b"\n" for row in written)
         sys.stdout.buffer.flush()
-
-    def _row(
-        self, number: int, event: TextEvent, score: float, why: Raw | None, file: str | None
-    ) -> Row:
-        from sentiment.classify.score import decide
-
-        sentiment, confidence = decide(score)
-        return Row(
-            number,
-            sentiment,
-            score,
-            confidence,
-            Model(self._model.name, self._model.version),
-            event.id,
-            event.source,
-            file,
-            # In JSON already, and encoded as it is.
-            cast("Explanation | None", why),
-        )
 
     def _report(self, message: str) -> None:
         self.bad += 1
@@ -133,10 +110,8 @@ class Input(NamedTuple):
     """Rows to classify, in batches."""
 
     rows: Iterator[Numbered]
-    # What each output names as its file; None: nothing.
-    file: str | None
-    # What messages call the file and a row of it.
-    label: str
+    file: str | None  # what each output names as its file; None: nothing
+    label: str  # what messages call the file and a row of it
 
 
 @click.command()
@@ -223,7 +198,9 @@ def _inputs(
         with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
             size = 0 if name == "-" else Path(name).stat().st_size
             stream = rows.opened(file, shown, size)
-            choose = rows.columns([column], ["id", "source"], shown, HINT)
+            hint = "Name the right one with --text-column."
+            choose = rows.columns([column], ["id", "source"], shown, hint)
             found = rows.events(stream, known, choose, shown, max_bytes)
-            label = f"{shown}, {'line' if known in LINES else 'row'}"
+            # As an editor numbers lines.
+            label = f"{shown}, {'line' if known in ('lines', 'jsonl') else 'row'}"
             yield Input(found, shown if len(files) > 1 else None, label)

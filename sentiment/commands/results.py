@@ -1,4 +1,4 @@
-"""`sentiment results`: results as JSON Lines."""
+"""`sentiment results`, results as JSON Lines; and `sentiment topics`."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -64,12 +65,10 @@ def results(
         start = parse_since(since, time.time(), tell=partial(click.echo, err=True))
     try:
         found = _matching(settings, topic, start, set(ids), sentiment, follow=follow)
-        for count, line in enumerate(found, 1):
+        for line in islice(found, limit):
             sys.stdout.buffer.write(line + b"\n")
             # Whoever reads a pipe wants each result when it comes.
             sys.stdout.buffer.flush()
-            if count == limit:
-                return
     except KeyboardInterrupt:
         # The ordinary end of following.
         if not follow:
@@ -103,9 +102,6 @@ def _matching(
                 continue
             if (not ids or result.id in ids) and sentiment in {None, result.sentiment}:
                 yield value
-
-
-# `sentiment topics`: create or check the topics.
 
 
 @click.command()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from tempfile import TemporaryFile
-from typing import IO, Any, get_args
+from typing import Any, get_args
 
 import click
 
@@ -21,9 +21,6 @@ from sentiment.errors import InputError
 from sentiment.settings import Settings
 from sentiment.times import parse_since
 from sentiment.wire import ErrorCode
-
-# The options that select some of them.
-
 
 Command = Callable[..., Any]
 
@@ -67,11 +64,7 @@ def selection(
     until: str | None,
     ids: tuple[str, ...],
 ) -> Selection:
-    """What the options of `selecting` ask for.
-
-    Raises:
-        InputError: A time or an id is none.
-    """
+    """What the options of `selecting` ask for; an `InputError` where a time or an id is none."""
     now, tell = time.time(), partial(click.echo, err=True)
     given = [
         parse_since(text, now, option, tell) if text else None
@@ -91,11 +84,7 @@ def settings_for(bootstrap_servers: str | None) -> Settings:
 
 
 def refuse_missing(ids: set[str], topic: str) -> None:
-    """Say which ids were not found.
-
-    Raises:
-        InputError: There are any.
-    """
+    """Say which ids were not found, if any."""
     if ids:
         raise InputError(
             f"No dead letter {', '.join(sorted(ids))} stands on {topic!r}.",
@@ -103,14 +92,22 @@ def refuse_missing(ids: set[str], topic: str) -> None:
         )
 
 
-# `sentiment dlq redrive`: dead letters back onto the events topic, each once.
+@click.group()
+def dlq() -> None:
+    """Look at dead letters, and send mended ones back.
+
+    A dead letter is an event that could not be classified, with the reason. It stays on its topic
+    until it expires, redriven or not; what was redriven is remembered.
+
+    \b
+    Examples:
+      sentiment dlq list --since 1d
+      sentiment dlq show 3-17
+      sentiment dlq redrive --code missing_text --through 'jq -c ".text = .body"' --dry-run
+    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
 
 
-# A filter such as jq takes milliseconds; this is for one that asks another system.
-TIME_LIMIT_S = 10.0
-
-
-@click.command()
+@dlq.command()
 @selecting
 @click.option("--all", "everything", is_flag=True, help="All that wait; without any selection.")
 @click.option(
@@ -119,7 +116,8 @@ TIME_LIMIT_S = 10.0
     " run once for each dead letter.",
 )  # fmt: skip
 @click.option(
-    "--time-limit", type=click.FloatRange(min=0, min_open=True), default=TIME_LIMIT_S,
+    # A filter such as jq takes milliseconds; this is for one that asks another system.
+    "--time-limit", type=click.FloatRange(min=0, min_open=True), default=10.0,
     show_default=True, metavar="SECONDS", help="How long COMMAND may take for one.",
 )  # fmt: skip
 @click.option("--again", is_flag=True, help="Send those too that were redriven before.")
@@ -198,21 +196,6 @@ def redrive(
     return int(run.counts["left"] > 0)
 
 
-@click.group()
-def dlq() -> None:
-    """Look at dead letters, and send mended ones back.
-
-    A dead letter is an event that could not be classified, with the reason. It stays on its topic
-    until it expires, redriven or not; what was redriven is remembered.
-
-    \b
-    Examples:
-      sentiment dlq list --since 1d
-      sentiment dlq show 3-17
-      sentiment dlq redrive --code missing_text --through 'jq -c ".text = .body"' --dry-run
-    """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
-
-
 @dlq.command("list")
 @selecting
 @click.option("--waiting", is_flag=True, help="Only those that were not redriven yet.")
@@ -237,7 +220,7 @@ def list_(
       sentiment dlq list --waiting --json | jq -r .id
     """  # noqa: D301 - see dlq
     from sentiment.cli import Progress
-    from sentiment.dead_letters import show as dead_letters_show
+    from sentiment.dead_letters import show
     from sentiment.dead_letters.scan import Scan
 
     settings, chosen = settings_for(bootstrap_servers), selection(**options)
@@ -245,36 +228,27 @@ def list_(
     numbers: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
     with Scan(settings, chosen, progress.update) as scan:
         if not counts and not as_json:
-            click.echo(dead_letters_show.HEADER)
+            click.echo(show.HEADER)
         for dead_letter in scan.dead_letters():
             redriven = dead_letter in scan.redriven
             if waiting and redriven:
                 continue
             numbers[redriven][dead_letter.code] += 1
-            if counts:
-                continue
-            progress.clear()
-            if as_json:
-                click.echo(
-                    dead_letters_show.dumps(
-                        dead_letters_show.summary(dead_letter, redriven=redriven)
-                    )
-                )
-            else:
-                click.echo(dead_letters_show.row(dead_letter, redriven=redriven))
+            if not counts:
+                progress.clear()
+                tell = show.summary if as_json else show.row
+                said = tell(dead_letter, redriven=redriven)
+                click.echo(show.dumps(said) if as_json else said)
         progress.clear()
         if not as_json:
-            click.echo(
-                ("" if counts else "\n") + "\n".join(dead_letters_show.totals(*numbers.values()))
-            )
+            totals = "\n".join(show.totals(*numbers.values()))
+            click.echo(totals if counts else f"\n{totals}")
         elif counts:
-            click.echo(
-                dead_letters_show.dumps({"waiting": numbers[False], "redriven": numbers[True]})
-            )
+            click.echo(show.dumps({"waiting": numbers[False], "redriven": numbers[True]}))
         refuse_missing(scan.missing, settings.topics.dead_letters)
 
 
-@dlq.command()
+@dlq.command("show")
 @click.argument("name", metavar="ID")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=2000, show_default=True,
@@ -283,7 +257,9 @@ def list_(
 @click.option("--raw", is_flag=True, help="Only the value, byte for byte, as a command reads it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with the whole value.")
 @click.option("--bootstrap-servers", help="Kafka's addresses.  [default: KAFKA_BOOTSTRAP_SERVERS]")
-def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: str | None) -> None:
+def show_(
+    *, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: str | None
+) -> None:
     """Show all about one dead letter.
 
     ID is its partition and offset, as `sentiment dlq list` shows it, or the place of its event.
@@ -296,8 +272,8 @@ def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: 
       sentiment dlq show 3-17 --raw | jq -c '.text = .body'
     """  # noqa: D301 - see dlq
     from sentiment.cli import Progress
-    from sentiment.dead_letters import show as dead_letters_show
-    from sentiment.dead_letters.dead_letter import read_marks
+    from sentiment.dead_letters import show
+    from sentiment.dead_letters.dead_letter import marks_of
     from sentiment.dead_letters.scan import Scan
 
     settings = settings_for(bootstrap_servers)
@@ -309,23 +285,15 @@ def show(*, name: str, limit: int, raw: bool, as_json: bool, bootstrap_servers: 
         if raw:
             sys.stdout.buffer.write(dead_letter.value)
             continue
-        place = dead_letter.partition, dead_letter.offset
-        known = read_marks(settings, scan.topic_id)
-        about = [mark for mark in known if (mark.partition, mark.offset) == place]
+        about = marks_of(settings, scan.topic_id, dead_letter)
         if as_json:
-            click.echo(dead_letters_show.dumps(dead_letters_show.details(dead_letter, about)))
+            click.echo(show.dumps(show.details(dead_letter, about)))
         else:
-            click.echo("\n".join(dead_letters_show.page(dead_letter, about, limit)))
+            click.echo("\n".join(show.page(dead_letter, about, limit)))
 
 
-dlq.add_command(redrive)
-
-
-# A command of the operator's that turns a dead letter's value into one that can be classified.
-# One process per dead letter, which reads the value on standard input and writes the mended one
-# on standard output. A stream of lines through one process would be faster, but a value may be
-# any bytes, line ends and broken UTF-8 among them, and a failure has to be that of one dead letter.
-
+# The operator's command is one process per dead letter. A stream of lines through one process would
+# be faster, but a value may be any bytes, and a failure has to be that of one dead letter.
 
 # Twice what any of our producers can send (`message.max.bytes`): a command that never stops
 # writing is ended here instead of filling the memory.
@@ -339,15 +307,9 @@ class MendingError(LeftError):
 
 
 def mend(command: str, value: bytes, limit_s: float) -> bytes:
-    """Send a value through a shell's command line.
+    """Send a value through a command line of `/bin/sh`; what it wrote, without the last line feed.
 
-    Args:
-        command: The command line; `/bin/sh` runs it, so that it may be a pipeline.
-        value: What it reads.
-        limit_s: It is killed after this long, with all that it has started; in seconds.
-
-    Returns:
-        What it wrote, without the line feed at the end.
+    After so many seconds it is killed with all that it has started.
 
     Raises:
         MendingError: It failed, wrote nothing or too much, or took too long.
@@ -366,7 +328,9 @@ def mend(command: str, value: bytes, limit_s: float) -> bytes:
         if len(mended) > MAX_OUTPUT:
             raise MendingError(f"the command wrote more than {MAX_OUTPUT} bytes")
         if process.returncode:
-            complaint = _first_line(complaints)
+            complaints.seek(0)
+            lines = complaints.read(MAX_COMPLAINT).strip().splitlines()
+            complaint = lines[0].decode(errors="backslashreplace") if lines else ""
             code = process.returncode
             ending = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             raise MendingError(f"the command {ending}{complaint and ': '}{complaint}")
@@ -404,9 +368,3 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     """End the process and all that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _first_line(output: IO[bytes]) -> str:
-    output.seek(0)
-    lines = output.read(MAX_COMPLAINT).strip().splitlines()
-    return lines[0].decode(errors="backslashreplace") if lines else ""

@@ -22,27 +22,16 @@ class _Sourced(Struct):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record of the dead-letter topic.
-
-    Attributes:
-        partition: Where it stands.
-        offset: Where it stands.
-        timestamp_ms: When it became a dead letter, in milliseconds since 1970.
-        key: The event's key, byte for byte.
-        value: The event's value, byte for byte.
-        headers: The event's own headers; without those of the error.
-        errors: Headers of the error, as text.
-        input: Where the event stood; None where the headers don't tell.
-    """
+    """A record of the dead-letter topic; key, value and `headers` are the event's own."""
 
     partition: int
     offset: int
-    timestamp_ms: int
+    timestamp_ms: int  # when it became a dead letter, since 1970
     key: bytes | None
     value: bytes
     headers: Headers
-    errors: dict[str, str]
-    input: Input | None
+    errors: dict[str, str]  # headers of the error, as text
+    input: Input | None  # where the event stood; None where the headers don't tell
 
     @property
     def id(self) -> str:
@@ -104,23 +93,12 @@ def number_of(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004 - see above
 
 
-# Which dead letters a command is about.
-
-
 _ID = re.compile(r"(.+-)?\d+-\d+")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Conditions that all have to hold; an empty one always does.
-
-    Attributes:
-        codes: Error codes, any of them.
-        sources: The events' sources, any of them.
-        since: They became dead letters not before this; seconds since 1970.
-        until: They became dead letters before this; seconds since 1970.
-        ids: Any of these: `partition-offset` of the dead letter, or `topic-partition-offset` of
-            either the dead letter or its event.
+    """Which dead letters are meant: conditions that all have to hold; an empty one always does.
 
     Raises:
         InputError: An id is none.
@@ -128,8 +106,9 @@ class Selection:
 
     codes: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
-    since: float | None = None
-    until: float | None = None
+    since: float | None = None  # they became dead letters not before this; seconds since 1970
+    until: float | None = None  # they became dead letters before this; seconds since 1970
+    # `partition-offset` of the dead letter, or `topic-partition-offset` of either it or its event.
     ids: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -173,11 +152,7 @@ log = logs.get(__name__)
 
 
 def read_marks(settings: Settings, topic: str) -> Iterator[Redriven]:
-    """All committed marks about a dead-letter topic.
-
-    Args:
-        settings: Where Kafka is.
-        topic: The id of the dead-letter topic.
+    """All committed marks about a dead-letter topic, by its id.
 
     Raises:
         BrokerError: Kafka doesn't answer.
@@ -197,12 +172,17 @@ def read_marks(settings: Settings, topic: str) -> Iterator[Redriven]:
                 yield mark
 
 
-class Marks:
-    """The marks of a range of dead letters; a byte for each offset, however many are marked.
+def marks_of(settings: Settings, topic: str, dead_letter: DeadLetter) -> list[Redriven]:
+    """Those about one of its dead letters; see `read_marks`."""
+    place = dead_letter.partition, dead_letter.offset
+    marks = read_marks(settings, topic)
+    return [mark for mark in marks if (mark.partition, mark.offset) == place]
 
-    Args:
-        starts: First offset of the range by partition.
-        ends: The offset after the last, by partition.
+
+class Marks:
+    """The marks of a range of dead letters, by partition from its start to before its end.
+
+    A byte for each offset, however many are marked.
     """
 
     def __init__(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:

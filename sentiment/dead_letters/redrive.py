@@ -8,8 +8,10 @@ any while it goes on.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sentiment import wire
 from sentiment.dead_letters.dead_letter import DeadLetter
@@ -21,14 +23,8 @@ from sentiment.settings import Settings
 from sentiment.wire import NO_HEADERS, EventError, Redriven
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A dead letter that is ready to be put back.
-
-    Attributes:
-        dead_letter: The dead letter.
-        value: The value to send: its own or the corrected one.
-    """
+class Ready(NamedTuple):
+    """A dead letter to put back, with the value to send: its own or the mended one."""
 
     dead_letter: DeadLetter
     value: bytes
@@ -39,14 +35,7 @@ class TooLargeError(Exception):
 
 
 class Sender:
-    """Puts dead letters back.
-
-    Args:
-        settings: Where Kafka is, its topics, and how long transactions may take.
-
-    Raises:
-        BrokerError: Kafka doesn't let us begin.
-    """
+    """Puts dead letters back; a `BrokerError` where Kafka doesn't let us begin."""
 
     def __init__(self, settings: Settings) -> None:
         self._topics = settings.topics
@@ -62,11 +51,7 @@ class Sender:
     def prepare(self) -> bool:
         """Be ready for a batch; True where another run may have added marks since the last one.
 
-        None can add any from now on.
-
-        Raises:
-            BrokerError: Kafka doesn't let us go on.
-            FencedError: See `send`.
+        None can add any from now on; errors as of `send`, or Kafka's.
         """
         return self._transactions.prepare()
 
@@ -78,11 +63,7 @@ class Sender:
         return came_from if came_from < self._partitions else BY_KEY
 
     def send(self, batch: Sequence[Ready], topic_id: str) -> None:
-        """Put a batch back, whole or not at all.
-
-        Args:
-            batch: Dead letters of the events topic.
-            topic_id: Id of the topic that they stand on.
+        """Put a batch back, whole or not at all; the id is of the topic that they stand on.
 
         Raises:
             FencedError: Another run has begun; nothing of the batch was sent.
@@ -139,9 +120,6 @@ class Sender:
         )
 
 
-# One run over the selected dead letters: what becomes of each.
-
-
 # A transaction's round trips are a few milliseconds: with as many in one they don't count, and a
 # run that is killed has at most this many to mend again.
 BATCH = 500
@@ -155,13 +133,9 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a dead letter.
+    """What became of a dead letter, and what was sent if it was.
 
-    Attributes:
-        dead_letter: The dead letter.
-        outcome: `redriven`; `left`, for a reason; or `redriven_before`, and so passed over.
-        reason: Why it was left.
-        ready: What was sent; None if it was not sent.
+    The outcome is `redriven`; `left`, for a reason; or `redriven_before`, and so passed over.
     """
 
     dead_letter: DeadLetter
@@ -172,25 +146,17 @@ class Fate:
 
 @dataclass
 class Redrive:
-    """Redrives the selected dead letters.
-
-    Attributes:
-        settings: The topics, and what an event may be.
-        scan: The selected dead letters.
-        sender: Sends them; None: nothing is sent, only reported.
-        mend: Turns a value into the one to send; raises `LeftError` where it can't.
-        again: Redrive those too that have been redriven.
-        tell: Called with what became of each, once that is certain.
-        counts: How many had which outcome.
-    """
+    """Redrives the selected dead letters."""
 
     settings: Settings
     scan: Scan
-    sender: Sender | None
+    sender: Sender | None  # None: nothing is sent, only told
+    # Turns a value into the one to send; raises `LeftError` where it can't.
     mend: Callable[[bytes], bytes]
-    again: bool
+    again: bool  # those too that have been redriven
+    # Called with what became of each, once that is certain.
     tell: Callable[[Fate], None]
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)  # by outcome
 
     def run(self) -> None:
         """Redrive them, in order per partition.
@@ -226,11 +192,8 @@ class Redrive:
 
     def _is_sent(self, batch: list[Ready], sender: Sender) -> bool:
         """Send a batch; where one of it is too large, find which by halves, and leave that one."""
-        try:
+        with suppress(TooLargeError):
             sender.send(batch, self.scan.topic_id)
-        except TooLargeError:
-            pass
-        else:
             return True
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -256,16 +219,7 @@ class Redrive:
 def prepare(
     settings: Settings, dead_letter: DeadLetter, mend: Callable[[bytes], bytes] = bytes
 ) -> Ready:
-    """Correct a dead letter and check what would be sent.
-
-    Args:
-        settings: The topics, and what an event may be.
-        dead_letter: The dead letter.
-        mend: See `Redrive`; by default the value is sent as it is.
-
-    Raises:
-        LeftError: It is not to be sent.
-    """
+    """Mend a dead letter and check what would be sent; a `LeftError` where that is not to be."""
     place = dead_letter.input
     if place is None:
         raise LeftError("its headers don't tell where it came from: no worker wrote it")

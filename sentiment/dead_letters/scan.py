@@ -2,10 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
-from sentiment.dead_letters.dead_letter import DeadLetter, Marks, Selection, read, read_marks
+from sentiment.dead_letters.dead_letter import (
+    DeadLetter,
+    Marks,
+    Selection,
+    marks_of,
+    read,
+    read_marks,
+)
 from sentiment.errors import BrokerError, TopicError
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import POLL_S, Start, TopicReader
@@ -20,13 +26,7 @@ class Scan:
         settings: Where Kafka is, and its topics.
         selection: Which of them are wanted.
         tell: Called at each record with how many were read, and their share of the whole.
-        latest: Read no more than about as many, the latest of each partition; None: at all.
-
-    Attributes:
-        redriven: Those that have been redriven already.
-        missing: Ids of the selection that no dead letter was found for; complete at the end.
-        topic_id: Id of the dead-letter topic.
-        passed_over: How many offsets at the beginning are left out, because of `latest`.
+        latest: Read no more than about as many, the latest of each partition.
 
     Raises:
         BrokerError: Kafka doesn't answer.
@@ -44,7 +44,9 @@ class Scan:
         self._settings = settings
         self._selection = selection
         self._tell = tell
+        # How many offsets at the beginning are left out, because of `latest`.
         self.passed_over = 0
+        # Ids of the selection that no dead letter was found for; complete at the end.
         self.missing = set(selection.ids)
         start: Start = "beginning" if selection.since is None else selection.since
         self._reader = TopicReader(settings.kafka, settings.topics.dead_letters, start)
@@ -108,11 +110,7 @@ class Scan:
         self._reader.close()
 
 
-# One dead letter, read where it stands, however long the topic is.
-
-
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A dead letter and when it was redriven; `marks` is empty where it wasn't."""
 
     dead_letter: DeadLetter
@@ -120,15 +118,7 @@ class Found:
 
 
 def find(settings: Settings, partition: int, offset: int) -> Found | None:
-    """Read the dead letter at a place.
-
-    Args:
-        settings: Where Kafka is, and its topics.
-        partition: Where it stands.
-        offset: Where it stands.
-
-    Returns:
-        None where nothing stands there: it has expired, or never was.
+    """Read the dead letter at a place; None where it has expired, or never was.
 
     Raises:
         BrokerError: Kafka doesn't answer.
@@ -147,9 +137,7 @@ def find(settings: Settings, partition: int, offset: int) -> Found | None:
     if dead_letter is None:
         return None
     topic_id = topics.identity(settings.kafka, name).id
-    place = partition, offset
-    known = read_marks(settings, topic_id)
-    return Found(dead_letter, [mark for mark in known if (mark.partition, mark.offset) == place])
+    return Found(dead_letter, marks_of(settings, topic_id, dead_letter))
 
 
 def _read(settings: Settings, partition: int, offset: int) -> DeadLetter | None:

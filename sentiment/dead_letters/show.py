@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from sentiment import times, wire
 from sentiment.dead_letters.dead_letter import DeadLetter
 from sentiment.dead_letters.redrive import Fate, Ready
@@ -19,14 +21,9 @@ Json = dict[str, Any]
 
 
 def safe(text: str | bytes | None, limit: int | None = None) -> str:
-    r"""Text that only shows and does nothing else.
+    r"""One line of text that only shows: what is not printable, line ends too, is escaped.
 
-    Args:
-        text: Bytes are read as UTF-8; what is none shows as `\xff`.
-        limit: Longest result, in characters; what is cut off is counted.
-
-    Returns:
-        One line: what is not printable, line ends among it, as Python writes it.
+    Bytes are read as UTF-8; what is none shows as `\xff`. Characters beyond the limit are counted.
     """
     if isinstance(text, bytes):
         text = text.decode(errors="backslashreplace")
@@ -47,7 +44,6 @@ def time_of(dead_letter: DeadLetter) -> str:
 
 def summary(dead_letter: DeadLetter, *, redriven: bool) -> Json:
     """What a list says of a dead letter."""
-    place = dead_letter.input
     return {
         "id": dead_letter.id,
         "time": time_of(dead_letter),
@@ -55,8 +51,7 @@ def summary(dead_letter: DeadLetter, *, redriven: bool) -> Json:
         "message": dead_letter.message,
         "attempt": dead_letter.attempt,
         "redriven": redriven,
-        "input": place
-        and {"topic": place.topic, "partition": place.partition, "offset": place.offset},
+        "input": dead_letter.input and msgspec.to_builtins(dead_letter.input),
         "source": dead_letter.source,
         "bytes": len(dead_letter.value),
     }
@@ -84,9 +79,6 @@ def content(name: str, value: str | bytes | None) -> Json:
         except UnicodeDecodeError:
             return {f"{name}_base64": base64.b64encode(value).decode()}
     return {name: value}
-
-
-# For people, and for programs.
 
 
 # The width of an offset in the thousands of millions, and of the longest error code.
@@ -120,13 +112,7 @@ def totals(waiting: Counter[str], redriven: Counter[str]) -> Iterable[str]:
 
 
 def page(dead_letter: DeadLetter, marks: list[Redriven], limit: int) -> Iterable[str]:
-    """All about a dead letter, for a person.
-
-    Args:
-        dead_letter: The dead letter.
-        marks: When it was redriven.
-        limit: Most characters of the value to show.
-    """
+    """All about a dead letter, for a person; of its value so many characters at most."""
     yield f"dead letter  {dead_letter.id}, since {time_of(dead_letter)}"
     yield f"event        {safe(wire.name_of(dead_letter.input)) if dead_letter.input else '?'}"
     yield f"source       {safe(dead_letter.source)}"
@@ -144,9 +130,8 @@ def page(dead_letter: DeadLetter, marks: list[Redriven], limit: int) -> Iterable
     yield safe(dead_letter.value, limit)
 
 
-def dumps(document: Json) -> str:
-    """One line of JSON."""
-    return json.dumps(document)
+# One line of JSON, in ASCII.
+dumps = json.dumps
 
 
 def plan(ready: Ready) -> str:
