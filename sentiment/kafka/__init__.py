@@ -1,5 +1,8 @@
 """Kafka: clients, topics, readers, transactions and access rights.
 
+What asks the brokers raises a `BrokerError` where they don't answer in time or refuse us, and a
+`TopicError` where a topic doesn't exist or can't be made; a docstring says what it raises beside.
+
 - `clients`: consumers, producers and admins; whether the brokers let us in
 - `producer`: sends events
 - `topics`: which topics there should be, and whether they are

@@ -1,14 +1,11 @@
-"""librdkafka clients from settings.
-
-One place for every property that we set, each with its reason, so that the worker, the page and
-the commands agree on how Kafka is reached.
-"""
+"""librdkafka clients from settings: one place for every property that we set, with its reason."""
 
 import logging
 import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -19,17 +16,13 @@ from sentiment import logs, metrics
 from sentiment.errors import BrokerError, RefusedError, SettingsError, UnreachableError
 from sentiment.settings import KafkaSettings
 
-# Whether the brokers let us in and let us do things, as sentences for people. librdkafka tries
-# again forever and reports each failure to callbacks only, so that a wrong password looks like a
-# broker that doesn't answer. Each client has an `Access`, which listens to both.
-
-
 log = logs.get(__name__)
 
 Answer = TypeVar("Answer")
+Client = TypeVar("Client")
+Config = dict[str, Any]
 
-# librdkafka logs each lost connection at error level and then restores it; an operator wants its
-# warnings under a name of their own that can be silenced.
+# A name of its own that can be silenced: it logs lost connections as errors, and then mends them.
 _librdkafka = logging.getLogger("librdkafka")
 
 # A refused client tries again several times a second; an operator reads it once.
@@ -91,27 +84,22 @@ TLS = (
 
 
 class Access:
-    """Listens to one client: `told` is its `error_cb`, and this object its logger.
+    """Whether the brokers let a client in, as sentences for people.
 
-    Args:
-        settings: How the client reaches Kafka.
-
-    Attributes:
-        refusal: Why the brokers don't let the client in, once it is known.
+    librdkafka tries again for ever and tells each failure to callbacks only, so that a wrong
+    password looks like a broker that doesn't answer. `told` is the client's `error_cb`, and this
+    object its logger.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._servers = settings.bootstrap_servers
         self._said_at = -QUIET_S
         self._closed = ""
+        # Why the brokers don't let the client in, once it is known.
         self.refusal: RefusedError | None = None
 
     def log(self, level: int, line: str, *parts: object) -> None:
-        """Pass a line of librdkafka on.
-
-        A connection that a broker closes at once, as one with TLS does to a client without, is seen
-        in no other way.
-        """
+        """Pass a line on; nothing else tells of a broker that closes a connection at once."""
         _librdkafka.log(level, line, *parts)
         # What happened last is what it is now: a broker that only restarted is refused next.
         if parts[0] == "FAIL":
@@ -162,16 +150,9 @@ class Access:
         )
 
     def answer(self, client: AdminClient, asked: Future[Answer], timeout_s: float) -> Answer:
-        """What an admin client was asked for.
+        """What the client was asked for, by a question with this time limit of its own, in seconds.
 
-        Args:
-            client: The client that this listens to.
-            asked: Its question, with this time limit of its own.
-            timeout_s: Longest wait, in seconds.
-
-        Raises:
-            KafkaException: The brokers' error.
-            BrokerError: No broker answers, or they refuse us, which is raised at once.
+        The brokers' own error is a `KafkaException`; a refusal is told at once.
         """
         # The question's own limit comes first, and with a reason.
         deadline = time.monotonic() + 2 * timeout_s
@@ -188,27 +169,17 @@ class Access:
     def first_answer(
         self, client: AdminClient | Consumer, timeout_s: float, topic: str | None = None
     ) -> ClusterMetadata:
-        """Which topics there are; the first question to ask a cluster.
+        """Which topics there are, all or this one; the first question to ask a cluster.
 
-        Args:
-            client: The client that this listens to; a consumer that reads nothing yet.
-            timeout_s: Longest wait, in seconds.
-            topic: Only this topic; None: all.
-
-        Raises:
-            BrokerError: No broker answers, or they refuse us, which is raised at once.
+        A consumer reads nothing yet, as what it is polled for is lost. A refusal is told at once.
         """
         deadline = time.monotonic() + timeout_s
+        # None isn't taken for "all".
+        ask = client.list_topics if topic is None else partial(client.list_topics, topic)
         while True:
-            left = max(deadline - time.monotonic(), PAUSE_S)
+            wait_s = min(CHECK_S, max(deadline - time.monotonic(), PAUSE_S))
             try:
-                wait_s = min(CHECK_S, left)
-                # None isn't taken for "all".
-                answer = (
-                    client.list_topics(timeout=wait_s)
-                    if topic is None
-                    else client.list_topics(topic, timeout=wait_s)
-                )
+                answer = ask(timeout=wait_s)
             except KafkaException as error:
                 # What callbacks have to say comes with a poll.
                 client.poll(PAUSE_S)
@@ -221,17 +192,16 @@ class Access:
 
 
 def result_of(asked: "Future[Answer]", timeout_s: float) -> Answer:
-    """What an admin client was asked for, for this long.
+    """What an admin client was asked for; waits for so many seconds.
 
-    The future's own `result` raises the error that the future holds, in a frame that holds the
-    future: with its client, that would stay until the garbage collector comes, and that seldom is.
+    The future's own `result` raises its error in a frame that holds the future: with its client,
+    that would stay until the garbage collector comes, and that seldom is.
 
     Raises:
         KafkaException: The brokers' error.
         TimeoutError: There is no answer yet.
     """
-    failed = asked.exception(timeout_s)
-    if failed is not None:
+    if failed := asked.exception(timeout_s):
         raise KafkaException(*failed.args)
     return asked.result()
 
@@ -256,39 +226,13 @@ def forbidden(error: KafkaError) -> BrokerError | None:
     )
 
 
-Config = dict[str, Any]
-# The largest record that we write: twice the largest event that a topic takes by default, since
-# dead letters carry headers on top of theirs.
+# Of what we write: twice the largest event by default, as dead letters have headers on top of it.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
-Client = TypeVar("Client")
-
-
-def client_config(settings: KafkaSettings) -> Config:
-    """Properties that every client shares.
-
-    Args:
-        settings: How to reach Kafka.
-
-    Returns:
-        librdkafka properties; `KAFKA_CONFIG` is applied last, by each factory below.
-    """
-    return {
-        "bootstrap.servers": settings.bootstrap_servers,
-        "client.id": "sentiment-stream",
-        # A broker that restarts is back in seconds; the default waits up to ten between tries.
-        "reconnect.backoff.max.ms": 2000,
-        **security_config(settings),
-    }
 
 
 def new_admin(settings: KafkaSettings, access: Access | None = None) -> AdminClient:
-    """A client for topics and the cluster.
-
-    Args:
-        settings: How to reach Kafka.
-        access: Listens to it; by default one of its own.
-    """
-    return _made(AdminClient, settings, access, client_config(settings))
+    """A client for topics and the cluster, with a listener of its own unless one is given."""
+    return _made(AdminClient, settings, access, {}, {})
 
 
 def new_consumer(
@@ -296,14 +240,8 @@ def new_consumer(
     access: Access | None = None,
     **properties: Any,  # noqa: ANN401 - librdkafka's types
 ) -> Consumer:
-    """A consumer that sees committed records only.
-
-    Args:
-        settings: How to reach Kafka.
-        access: Listens to it; by default one of its own.
-        properties: Further librdkafka properties, with `_` for `.`.
-    """
-    config = client_config(settings) | {
+    """A consumer of committed records; properties are librdkafka's, with `_` for `.`."""
+    config = {
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         # The broker answers as soon as there is anything: latency before round trips.
@@ -312,11 +250,10 @@ def new_consumer(
         # The bytes of its queue, the client counts by values alone; keys and headers may have a
         # megabyte each. So it fetches again only when no more records than these are left.
         "queued.min.messages": 20,
-        # A full queue is checked again this soon; librdkafka's own second would be a pause at
-        # each answer of a broker.
+        # A full queue is checked again; a second, its default, would be a pause at each answer.
         "fetch.queue.backoff.ms": 5,
     }
-    return _made(Consumer, settings, access, config | _dotted(properties))
+    return _made(Consumer, settings, access, config, properties)
 
 
 def new_producer(
@@ -324,14 +261,8 @@ def new_producer(
     access: Access | None = None,
     **properties: Any,  # noqa: ANN401 - librdkafka's types
 ) -> Producer:
-    """A producer that neither loses nor doubles what it was given.
-
-    Args:
-        settings: How to reach Kafka.
-        access: Listens to it; by default one of its own.
-        properties: Further librdkafka properties, with `_` for `.`.
-    """
-    config = client_config(settings) | {
+    """A producer that neither loses nor doubles anything; properties as of a consumer."""
+    config: Config = {
         "enable.idempotence": True,
         "acks": "all",
         # Texts shrink to a third, at a cost that the saved network time pays back.
@@ -345,18 +276,11 @@ def new_producer(
         # one that it refused while it was becoming the leader, and that one, sent again, for a
         # duplicate: lost, but reported as delivered. A transaction prevents that.
         config["max.in.flight.requests.per.connection"] = 1
-    return _made(Producer, settings, access, config | _dotted(properties))
+    return _made(Producer, settings, access, config, properties)
 
 
 def describe_cluster(settings: KafkaSettings) -> ClusterMetadata:
-    """Ask the cluster who it is and which topics it has.
-
-    Args:
-        settings: How to reach Kafka.
-
-    Raises:
-        BrokerError: No broker answered within `KAFKA_CONNECT_TIMEOUT_S`, or they refuse us.
-    """
+    """Ask the cluster who it is and which topics it has."""
     access = Access(settings)
     return access.first_answer(new_admin(settings, access), settings.connect_timeout_s)
 
@@ -367,11 +291,26 @@ def unreachable(settings: KafkaSettings, error: KafkaException) -> BrokerError:
 
 
 def _made(
-    kind: Callable[..., Client], settings: KafkaSettings, access: Access | None, config: Config
+    kind: Callable[..., Client],
+    settings: KafkaSettings,
+    access: Access | None,
+    config: Config,
+    dotted: Config,
 ) -> Client:
     access = access or Access(settings)
+    config = {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "client.id": "sentiment-stream",
+        # A broker that restarts is back in seconds; the default waits up to ten between tries.
+        "reconnect.backoff.max.ms": 2000,
+        **security_config(settings),
+        **config,
+        **{name.replace("_", "."): value for name, value in dotted.items()},
+        **settings.config,
+        "error_cb": access.told,
+    }
     try:
-        return kind(config | settings.config | {"error_cb": access.told}, logger=access)
+        return kind(config, logger=access)
     except KafkaException as error:
         raise SettingsError(
             f"Kafka's client refuses its configuration: {error.args[0].str()}.",
@@ -379,74 +318,38 @@ def _made(
         ) from None
 
 
-def _dotted(properties: Config) -> Config:
-    return {name.replace("_", "."): value for name, value in properties.items()}
-
-
-# How a client proves who it is and knows the brokers, as librdkafka's properties.
-
-
-# Gives a token and when it ends, in seconds since 1970.
-TokenSource = Callable[[str], tuple[str, float]]
-
-
-def security_config(settings: KafkaSettings) -> dict[str, Any]:
-    """The properties of SASL and TLS.
-
-    Args:
-        settings: Have been checked: what a mechanism needs is there.
-
-    Raises:
-        ModuleNotFoundError: AWS_MSK_IAM without the extra `msk`.
-    """
-    sasl = settings.security_protocol.startswith("SASL_")
-    return {
+def security_config(settings: KafkaSettings) -> Config:
+    """The properties of SASL and TLS; what a mechanism needs is there, by the settings' checks."""
+    config: Config = {
         "security.protocol": settings.security_protocol,
-        **(_sasl(settings) if sasl and settings.sasl_mechanism else {}),
-        **{name: value for name, value in _tls(settings).items() if value},
-    }
-
-
-def _sasl(settings: KafkaSettings) -> dict[str, Any]:
-    if settings.sasl_mechanism == "AWS_MSK_IAM":
-        return {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": msk_tokens(settings.msk_region)}
-    if settings.sasl_mechanism == "OAUTHBEARER":
-        given = {
-            "sasl.oauthbearer.token.endpoint.url": settings.oauth_token_url,
-            "sasl.oauthbearer.client.id": settings.oauth_client_id,
-            "sasl.oauthbearer.client.secret": settings.oauth_client_secret.get_secret_value(),
-            "sasl.oauthbearer.scope": settings.oauth_scope,
-        }
-        return {
-            "sasl.mechanism": "OAUTHBEARER",
-            "sasl.oauthbearer.method": "oidc",
-            **{name: value for name, value in given.items() if value},
-        }
-    return {
-        "sasl.mechanism": settings.sasl_mechanism,
-        "sasl.username": settings.sasl_username,
-        "sasl.password": settings.sasl_password.get_secret_value(),
-    }
-
-
-def _tls(settings: KafkaSettings) -> dict[str, str]:
-    return {
         "ssl.ca.location": settings.ssl_ca_location,
         "ssl.certificate.location": settings.ssl_certificate_location,
         "ssl.key.location": settings.ssl_key_location,
         "ssl.key.password": settings.ssl_key_password.get_secret_value(),
     }
+    if settings.security_protocol.startswith("SASL_"):
+        config["sasl.mechanism"] = settings.sasl_mechanism
+        if settings.sasl_mechanism == "AWS_MSK_IAM":
+            config["sasl.mechanism"] = "OAUTHBEARER"
+            config["oauth_cb"] = msk_tokens(settings.msk_region)
+        elif settings.sasl_mechanism == "OAUTHBEARER":
+            config["sasl.oauthbearer.method"] = "oidc"
+            config["sasl.oauthbearer.token.endpoint.url"] = settings.oauth_token_url
+            config["sasl.oauthbearer.client.id"] = settings.oauth_client_id
+            secret = settings.oauth_client_secret.get_secret_value()
+            config["sasl.oauthbearer.client.secret"] = secret
+            config["sasl.oauthbearer.scope"] = settings.oauth_scope
+        elif settings.sasl_mechanism:
+            config["sasl.username"] = settings.sasl_username
+            config["sasl.password"] = settings.sasl_password.get_secret_value()
+    return {name: value for name, value in config.items() if value}
 
 
-def msk_tokens(region: str) -> TokenSource:
-    """Tokens that say which AWS identity we are; made on this machine, without a call.
+def msk_tokens(region: str) -> Callable[[str], tuple[str, float]]:
+    """Tokens that say which AWS identity we are, for `oauth_cb`; made without a call.
 
-    Args:
-        region: Of the cluster.
-
-    Returns:
-        librdkafka's `oauth_cb`. The identity is found as AWS's own tools find it: the
-        environment, a profile, the role of the pod or machine.
+    The identity is found as AWS's own tools find it: the environment, a profile, the role of the
+    pod or machine. A token's end is in seconds since 1970.
 
     Raises:
         SettingsError: There is no identity.

@@ -1,4 +1,7 @@
-"""How many events wait for a consumer group, by the brokers' own numbers."""
+"""How many events wait for a consumer group, by the brokers' own numbers.
+
+A `KafkaException` says that the brokers don't tell it now.
+"""
 
 from collections.abc import Iterable
 
@@ -14,18 +17,7 @@ EARLIEST, LATEST = -2, -1
 def offsets_at(
     consumer: Consumer, topic: str, partitions: Iterable[int], when: int, timeout_s: float
 ) -> dict[int, int]:
-    """Ask the brokers for an offset of each partition; one request for each leader.
-
-    Args:
-        consumer: Asks; `LATEST` is the end of what it may read.
-        topic: The topic.
-        partitions: Of the topic.
-        when: `EARLIEST` or `LATEST`.
-        timeout_s: How long they may take, in seconds.
-
-    Raises:
-        KafkaException: They don't tell it now.
-    """
+    """The offset of each partition at `EARLIEST`, or `LATEST`: the end of what it may read."""
     parts = [TopicPartition(topic, number, when) for number in partitions]
     return _offsets(consumer.offsets_for_times(parts, timeout=timeout_s) if parts else [])
 
@@ -33,22 +25,14 @@ def offsets_at(
 def committed_offsets(
     consumer: Consumer, topic: str, partitions: Iterable[int], timeout_s: float
 ) -> dict[int, int]:
-    """The offset that the consumer's group goes on from in each partition; 0 where it has none.
-
-    Raises:
-        KafkaException: The brokers don't tell it now.
-    """
+    """The offset that the consumer's group goes on from in each partition; 0 where it has none."""
     parts = [TopicPartition(topic, number) for number in partitions]
     offsets = _offsets(consumer.committed(parts, timeout_s) if parts else [])
     return {number: max(offset, 0) for number, offset in offsets.items()}
 
 
 def checked(parts: list[TopicPartition]) -> list[TopicPartition]:
-    """What brokers answered, by partition.
-
-    Raises:
-        KafkaException: They don't tell it of one of them now.
-    """
+    """What brokers answered; raises `KafkaException` where one of them has an error instead."""
     for part in parts:
         if part.error is not None:
             raise KafkaException(part.error)
@@ -60,14 +44,10 @@ def _offsets(parts: list[TopicPartition]) -> dict[int, int]:
 
 
 class Lag:
-    """Asks for it, again and again; it is no member of the group.
+    """Asks for it, again and again; no member of the group, with the right to describe both.
 
     A consumer asks, though an admin client could: librdkafka 2.16 aborts the process when a broker
     goes while an admin client has asked it for offsets.
-
-    Args:
-        settings: How to reach Kafka; needs the right to describe topic and group.
-        group: The group.
     """
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
@@ -76,17 +56,10 @@ class Lag:
         self._consumer: Consumer | None = None
 
     def of(self, topic: str, partitions: Iterable[int], timeout_s: float) -> int | None:
-        """Events on a topic that the group has not committed, and that have not expired.
+        """Events of these partitions that the group has not committed, and that have not expired.
 
-        Marks of transactions count as events: only who reads them can tell them apart.
-
-        Args:
-            topic: The topic.
-            partitions: All of its partitions.
-            timeout_s: How long each question may take, in seconds.
-
-        Returns:
-            The sum over all partitions; None where the brokers don't tell it now.
+        Marks of transactions count as events: only who reads them can tell them apart. None where
+        the brokers don't tell it now; each of three questions may take `timeout_s`.
         """
         numbers = list(partitions)
         if self._consumer is None:

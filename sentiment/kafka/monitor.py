@@ -1,9 +1,9 @@
 """What the brokers say of a worker's topics and offsets, asked beside its loop.
 
-The loop knows only its consumer's answers, and a consumer that gets nothing can't tell an idle
-topic from a broken one. So this asks with clients of its own: how far the partitions really go, how
-far the group has committed, whether a transaction holds readers back for longer than it may last,
-whether a batch can't be read, and whether the topics are still those of the start.
+A consumer that gets nothing can't tell an idle topic from a broken one. So this asks with clients
+of its own: how far the partitions really go, how far the group has committed, whether a transaction
+holds readers back for longer than it may last, whether a batch can't be read, and whether the
+topics are still those of the start.
 
 It is consumers that ask for offsets: librdkafka 2.16 aborts the process when a broker goes while an
 admin client asks a group's coordinator, or asks for offsets.
@@ -36,30 +36,22 @@ ANSWER_S = 3.0
 RARELY = 3
 # A broker that has just started learns of its topics within seconds.
 GONE_S = 60.0
-# Brokers search for transactions that have outlived their time every ten seconds, and write their
-# marks within milliseconds.
+# Brokers search for transactions that have outlived their time every ten seconds.
 OVERDUE_S = 30.0
-# So long a partition may stand still while events arrive on it, with whoever has it: a rebalance
-# after a kill, and a start, are over by then.
+# A partition may stand still so long though events arrive: a rebalance after a kill is over then.
 UNREAD_S = 60.0
-# So long the loop's consumer may reach no broker though others do: a client reconnects within
-# seconds.
+# The loop's consumer may reach no broker so long though others do: it reconnects within seconds.
 NO_ANSWER_S = 60.0
-# What is known of a batch that there is no error of.
-NOTHING = "Kafka's client returns neither records nor an error"
 # What the loop reads at a start and after an abort.
 OFFSETS = "the group's committed offsets"
 
 
 class Member(Protocol):
-    """The loop's consumer; asked from the monitor's thread, nothing here may block.
+    """The loop's consumer; asked from the monitor's thread, nothing here may block."""
 
-    Attributes:
-        unreadable: By partition, the error that came last in place of a batch that can't be read.
-        unanswered_since: Since when no broker answers it, by the monotonic clock; None: they do.
-    """
-
+    # By partition, the error that came last in place of a batch that can't be read.
     unreadable: dict[int, Message]
+    # Since when no broker answers it, by the monotonic clock; None: they do.
     unanswered_since: float | None
 
     def assigned(self) -> list[int]:
@@ -70,19 +62,7 @@ class Member(Protocol):
 
 
 class Monitor(threading.Thread):
-    """Asks again and again until `stop`.
-
-    Args:
-        settings: Where Kafka is, the group, and how long transactions may last.
-        member: The loop's consumer.
-
-    Attributes:
-        trouble: Why this worker can't do its work, by what the brokers say; empty where it can.
-        ended: Why only a new start helps; None while the worker may go on.
-        unreadable: By partition of ours, the batch that comes next and can't be read.
-        skips: Those of them that `WORKER_SKIP_BATCHES` names, for the loop to take from.
-        unread: Partitions that others should read and nobody does; joining the group anew may help.
-    """
+    """Asks again and again until `stop`."""
 
     def __init__(self, settings: Settings, member: Member) -> None:
         super().__init__(name="monitor", daemon=True)
@@ -111,14 +91,19 @@ class Monitor(threading.Thread):
         # By partition, the last batch that couldn't be read: it is logged once.
         self._known: dict[int, Unreadable] = {}
         self._skips = {name for name in settings.worker.skip_batches.split(",") if name}
+        # By partition of ours, the batch that comes next and can't be read.
         self.unreadable: dict[int, Unreadable] = {}
+        # Those of them that `WORKER_SKIP_BATCHES` names, for the loop to take from.
         self.skips: list[Unreadable] = []
         self._gone_since: float | None = None
         self._shown: set[int] = set()
         # Since when the brokers have answered each time; None where they did not the last time.
         self._answered_since: float | None = None
+        # Why this worker can't do its work, by what the brokers say; empty where it can.
         self.trouble = ""
+        # Why only a new start helps; None while the worker may go on.
         self.ended: SentimentError | None = None
+        # Partitions that others should read and nobody does; joining the group anew may help.
         self.unread: list[int] = []
 
     def run(self) -> None:
@@ -161,15 +146,9 @@ class Monitor(threading.Thread):
                 self._answered_since = None
             else:
                 self._answered_since = self._answered_since or time.monotonic()
-        self._end_if_cut_off()
-
-    def _end_if_cut_off(self) -> None:
-        """See whether no broker answers the loop's consumer, though they answer here."""
         unanswered, answered = self._member.unanswered_since, self._answered_since
-        if unanswered is None or answered is None:
-            return
-        # Brokers that come and go answer one and not the other.
-        if time.monotonic() - max(unanswered, answered) > NO_ANSWER_S:
+        # Brokers that come and go answer one of us and not the other.
+        if unanswered and answered and time.monotonic() - max(unanswered, answered) > NO_ANSWER_S:
             self.ended = WorkerError(
                 f"This worker's consumer has reached no broker for {NO_ANSWER_S:.0f} s, though"
                 " another client does from here.",
@@ -243,7 +222,8 @@ class Monitor(threading.Thread):
         for number, offset in self._stalled.items():
             batch = self._known.get(number)
             if batch is None or not batch.first <= offset <= (batch.last or batch.first):
-                batch = Unreadable(topic, number, offset, None, NOTHING)
+                said = "Kafka's client returns neither records nor an error"
+                batch = Unreadable(topic, number, offset, None, said)
             found.setdefault(number, batch)
         for number, batch in found.items():
             if batch != self._known.get(number):

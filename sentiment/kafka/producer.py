@@ -3,7 +3,6 @@
 import time
 import uuid
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -20,8 +19,6 @@ from sentiment.wire import NO_HEADERS, EventError, Headers, TextEvent
 DELIVERY_TIMEOUT_S = 30.0
 # Two seconds of work for one broker on a laptop: full batches, and little to lose at a crash.
 MAX_QUEUED = 20_000
-# As much as 1,000 events of the largest size allowed; librdkafka's default is 1 GiB.
-MAX_QUEUED_KIB = 65_536
 # How long one wait for the queue or for acknowledgements lasts before a deadline or Ctrl-C is seen.
 POLL_S = 0.1
 
@@ -39,9 +36,7 @@ class EventProducer:
             stay full, in seconds.
 
     Attributes:
-        sent: Events that were put in the queue.
-        delivered: Events that the brokers acknowledged.
-        failed: Events that they did not take.
+        sent: Events that were put in the queue; `delivered` were acknowledged, `failed` refused.
         partitions: The partitions on which delivered events landed.
 
     Raises:
@@ -70,7 +65,8 @@ class EventProducer:
             settings.kafka,
             message_timeout_ms=int(timeout_s * 1000),
             queue_buffering_max_messages=MAX_QUEUED,
-            queue_buffering_max_kbytes=MAX_QUEUED_KIB,
+            # As much as 1,000 events of the largest size allowed; librdkafka's default is 1 GiB.
+            queue_buffering_max_kbytes=65_536,
         )
 
     def send(  # noqa: PLR0913 - the fields of an event, by name
@@ -118,37 +114,15 @@ class EventProducer:
     def send_event(
         self, value: bytes, *, key: str | bytes | None = None, headers: Headers | None = None
     ) -> str | None:
-        """Queue one event that is JSON already; fields that we don't know stay in it.
-
-        Args:
-            value: A `TextEvent` as JSON.
-            key: As for `send`.
-            headers: As for `send`.
-
-        Returns:
-            The event's id; None if it has none.
-
-        Raises:
-            InputError: The event breaks a rule of the wire.
-            BrokerError: As for `send`.
-        """
+        """Queue one event that is JSON already, unknown fields too; its id, if any; see `send`."""
         event = checked(value, self._max_event_bytes)
         self.send_raw(value, key=event.id if key is None else key, headers=headers)
         return event.id
 
     def send_raw(
-        self,
-        value: bytes | None,
-        *,
-        key: str | bytes | None = None,
-        headers: Headers | None = None,
+        self, value: bytes | None, *, key: str | bytes | None = None, headers: Headers | None = None
     ) -> None:
-        """Queue bytes as they are, whether or not they are an event.
-
-        Raises:
-            InputError: The value is larger than Kafka takes.
-            BrokerError: As for `send`.
-        """
+        """Queue bytes as they are, whether or not they are an event; errors as of `send`."""
         if self._spans:
             headers = self._spans.create(self.topic, headers or NO_HEADERS)
         deadline = time.monotonic() + self._timeout_s
@@ -185,10 +159,7 @@ class EventProducer:
             self._poll(min(left, POLL_S))
 
     def flush(self, timeout_s: float | None = None) -> None:
-        """Wait until everything queued is acknowledged.
-
-        Args:
-            timeout_s: Longest wait, in seconds; by default as long as an event may take.
+        """Wait until everything queued is acknowledged; by default as long as an event may take.
 
         Raises:
             BrokerError: Something was not delivered, or not acknowledged in time.
@@ -209,17 +180,12 @@ class EventProducer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
             self.flush()
         except BrokerError:
             # What went wrong inside the block says more than what followed from it.
-            if error is None:
+            if kind is None:
                 raise
 
     def _waiting(self) -> int:
@@ -262,15 +228,8 @@ def _refused(error: KafkaException, topic: str) -> BrokerError | InputError:
     return BrokerError(f"Kafka refuses events for {topic!r}: {cause.str()}.")
 
 
-# The worker's rules, applied before sending: better an error here than a dead letter there.
-
-
 def encode(event: TextEvent | dict[str, Any]) -> bytes:
-    """JSON of an event.
-
-    Raises:
-        InputError: A value has no JSON.
-    """
+    """JSON of an event; an `InputError` where a value has none."""
     try:
         return wire.encode(event)
     except UnicodeEncodeError:
@@ -280,11 +239,7 @@ def encode(event: TextEvent | dict[str, Any]) -> bytes:
 
 
 def checked(value: bytes, max_bytes: int) -> TextEvent:
-    """Check an event by the rules of the worker, before it can become a dead letter.
-
-    Raises:
-        InputError: The event breaks one of them.
-    """
+    """The event, by the rules of the worker; an `InputError` here, else a dead letter there."""
     if len(value) > max_bytes:
         raise InputError(
             f"The event is not valid: {len(value):,} bytes, more than {max_bytes:,} (too_large).",

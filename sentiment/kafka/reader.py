@@ -59,11 +59,7 @@ class TopicReader:
             partition is read, and it is an error if what stood there is gone.
         read_committed: False shows records of open and aborted transactions too.
         most: Most records of each partition to begin with, the last ones; None: all.
-        properties: Further librdkafka properties, with `_` for `.`.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-        TopicError: The topic doesn't exist.
+        properties: Further ones of librdkafka, with `_` for `.`.
     """
 
     def __init__(
@@ -88,8 +84,7 @@ class TopicReader:
             isolation_level=self._isolation,
             # Whoever asks for an offset wants that record, not the oldest that is left.
             auto_offset_reset="error" if isinstance(start, Mapping) else "earliest",
-            # The marks of transactions take offsets and are never returned, so that only this
-            # event tells that there is nothing more to come.
+            # Behind the last record may be marks of transactions: only this tells that it was it.
             enable_partition_eof=True,
             **properties,
         )
@@ -167,17 +162,9 @@ class TopicReader:
     def poll(self, timeout_s: float, most: int = 1000) -> list[Message]:
         """The next records: waits for the first, takes along those that are there already.
 
-        Args:
-            timeout_s: Longest wait for the first record, in seconds.
-            most: Most records to return.
-
-        Returns:
-            Records in order per partition; empty when none came in time. A broker that is away
-            is no error here: librdkafka reconnects, and the records come when it is back. A batch
-            that can't be read is passed over, which is logged and counted.
-
-        Raises:
-            BrokerError: A permanent error.
+        They are in order per partition; none, where none came within so many seconds. A broker that
+        is away is no error: librdkafka reconnects, and they come when it is back. A batch that
+        can't be read is passed over, which is logged and counted.
         """
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -215,11 +202,7 @@ class TopicReader:
         return None if batch.last is None else batch.last + 1
 
     def follow(self, *, until_idle_s: float | None = None) -> Iterator[Message]:
-        """Records one by one, without end or until none came for a time.
-
-        Args:
-            until_idle_s: End after this long without a record, in seconds; None: never.
-        """
+        """Records one by one, without end or until none came for so many seconds."""
         last = time.monotonic()
         while until_idle_s is None or time.monotonic() - last < until_idle_s:
             for record in self.poll(POLL_S):
@@ -249,29 +232,16 @@ class TopicReader:
                 )
 
     def ends(self) -> dict[int, int]:
-        """The offset after the last record that can be read now, by partition.
-
-        Raises:
-            BrokerError: Kafka doesn't answer.
-        """
-        timeout = self._settings.connect_timeout_s
-        return {
-            number: self._retried(
-                partial(
-                    self._consumer.get_watermark_offsets,
-                    TopicPartition(self.topic, number),
-                    timeout=timeout,
-                )
-            )[1]
-            for number in self._next
-        }
+        """The offset after the last record that can be read now, by partition."""
+        timeout, found = self._settings.connect_timeout_s, {}
+        for number in self._next:
+            ask = partial(self._consumer.get_watermark_offsets, timeout=timeout)
+            part = TopicPartition(self.topic, number)
+            found[number] = self._retried(partial(ask, part))[1]
+        return found
 
     def positions(self) -> dict[int, int]:
-        """By partition, the offset from which on nothing has been returned.
-
-        They reach `ends()` when everything has been read, a little after the last record where
-        marks of transactions follow it.
-        """
+        """By partition, the offset from which on nothing has been returned; at last `ends()`."""
         return dict(self._next)
 
     def close(self) -> None:
@@ -285,38 +255,27 @@ class TopicReader:
         self.close()
 
 
-# Reading one topic for as long as a process runs.
-
 # Between two tries for a topic or a cluster that isn't there: soon enough for a watching person.
 RETRY_S = 1.0
 # About a megabyte of results in hand at a time, and tens of thousands a second.
 BATCH = 2000
-# What the client holds ready, in KiB, and what one answer of a broker may have, in bytes: no more
-# than a batch above, or records of a megabyte each would fill tens of megabytes for each topic.
-# Compressed ones take many times their bytes of an answer, so that it is the smaller one.
-QUEUE_KIB = 4096
-FETCH_BYTES = 256 * 1024
-# How often the brokers are asked whether the topic is still what is being read: a person who waits
-# for a result asks again after as long.
+# What the client holds ready, and what one answer of a broker may have: no more than a batch above,
+# or large records would fill tens of megabytes for each topic. Compressed ones take many times
+# their bytes of an answer.
+QUEUE_KIB, FETCH_BYTES = 4096, 256 * 1024
+# Between two looks whether the topic is still what is read: as long as a person waits for a result.
 CHECK_S = 10.0
 
 
 class Follower(threading.Thread):
-    """Reads a topic from a point on, over every loss of Kafka.
+    """Reads a topic from a point on, for as long as a process runs, over every loss of Kafka.
 
     While brokers are down librdkafka reconnects by itself. Where that can't help, a new reader is
     made until one works: the topic is not there yet, is another one than at the start, as after the
     whole cluster was made anew, has more partitions, or has records that don't come.
 
-    Args:
-        settings: How to reach Kafka.
-        topic: The topic.
-        back_s: How far back reading starts, in seconds; None: at the topic's beginning.
-        take: Given each batch of records, on this thread.
-        most: Records of each partition that are read back; None: all of them.
-
-    Attributes:
-        trouble: Why nothing is read at the moment; empty while the topic is followed.
+    It starts so many seconds back, or at the topic's beginning, with `most` records of each
+    partition at most. Each batch of records is given to `take`, on this thread.
     """
 
     def __init__(
@@ -336,6 +295,7 @@ class Follower(threading.Thread):
         self._stopping = threading.Event()
         # Where the next reader begins; None: as the first one did.
         self._start: Start | None = None
+        # Why nothing is read at the moment; empty while the topic is followed.
         self.trouble = "Not connected to Kafka yet."
 
     def run(self) -> None:
@@ -388,10 +348,7 @@ class Follower(threading.Thread):
     ) -> bool:
         """Whether the reader reads all there is; if not, where the next one begins is settled.
 
-        Args:
-            reader: What reads.
-            known: The topic, when it began.
-            before: The next offset of each partition at the last check.
+        `known` is the topic at its begin, `before` its positions at the last check.
         """
         try:
             # By a client of its own: the reader's may have lost the brokers for good.

@@ -1,8 +1,7 @@
-"""How long an operation may take, and when a call of it is made again.
+"""How long an operation may take, and when a call of Kafka's client is made again.
 
-For calls of Kafka's client whose error is transient. What waits for something else than the
-end of an error, as for a topic that brokers don't know yet (`topics`), or without an end, as a
-process for what it can't begin without (`sentiment.health.Start`), has its own loop there.
+What waits for something else than the end of an error (`topics`), or without an end
+(`sentiment.health.Start`), has its own loop there.
 """
 
 import time
@@ -13,19 +12,12 @@ from confluent_kafka import KafkaError, KafkaException
 
 Answer = TypeVar("Answer")
 
-# First and longest pause before an operation is tried again: brokers need a moment, and an operator
-# sees it in time.
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
+# Before an operation is tried again: brokers need a moment, and an operator sees it in time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 class Deadline:
-    """One limit for the whole of an operation, however many calls it makes.
-
-    Args:
-        seconds: From now on.
-        clock: Seconds that rise.
-    """
+    """One limit for the whole of an operation, in seconds from now, however many calls it makes."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -42,17 +34,10 @@ def retry(
     pause_s: float,
     passing: Callable[[KafkaError], bool],
 ) -> Answer:
-    """Make a call, again while its error is transient and time is left.
+    """Make a call, again after a pause while that may mend its error and time is left.
 
-    Args:
-        call: Is given the seconds that it may take: what is left, and at least a pause, as the
-            client takes no time at all for a refusal to answer.
-        deadline: Of the operation that the call is a part of.
-        pause_s: Between two tries, in seconds.
-        passing: Whether an error is transient.
-
-    Raises:
-        KafkaException: The last error.
+    The call is given the seconds that it may take: what is left, and at least a pause, as the
+    client takes no time at all for a refusal to answer. The last error is raised.
     """
     while True:
         try:

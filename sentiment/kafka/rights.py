@@ -1,19 +1,10 @@
-"""What the shared library's own commands do on brokers with ACLs, and so the rights that they need.
+"""The rights that the library's own commands need on brokers with ACLs; see `sentiment.apps`.
 
-Each app registers those of its own parts (`sentiment.apps`). The table of `docs/operations.md` is
-made from all of them, and the tests grant exactly what it says.
+The table of `docs/operations.md` is made from all rights; the tests grant exactly what it says.
 """
 
 from sentiment.apps import Right
 
-_TOPICS = (
-    "TOPICS_EVENTS",
-    "TOPICS_RESULTS",
-    "TOPICS_DEAD_LETTERS",
-    "TOPICS_TALLIES",
-    "TOPICS_TRENDS",
-    "TOPICS_FEEDBACK",
-)
 _REDRIVEN = ".redriven"
 
 
@@ -48,6 +39,10 @@ RIGHTS = (
     Right("results", "READ", "topic", "TOPICS_RESULTS"),
     *reading_dead_letters("dlq"),
     *redriving("dlq redrive"),
-    *(right for topic in _TOPICS for right in creating(topic)),
+    *(
+        right
+        for topic in ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK")
+        for right in creating(f"TOPICS_{topic}")
+    ),
     *creating("TOPICS_DEAD_LETTERS", _REDRIVEN),
 )

@@ -18,25 +18,14 @@ from sentiment.kafka.clients import Access, is_passing, result_of
 from sentiment.settings import KafkaSettings, Settings
 
 DAY_MS = 24 * 60 * 60 * 1000
-# A new topic reaches every broker in well under a second; ten are enough for a loaded cluster.
-SPREAD_S = 10.0
-# Where others may write: the brokers unpack each batch before they store it, so that they refuse
-# what can't be unpacked, and `max.message.bytes` bounds what a batch is in a reader's memory. As
-# producers send it, a batch of gzip may be a thousand times as much, and a reader holds it whole.
+# Where others may write: brokers that unpack each batch refuse what can't be unpacked, and
+# `max.message.bytes` bounds it in a reader's memory, where gzip is a thousand times as much.
 UNPACKED = {"compression.type": "uncompressed"}
-# For a topic that another process is just creating; a missing one is reported after this time.
-NEW_S = 2.0
 
 
 @dataclass(frozen=True)
 class Topic:
-    """The shape of one topic.
-
-    Attributes:
-        name: Its name on the cluster.
-        partitions: How many partitions it has at least.
-        config: Topic-level settings of Kafka, given at creation.
-    """
+    """The shape of one topic: partitions at least, and Kafka's settings of it at creation."""
 
     name: str
     partitions: int
@@ -55,8 +44,7 @@ def wanted(settings: Settings) -> list[Topic]:
         Topic(names.results, partitions, week | wide),
         # A month to see what went wrong.
         Topic(names.dead_letters, partitions, {"retention.ms": str(30 * DAY_MS)} | wide),
-        # Marks have to outlive the dead letters that they are about, whose time anybody may raise;
-        # they are small, and as rare as an operator's commands.
+        # Marks have to outlive their dead letters, whose time anybody may raise; they are few.
         Topic(names.redriven, partitions, {"retention.ms": "-1"}),
         # A transaction has a few tallies, one process reads those of a million events a second, and
         # each partition more is a request and a marker before a transaction's results can be read.
@@ -70,33 +58,17 @@ def wanted(settings: Settings) -> list[Topic]:
 
 @dataclass(frozen=True)
 class TopicState:
-    """What the cluster has of one wanted topic.
-
-    Attributes:
-        name: The topic.
-        partitions: Its partitions on the cluster; 0 when it is missing.
-        problem: Why it can't be used as it is; empty when it can.
-        created: Whether this call created it.
-        warning: What should be otherwise, though it works.
-    """
+    """What the cluster has of one wanted topic; the commands show it as JSON."""
 
     name: str
-    partitions: int
-    problem: str = ""
+    partitions: int  # 0 where it is missing
+    problem: str = ""  # why it can't be used as it is
     created: bool = False
-    warning: str = ""
+    warning: str = ""  # what should be otherwise, though it works
 
 
 def check(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
-    """Compare the cluster's topics with those wanted.
-
-    Args:
-        settings: Where Kafka is, and what is wanted.
-        topics: The topics to check; None: all that are wanted.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-    """
+    """Compare the cluster's topics with these, or all that are wanted."""
     topics = wanted(settings) if topics is None else topics
     return _warned(settings, topics, _states(settings, topics))
 
@@ -125,48 +97,28 @@ def _warned(
 ) -> list[TopicState]:
     """The same states, with a warning for topics that should be stored unpacked and aren't."""
     unpacked = {topic.name for topic in topics if UNPACKED.items() <= topic.config.items()}
-    there = [state.name for state in states if state.partitions and state.name in unpacked]
-    packed = _packed(settings, there)
-    return [
-        replace(
-            state,
-            warning=f"compression.type is {packed[state.name]!r}, not 'uncompressed': what"
-            " producers compress may fill a reader's memory, or be unreadable (docs/security.md)",
-        )
-        if state.name in packed
-        else state
+    resources = [
+        ConfigResource(ResourceType.TOPIC, state.name)
         for state in states
+        if state.partitions and state.name in unpacked
     ]
-
-
-def _packed(settings: Settings, names: list[str]) -> dict[str, str]:
-    """By topic that the brokers store compressed, how; without those that they don't tell of."""
-    admin = clients.new_admin(settings.kafka)
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    timeout = settings.kafka.connect_timeout_s
-    asked = admin.describe_configs(resources, request_timeout=timeout) if names else {}
-    found = {}
+    admin, timeout = clients.new_admin(settings.kafka), settings.kafka.connect_timeout_s
+    asked = admin.describe_configs(resources, request_timeout=timeout) if resources else {}
+    warnings = {}
     for resource, answer in asked.items():
         # It is advice alone: whoever may create topics need not have the right to this.
         with suppress(KafkaException, TimeoutError):
-            found[resource.name] = result_of(answer, 2 * timeout)["compression.type"].value
-    return {name: kind for name, kind in found.items() if {"compression.type": kind} != UNPACKED}
+            kind = result_of(answer, 2 * timeout)["compression.type"].value
+            if {"compression.type": kind} != UNPACKED:
+                warnings[resource.name] = (
+                    f"compression.type is {kind!r}, not 'uncompressed': what producers compress"
+                    " may fill a reader's memory, or be unreadable (docs/security.md)"
+                )
+    return [replace(state, warning=warnings.get(state.name, "")) for state in states]
 
 
 def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[TopicState]:
-    """Create the topics that are missing; leave those that exist as they are.
-
-    Args:
-        settings: Where Kafka is, and what is wanted.
-        topics: The topics to create; None: all that are wanted.
-
-    Returns:
-        The state of each of them afterwards.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-        TopicError: A topic couldn't be created.
-    """
+    """Create those of these topics, or of all wanted, that are missing; their states afterwards."""
     topics = wanted(settings) if topics is None else topics
     missing = {state.name for state in _states(settings, topics) if not state.partitions}
     admin = clients.new_admin(settings.kafka)
@@ -175,10 +127,9 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
         for topic in topics
         if topic.name in missing
     ]
-    futures = admin.create_topics(new, operation_timeout=30) if new else {}
-    for name, future in futures.items():
+    for name, asked in (admin.create_topics(new, operation_timeout=30) if new else {}).items():
         try:
-            future.result(timeout=60)
+            result_of(asked, 60)
         except KafkaException as error:
             # Another process may have been faster; that is as good.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
@@ -186,30 +137,26 @@ def create(settings: Settings, topics: Sequence[Topic] | None = None) -> list[To
                     f"Topic {name!r} could not be created: {error.args[0].str()}",
                     "Check TOPICS_PARTITIONS, TOPICS_REPLICATION and the right to create topics.",
                 ) from None
-    deadline = time.monotonic() + SPREAD_S
-    states = _states(settings, topics)
-    # The broker that is asked may hear of a new topic a little after the one that made it.
-    while any(not state.partitions for state in states) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    # The broker that is asked may hear of a new topic a little after the one that made it, all of
+    # them in well under a second; ten are enough for a loaded cluster.
+    deadline = time.monotonic() + 10
+    while True:
         states = _states(settings, topics)
+        if all(state.partitions for state in states) or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
     states = _warned(settings, topics, states)
     return [replace(state, created=state.name in missing) for state in states]
 
 
 def require(settings: Settings, *names: str) -> None:
-    """Make sure that topics exist before work begins.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-        TopicError: At least one of them is missing.
-    """
+    """Make sure that topics exist before work begins."""
     access = Access(settings.kafka)
     admin = clients.new_admin(settings.kafka, access)
-    deadline = time.monotonic() + NEW_S
+    deadline = time.monotonic() + 2  # so late a missing topic is told: it may be new
     while True:
         present = access.first_answer(admin, settings.kafka.connect_timeout_s).topics
         missing = [name for name in names if name not in present]
-        # A broker may hear of a new topic a little after the one that made it.
         if not missing or time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -228,16 +175,11 @@ def require(settings: Settings, *names: str) -> None:
 
 
 def _hidden(settings: Settings, names: list[str]) -> list[str]:
-    """Those of the topics that are not listed for us and that, by ACLs, we may not ask about.
-
-    Brokers answer so whether or not there is such a topic.
-    """
+    """Those that, by ACLs, we may not ask about; brokers answer so whether or not there is one."""
     if not names:
         return []
-    admin = clients.new_admin(settings.kafka)
-    asked = admin.describe_topics(
-        TopicCollection(names), request_timeout=settings.kafka.connect_timeout_s
-    )
+    admin, timeout = clients.new_admin(settings.kafka), settings.kafka.connect_timeout_s
+    asked = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
     return [
         name
         for name, answer in asked.items()
@@ -247,24 +189,14 @@ def _hidden(settings: Settings, names: list[str]) -> list[str]:
 
 
 class Identity(NamedTuple):
-    """What a topic is at this moment.
-
-    Attributes:
-        id: Kafka's id of it, which another topic of the same name doesn't have.
-        partitions: How many it has.
-    """
+    """What a topic is now: Kafka's id, which no other topic of its name has, and its partitions."""
 
     id: str
     partitions: int
 
 
 def identity(settings: KafkaSettings, name: str) -> Identity:
-    """Ask the brokers what a topic is.
-
-    Raises:
-        UnreachableError: They don't answer now.
-        TopicError: It doesn't exist, or can't be asked about.
-    """
+    """Ask the brokers what a topic is; an `UnreachableError` where they don't answer now."""
     timeout = settings.connect_timeout_s
     access = Access(settings)
     # Held until it has answered: it takes its questions back when it goes.

@@ -3,26 +3,23 @@
 Rules, each learnt by others the hard way:
 
 - Retriable error: the same call again, until the deadline, which is one for the whole transaction.
-- Error that requires an abort: abort; the caller then rewinds to what is committed.
-- Any other error, an abort that fails, or a commit whose outcome is unknown because the deadline
-  passed: a new producer with the same transactional id. Its `init_transactions()` makes the brokers
-  finish or abort what the old one left, so that the committed offsets are final.
-- While an exception is handled, nothing is asked of the client that may fail: with an error of the
-  client, that exception is never freed, and neither are the producers in its frames (seen with
-  confluent-kafka 2.16). An outage of an hour has hundreds of tries.
-- Nothing waits for the end of a producer that is replaced: its client's threads end when they end,
-  and a name server that doesn't answer may hold one for a minute.
-- A connection that broke: a new producer before the next transaction. What was under way on that
-  connection may reach the brokers at any later time, and librdkafka speaks version 1 of the
-  transaction protocol (its issue 5423): to the brokers, an EndTxn that arrives late ends whatever
-  transaction of this producer is open by then, with half of its records. A new producer has a new
-  epoch, and what carries an older one is refused. (Version 2, KIP-890, has an epoch for each
-  transaction.) Late requests to add offsets or to commit them are refused by the same rule.
+- Error that requires an abort: abort, and tell the caller to go back to what is committed.
+- Any other error, an abort that fails, or a commit whose outcome is unknown at the deadline: a new
+  producer with the same transactional id. Its `init_transactions()` makes the brokers finish or
+  abort what the old one left, so that the committed offsets tell the truth.
+- While an exception is handled, nothing is asked of the client that may fail: with its error, that
+  exception is never freed, nor the producers in its frames (seen with confluent-kafka 2.16).
+- Nothing waits for the end of a producer that is replaced: a name server that doesn't answer may
+  hold a thread of it for a minute.
+- A connection that broke: a new producer before the next transaction. What was under way on it may
+  reach the brokers later, and librdkafka speaks version 1 of the transaction protocol (its issue
+  5423): an EndTxn that arrives late ends whatever transaction of this producer is open by then,
+  with half of its records. What carries an older epoch than the new producer's is refused, late
+  requests to add or commit offsets too. (Version 2, KIP-890, has an epoch for each transaction.)
 - A record or a batch of them that its topic doesn't take: go on with half the size, then half of
-  that, on this topic. A batch is no larger than that, and a record that is, is shortened by the
-  caller's rule. How much a topic takes is not asked: that would need one more right on it. A new
-  producer too: where one goes on, brokers miss the sequence numbers of what was never sent (seen
-  with librdkafka 2.16).
+  that, on this topic; a record above it is shortened by the caller's rule. How much a topic takes
+  is not asked: that would need one more right on it. A new producer too: where one goes on, brokers
+  miss the sequence numbers of what was never sent (seen with librdkafka 2.16).
 """
 
 import re
@@ -47,24 +44,11 @@ from sentiment.wire import Headers
 
 log = logs.get(__name__)
 
-# With librdkafka's 100 ms, a transaction that follows another at once waits out the brokers'
-# CONCURRENT_TRANSACTIONS for that long; these made the median latency five times smaller.
-RETRY_BACKOFF_MS = 2
-RETRY_BACKOFF_MAX_MS = 20
-# A start may meet brokers that are still electing the coordinator's leader.
-INIT_TIMEOUT_S = 30.0
 # Between two tries of a call that the library itself has already retried.
 PAUSE_S = 0.05
-# The first size that a topic is taken to take, in bytes, once it has refused one: below Kafka's
-# default for a topic, and half of what our clients take. The last one: nothing useful is smaller.
-FIRST_LIMIT = 1024 * 1024
-LAST_LIMIT = 1024
-# How long that is kept, in seconds. A topic's limit is rarely raised; finding it anew costs a few
-# aborts, and only where something is too large again.
-LIMIT_S = 600.0
-# Of a record in a batch, and of each of its headers: lengths, offset and time, at their most.
-RECORD_BYTES = 40
-HEADER_BYTES = 8
+# What a topic that refused a record is taken to take, in bytes: at first half of what our clients
+# take, below Kafka's default for a topic; nothing useful is smaller than the last.
+FIRST_LIMIT, LAST_LIMIT = 1024 * 1024, 1024
 # In place of a partition: the client's partitioner chooses one by the key.
 BY_KEY = -1
 
@@ -75,51 +59,40 @@ FENCED_CODES = frozenset({
     KafkaError.INVALID_PRODUCER_EPOCH,
 })  # fmt: skip
 # The brokers have forgotten the producer, as after `transactional.id.expiration.ms` without a
-# transaction: they know nothing that could be aborted, and a new one is all that helps.
+# transaction: only a new one helps.
 FORGOTTEN_CODES = frozenset({
     KafkaError.INVALID_PRODUCER_ID_MAPPING,
     KafkaError.UNKNOWN_PRODUCER_ID,
 })  # fmt: skip
 
-# How librdkafka logs that a connection ended: as "FAIL", with the state that it was in. Before
-# "UP" it carries no requests of ours. The addresses that a client begins with ("/bootstrap") are
-# asked for metadata alone, and let go of as soon as the brokers are known.
+# How librdkafka tells that a connection ended: as "FAIL", with the state that it was in. Before
+# "UP" it carries no requests of ours, and the first addresses ("/bootstrap") none but for metadata.
 _IDLE_STATE = re.compile(r"\(after \d+ms in state (?!UP\b|REAUTH\b)|/bootstrap\]?: ")
 
 
 class Output(Struct, frozen=True, gc=False):
-    """A record to publish.
-
-    `partition` is the input's, so that its results keep its order; or `BY_KEY`.
-    """
+    """A record to publish."""
 
     topic: str
-    partition: int
+    partition: int  # the input's, so that its results keep its order; or `BY_KEY`
     key: bytes | None
     value: bytes | None
     headers: Headers
 
     def size(self) -> int:
         """What it takes in a batch that is not compressed, in bytes; not less."""
-        size = RECORD_BYTES + len(self.key or b"") + len(self.value or b"")
+        # Beside the data of a record, and of each header: lengths, offset and time, at their most.
+        size = 40 + len(self.key or b"") + len(self.value or b"")
         for name, value in self.headers:
-            # As many bytes as characters, and up to four times as many.
-            size += HEADER_BYTES + len(name.encode()) + len(value or b"")
+            size += 8 + len(name.encode()) + len(value or b"")
         return size
-
-
-# Makes a record shorter that its topic doesn't take, or gives it back as it is.
-Shorten = Callable[[Output], Output]
 
 
 class AbortedError(Exception):
     """Nothing of the transaction was committed: go back to what is.
 
-    Args:
-        reason: What the brokers or the client say.
-        passing: Whether the next try is another one: the brokers were away, or had to be told anew
-            who we are, or get smaller batches from now on.
-        too_large: Whether a record or a batch was too large for its topic or for the client.
+    It is `passing` where the next try is another one: the brokers were away, or had to be told anew
+    who we are, or get smaller batches from now on.
     """
 
     def __init__(self, reason: str, *, passing: bool, too_large: bool = False) -> None:
@@ -131,10 +104,10 @@ class AbortedError(Exception):
 class Connections(Access):
     """Also counts connections that broke and may have carried a request.
 
-    Only its log has that. Its ordinary log omits what it has said within 30 s, so that
-    these producers have its lines about brokers in full (`debug=broker`), some three for each
-    transaction. A line about a connection stands in the queue before the call that was retried over
-    the next connection returns, so that none is missed by who polls after the call.
+    Only librdkafka's log tells, and the ordinary one leaves out what it has said within 30 s: so
+    these producers log all about brokers (`debug=broker`), some three lines for each transaction.
+    A line about a connection is in the queue before the call that was retried over the next one
+    returns, so that who polls after the call misses none.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -151,13 +124,9 @@ class Connections(Access):
 class Transactions:
     """Publishes batches of records, each in one transaction, with its input offsets.
 
-    One thread at a time may call it. Nothing is asked of the brokers before `prepare`.
-
-    Args:
-        settings: Where Kafka is, and how long transactions may take.
-        partitions: Number of partitions by output topic.
-        transactional_id: Fences others that have the same; empty: one is made up, which nobody has.
-        shorten: What becomes of a record that its topic doesn't take.
+    One thread at a time may call it. Nothing is asked of the brokers before `prepare`. The
+    transactional id fences others that have the same; where it is empty, one is made up.
+    `partitions` are numbers by output topic; `shorten` is for records that a topic doesn't take.
     """
 
     def __init__(
@@ -165,7 +134,7 @@ class Transactions:
         settings: Settings,
         partitions: Mapping[str, int],
         transactional_id: str = "",
-        shorten: Shorten | None = None,
+        shorten: Callable[[Output], Output] | None = None,
     ) -> None:
         self._settings = settings
         self._partitions = partitions
@@ -185,14 +154,9 @@ class Transactions:
     def prepare(self, deadline: Deadline | None = None) -> bool:
         """Have a producer that no late request of an earlier transaction can hurt.
 
-        To be called before each transaction; costs a round trip only where a new one is needed.
-
-        Args:
-            deadline: Of the operation that needs it; None: one of its own.
-
-        Returns:
-            Whether it is a new one. Others with this transactional id are fenced from now on, and
-            what they have committed meanwhile has to be read before anything is published.
+        To be called before each transaction; costs a round trip only where a new one is needed, and
+        then returns True: others with this transactional id are fenced from now on, and what they
+        have committed meanwhile has to be read before anything is published.
 
         Raises:
             UnreachableError: The brokers don't answer now; try again.
@@ -200,15 +164,16 @@ class Transactions:
             FencedError: Another process begins at the same moment.
         """
         if self._producer is not None:
-            failed = _error_of(self._poll)
-            if failed:
+            # Have the client's callbacks called: its log lines and errors arrive by polls alone.
+            if failed := _error_of(partial(self._producer.poll, 0)):
                 self._let_go(failed.str(), "unusable")
             elif self._connections.broken:
                 self._let_go("a connection broke", "connection")
             else:
                 return False
         self._producer = self._new_producer()
-        self._begin(deadline or Deadline(INIT_TIMEOUT_S))
+        # A start may meet brokers that are still electing the coordinator's leader.
+        self._begin(deadline or Deadline(30))
         return True
 
     def _new_producer(self) -> Producer:
@@ -229,8 +194,10 @@ class Transactions:
             message_timeout_ms=int(worker.commit_timeout_s * 1000),
             # A batch is handed over as a whole: there is nothing to wait for.
             linger_ms=0,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            retry_backoff_max_ms=RETRY_BACKOFF_MAX_MS,
+            # With librdkafka's 100 ms, a transaction that follows another at once waits out the
+            # brokers' CONCURRENT_TRANSACTIONS; these made the median latency five times smaller.
+            retry_backoff_ms=2,
+            retry_backoff_max_ms=20,
             # Two of the largest batches; a full queue makes `publish` wait, not grow.
             queue_buffering_max_messages=max(100_000, 3 * worker.max_batch),
             queue_buffering_max_kbytes=3 * worker.prefetch_kib,
@@ -241,7 +208,7 @@ class Transactions:
         assert self._producer is not None  # noqa: S101 - it was made
         failed = _error_of(partial(_until, deadline, self._producer.init_transactions))
         # Also for what the brokers said to the client as a whole, such as that they refuse it.
-        said = _error_of(self._poll)
+        said = _error_of(partial(self._producer.poll, 0))
         if failed := failed or said:
             self._drop()
             fenced = self._note_fencing(failed)
@@ -257,17 +224,8 @@ class Transactions:
         self._late_starts += self._connections.broken
         self._connections.broken = 0
 
-    def _poll(self) -> None:
-        """Have the client's callbacks called: its log lines and errors arrive by polls alone."""
-        assert self._producer is not None  # noqa: S101 - it was made
-        self._producer.poll(0)
-
     def publish(self, outputs: Iterable[Output]) -> None:
-        """Begin a transaction and hand its records over. Returns before they are delivered.
-
-        Raises:
-            AbortedError: Go back to what is committed.
-        """
+        """Begin a transaction and hand over its records, yet undelivered; errors as of `commit`."""
         assert self._producer is not None  # noqa: S101 - it was prepared
         self._deadline = Deadline(self._settings.worker.commit_timeout_s)
         if failed := _error_of(partial(self._publish, self._producer, outputs)):
@@ -325,7 +283,8 @@ class Transactions:
             before = self._limits.get(topic, 2 * FIRST_LIMIT)
             self._limits[topic] = max(before // 2, LAST_LIMIT)
             is_less = is_less or before > LAST_LIMIT
-        self._limits_end = time.monotonic() + LIMIT_S
+        # A topic's limit is rarely raised; finding it anew costs a few aborts.
+        self._limits_end = time.monotonic() + 600
         return is_less
 
     def _is_queued(self, producer: Producer, output: Output) -> bool:
@@ -349,13 +308,9 @@ class Transactions:
         return True
 
     def commit(self, offsets: list[TopicPartition] | None = None, group: Any = None) -> None:  # noqa: ANN401 - opaque
-        """Commit the open transaction, together with its input offsets if there are any.
+        """Commit the open transaction, together with the next offsets to read if there are any.
 
-        Each step takes what the steps before it have left of the transaction's deadline.
-
-        Args:
-            offsets: The next offset to read, by input partition.
-            group: The consumer's group metadata, fetched just now: it fences zombies (KIP-447).
+        The consumer's group metadata is fetched just now: it fences zombies (KIP-447).
 
         Raises:
             AbortedError: Go back to what is committed.
@@ -370,19 +325,13 @@ class Transactions:
         assert producer is not None  # noqa: S101 - a transaction is open
         # 1. The input offsets go into the transaction; a group that has moved on refuses them.
         if offsets:
-            _until(
-                self._deadline,
-                lambda left: producer.send_offsets_to_transaction(offsets, group, left),
-            )
+            send = partial(producer.send_offsets_to_transaction, offsets, group)
+            _until(self._deadline, send)
         # 2. The client delivers what it still holds, and the brokers end the transaction.
         _until(self._deadline, producer.commit_transaction)
 
     def abort(self) -> None:
-        """Abort what is open; where that fails, `prepare` makes the brokers do it.
-
-        Raises:
-            FencedError: Another process has our transactional id.
-        """
+        """Abort what is open, or have `prepare` make the brokers do it; may raise `FencedError`."""
         if self._producer is None:
             return
         if failed := _error_of(partial(_until, self._deadline, self._producer.abort_transaction)):
@@ -390,11 +339,7 @@ class Transactions:
             self._let_go(failed.str(), "unusable")
 
     def _recover(self, cause: KafkaError) -> None:
-        """End a failed transaction: by an abort if possible, else with its producer.
-
-        Raises:
-            AbortedError: Always, unless something worse is raised.
-        """
+        """End a failed transaction, by an abort if possible, and raise `AbortedError` or worse."""
         # 3. Only of a transaction that failed: it is aborted, or a new producer takes over, before
         # which the brokers abort or finish it (`prepare`).
         log.warning("transaction failed", code=cause.name(), reason=cause.str())
@@ -414,11 +359,7 @@ class Transactions:
         raise AbortedError(cause.str(), passing=passing, too_large=too_large)
 
     def _note_fencing(self, cause: KafkaError) -> bool:
-        """Take note of it where we are fenced; whether a late request of our own did it.
-
-        Raises:
-            FencedError: It was another process.
-        """
+        """Whether a late request of our own has fenced us; raises where another process has."""
         if cause.code() not in FENCED_CODES:
             return False
         if self._late_starts:
@@ -444,10 +385,7 @@ class Transactions:
         self._drop()
 
     def _drop(self) -> None:
-        """Have a thread of its own wait for the end of the producer, which nobody needs any more.
-
-        Its last reference is dropped there: `close` would wait for the brokers to end what is open.
-        """
+        """Have a thread of its own wait for the producer's end; `close` waits for the brokers."""
         dropped, self._producer = [self._producer], None
         threading.Thread(target=dropped.clear, name="old-producer", daemon=True).start()
 

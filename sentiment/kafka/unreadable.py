@@ -27,20 +27,12 @@ POLL_S = 0.1
 
 
 class Unreadable(NamedTuple):
-    """A batch that can't be read.
-
-    Attributes:
-        topic: Of it.
-        partition: Of it.
-        first: Its first offset.
-        last: Its last one; None where no error says that it is this batch alone.
-        reason: What the client says of it.
-    """
+    """A batch that can't be read, by its first and last offset, and what the client says of it."""
 
     topic: str
     partition: int
     first: int
-    last: int | None
+    last: int | None  # None where no error says that it is this batch alone
     reason: str
 
     def __str__(self) -> str:
@@ -55,15 +47,10 @@ class Unreadable(NamedTuple):
 def located(
     settings: KafkaSettings, error: Message, isolation_level: str = "read_committed"
 ) -> Unreadable:
-    """The batch that an error is about, with its end, which a consumer of its own finds.
+    """The batch that an error of `CODES` is about, with its end, which another consumer finds.
 
-    Args:
-        settings: How to reach Kafka.
-        error: What was returned in place of a record, with a code of `CODES`.
-        isolation_level: That of whoever met it.
-
-    Raises:
-        KafkaException: The brokers don't answer now.
+    It has the isolation level of whoever met the error. A `KafkaException` says that the brokers
+    don't answer now.
     """
     topic, partition, first = error.topic(), error.partition(), error.offset()
     said = error.error()
