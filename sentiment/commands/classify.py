@@ -64,8 +64,26 @@ class Run:
 
     def take(self, given: "Input") -> None:
         """Classify; results go to standard output as they come."""
+        from sentiment.classify.score import answered, decide
+
+        model = Model(self._model.name, self._model.version)
         for batch in given.rows:
-            self._classify(batch, given.file, given.label)
+            found, written = answered([row for _, row in batch], self._explain, self._model), []
+            for (number, content), (score, why) in zip(batch, found, strict=True):
+                if isinstance(score, EventError):
+                    self._report(f"{given.label} {number}: {score.code}: {score.message}")
+                    if not self._skip_bad:
+                        bad = BadRow(number, score.code, score.message, given.file)
+                        written.append(wire.encode(bad))
+                    continue
+                self.good += 1
+                event, (sentiment, confidence) = cast("TextEvent", content), decide(score)
+                row = Row(number, sentiment, score, confidence, model, event.id, event.source)
+                # The explanation is in JSON already, and encoded as it is.
+                row.file, row.explanation = given.file, why
+                written.append(wire.encode(row))
+            sys.stdout.buffer.writelines(row + b"\n" for row in written)
+            sys.stdout.buffer.flush()
             if self._progress:
                 self._progress.update(self.good + self.bad)
 
@@ -75,28 +93,6 @@ class Run:
             self._progress.clear()
         if self.bad or self._progress:
             click.echo(f"{self.good:,} classified, {self.bad:,} bad", err=True)
-
-    def _classify(self, batch: Numbered, file: str | None, label: str) -> None:
-        from sentiment.classify.score import answered, decide
-
-        found = answered([content for _, content in batch], self._explain, self._model)
-        model, written = Model(self._model.name, self._model.version), []
-        for (number, content), (score, why) in zip(batch, found, strict=True):
-            if isinstance(score, EventError):
-                self._report(f"{label} {number}: {score.code}: {score.message}")
-                if not self._skip_bad:
-                    bad = BadRow(number, score.code, score.message, file)
-                    written.append(wire.encode(bad))
-                continue
-            self.good += 1
-            event, (sentiment, confidence) = cast("TextEvent", content), decide(score)
-            # The explanation is in JSON already, and encoded as it is.
-            row = Row(
-                number, sentiment, score, confidence, model, event.id, event.source, file, why
-            )
-            written.append(wire.encode(row))
-        sys.stdout.buffer.writelines(row + b"\n" for row in written)
-        sys.stdout.buffer.flush()
 
     def _report(self, message: str) -> None:
         self.bad += 1

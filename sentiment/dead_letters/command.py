@@ -182,9 +182,7 @@ def redrive(
             elif fate.ready and dry_run:
                 click.echo(show.plan(fate.ready))
 
-        def mended(value: bytes) -> bytes:
-            return mend(through, value, time_limit) if through else value
-
+        mended = partial(mend, through, limit_s=time_limit) if through else bytes
         run = Redrive(settings, scan, sender, mended, again=again, tell=tell)
         try:
             run.run()
@@ -292,11 +290,7 @@ def show_(
             click.echo("\n".join(show.page(dead_letter, about, limit)))
 
 
-# The operator's command is one process per dead letter. A stream of lines through one process would
-# be faster, but a value may be any bytes, and a failure has to be that of one dead letter.
-
-# Twice what any of our producers can send (`message.max.bytes`): a command that never stops
-# writing is ended here instead of filling the memory.
+# Twice what any of our producers can send: a command that never stops writing fills no memory.
 MAX_OUTPUT = 4 * 1024 * 1024
 # The line in which a command says why it failed, and not its whole output.
 MAX_COMPLAINT = 200
@@ -309,11 +303,14 @@ class MendingError(LeftError):
 def mend(command: str, value: bytes, limit_s: float) -> bytes:
     """Send a value through a command line of `/bin/sh`; what it wrote, without the last line feed.
 
-    After so many seconds it is killed with all that it has started.
+    One process for one dead letter: many through one process would be faster, but a value may be
+    any bytes, and a failure has to be that of one. After so many seconds it is killed with all that
+    it has started.
 
     Raises:
         MendingError: It failed, wrote nothing or too much, or took too long.
     """
+    failures: list[str] = []
     # Files, as a command may write before it has read, or never read at all.
     with TemporaryFile() as given, TemporaryFile() as complaints:
         given.write(value)
@@ -322,11 +319,27 @@ def mend(command: str, value: bytes, limit_s: float) -> bytes:
             ["/bin/sh", "-c", command],
             stdin=given, stdout=subprocess.PIPE, stderr=complaints, process_group=0,
         ) as process:  # fmt: skip
-            mended, late = _output(process, limit_s)
-        if late:
-            raise MendingError(f"the command took longer than {limit_s:g} s")
-        if len(mended) > MAX_OUTPUT:
-            raise MendingError(f"the command wrote more than {MAX_OUTPUT} bytes")
+
+            def end(*why: str) -> None:
+                failures.extend(why)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+            timer = threading.Timer(limit_s, end, [f"the command took longer than {limit_s:g} s"])
+            timer.start()
+            try:
+                assert process.stdout is not None  # noqa: S101 - it is a pipe
+                mended = process.stdout.read(MAX_OUTPUT + 1)
+                if len(mended) > MAX_OUTPUT:
+                    end(f"the command wrote more than {MAX_OUTPUT} bytes")
+                process.wait()
+            except BaseException:
+                end()
+                raise
+            finally:
+                timer.cancel()
+        if failures:
+            raise MendingError(failures[0])
         if process.returncode:
             complaints.seek(0)
             lines = complaints.read(MAX_COMPLAINT).strip().splitlines()
@@ -338,33 +351,3 @@ def mend(command: str, value: bytes, limit_s: float) -> bytes:
         if not mended:
             raise MendingError("the command wrote nothing")
         return mended
-
-
-def _output(process: "subprocess.Popen[bytes]", limit_s: float) -> tuple[bytes, bool]:
-    """What the process writes until it ends, and whether it had to be ended for being late."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        _kill(process)
-
-    timer = threading.Timer(limit_s, end)
-    timer.start()
-    try:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        mended = process.stdout.read(MAX_OUTPUT + 1)
-        if len(mended) > MAX_OUTPUT:
-            _kill(process)
-        process.wait()
-    except BaseException:
-        _kill(process)
-        raise
-    finally:
-        timer.cancel()
-    return mended, late.is_set()
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and all that it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

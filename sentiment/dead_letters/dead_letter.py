@@ -98,11 +98,7 @@ _ID = re.compile(r"(.+-)?\d+-\d+")
 
 @dataclass(frozen=True)
 class Selection:
-    """Which dead letters are meant: conditions that all have to hold; an empty one always does.
-
-    Raises:
-        InputError: An id is none.
-    """
+    """Which dead letters are meant: conditions that all have to hold; an empty one always does."""
 
     codes: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()
@@ -143,21 +139,14 @@ class Selection:
         )
 
 
-# Which dead letters have been redriven: marks on a topic of their own. A mark is written in the
-# transaction that puts the dead letter back, and nothing else is written to that topic. Its
-# records never expire, so that no dead letter is left without its mark.
-
+# Which dead letters have been redriven: each has a mark on a topic of their own, by the transaction
+# that put it back. Marks never expire, so that no dead letter is left without its mark.
 
 log = logs.get(__name__)
 
 
 def read_marks(settings: Settings, topic: str) -> Iterator[Redriven]:
-    """All committed marks about a dead-letter topic, by its id.
-
-    Raises:
-        BrokerError: Kafka doesn't answer.
-        TopicError: There is no topic of marks.
-    """
+    """All committed marks about a dead-letter topic, by its id."""
     with TopicReader(settings.kafka, settings.topics.redriven, "beginning") as reader:
         for record in reader.rest():
             try:
@@ -180,10 +169,7 @@ def marks_of(settings: Settings, topic: str, dead_letter: DeadLetter) -> list[Re
 
 
 class Marks:
-    """The marks of a range of dead letters, by partition from its start to before its end.
-
-    A byte for each offset, however many are marked.
-    """
+    """The marks of a range of dead letters, with a byte for each offset of each partition."""
 
     def __init__(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
         self._starts = starts

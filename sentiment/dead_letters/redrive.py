@@ -1,9 +1,8 @@
 """Dead letters back onto the events topic, each batch in one transaction with its marks.
 
-All runs for one dead-letter topic, of the command and of the page, share one transactional id. A
-run that begins makes the brokers finish or abort what the one before has left, and fences that one
-off, before it reads the marks: so the marks that it reads are all there are, and nobody else adds
-any while it goes on.
+All runs for one dead-letter topic share one transactional id. A run that begins makes the brokers
+finish or abort what the one before has left, and fences that one off, before it reads the marks: so
+they are all there are, and nobody else adds any while it goes on.
 """
 
 from collections import Counter
@@ -49,16 +48,11 @@ class Sender:
         self._transactions.prepare()
 
     def prepare(self) -> bool:
-        """Be ready for a batch; True where another run may have added marks since the last one.
-
-        None can add any from now on; errors as of `send`, or Kafka's.
-        """
+        """Be ready for a batch, as the only run; True where another may have added marks before."""
         return self._transactions.prepare()
 
     def partition(self, dead_letter: DeadLetter) -> int:
-        """Where a dead letter goes: the partition that it came from, so that it stays behind the
-        events that it was behind; by its key, where the topic has lost that partition.
-        """  # noqa: D205 - one sentence
+        """Where a dead letter came from, to stay behind others; by its key if that is no more."""
         came_from = dead_letter.input.partition if dead_letter.input else BY_KEY
         return came_from if came_from < self._partitions else BY_KEY
 
@@ -120,8 +114,7 @@ class Sender:
         )
 
 
-# A transaction's round trips are a few milliseconds: with as many in one they don't count, and a
-# run that is killed has at most this many to mend again.
+# With as many its round trips don't count; a run that is killed has at most these to mend again.
 BATCH = 500
 # A batch holds values of up to 64 KiB and their headers; this bounds it where all are large.
 BATCH_BYTES = 8 * 1024 * 1024
@@ -133,13 +126,10 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a dead letter, and what was sent if it was.
-
-    The outcome is `redriven`; `left`, for a reason; or `redriven_before`, and so passed over.
-    """
+    """What became of a dead letter, and what was sent if it was."""
 
     dead_letter: DeadLetter
-    outcome: str
+    outcome: str  # `redriven`; `left`, for a reason; or `redriven_before`, and so passed over
     reason: str = ""
     ready: Ready | None = None
 
@@ -159,11 +149,7 @@ class Redrive:
     counts: Counter[str] = field(default_factory=Counter)  # by outcome
 
     def run(self) -> None:
-        """Redrive them, in order per partition.
-
-        Raises:
-            FencedError, TransactionError, BrokerError: It ends early; what was reported is certain.
-        """
+        """Redrive them, in order per partition; whatever it raises, what was told is certain."""
         batch: list[Ready] = []
         size = 0
         for dead_letter in self.scan.dead_letters():

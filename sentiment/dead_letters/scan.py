@@ -13,24 +13,17 @@ from sentiment.dead_letters.dead_letter import (
     read_marks,
 )
 from sentiment.errors import BrokerError, TopicError
-from sentiment.kafka import clients, topics
+from sentiment.kafka import topics
 from sentiment.kafka.reader import POLL_S, Start, TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import Redriven
 
 
 class Scan:
-    """Reads committed dead letters, up to the end of the topic as it is now.
+    """Reads the committed dead letters that are selected, up to the end of the topic as it is now.
 
-    Args:
-        settings: Where Kafka is, and its topics.
-        selection: Which of them are wanted.
-        tell: Called at each record with how many were read, and their share of the whole.
-        latest: Read no more than about as many, the latest of each partition.
-
-    Raises:
-        BrokerError: Kafka doesn't answer.
-        TopicError: A topic doesn't exist.
+    At each record `tell` is called with how many were read, and their share of the whole. About
+    `latest` are read at most, the latest of each partition.
     """
 
     def __init__(
@@ -70,9 +63,11 @@ class Scan:
         """The selected dead letters, in order per partition; ends early when all ids are found."""
         selection = self._selection
         # An event's place may be that of several, if its topic was made anew: they all count.
-        sought = set(selection.ids)
+        sought, first = set(selection.ids), sum(self._starts.values())
+        whole = sum(self._ends.values()) - first
         for count, record in enumerate(self._reader.rest(), 1):
-            self._tell(count, self._share())
+            done = sum(self._reader.positions().values()) - first
+            self._tell(count, min(1.0, done / max(whole, 1)))
             dead_letter = read(record)
             if selection.ids:
                 named = selection.named(dead_letter, self._reader.topic)
@@ -97,12 +92,6 @@ class Scan:
         self._reader = reader
         self.passed_over = sum(later.values()) - sum(starts.values())
 
-    def _share(self) -> float:
-        """How much of the topic has been read, from 0 to 1."""
-        whole = sum(self._ends.values()) - sum(self._starts.values())
-        done = sum(self._reader.positions().values()) - sum(self._starts.values())
-        return min(1.0, done / whole) if whole else 1.0
-
     def __enter__(self) -> Self:
         return self
 
@@ -118,23 +107,13 @@ class Found(NamedTuple):
 
 
 def find(settings: Settings, partition: int, offset: int) -> Found | None:
-    """Read the dead letter at a place; None where it has expired, or never was.
-
-    Raises:
-        BrokerError: Kafka doesn't answer.
-        TopicError: A topic doesn't exist.
-    """
+    """Read the dead letter at a place; None where it has expired, or never was."""
     name = settings.topics.dead_letters
     topics.require(settings, name, settings.topics.redriven)
-    if partition not in clients.describe_cluster(settings.kafka).topics[name].partitions:
-        return None
     # From the beginning, so that a place that is gone is no error.
     with TopicReader(settings.kafka, name, "beginning") as reader:
-        first, end = reader.positions()[partition], reader.ends()[partition]
-    if not first <= offset < end:
-        return None
-    dead_letter = _read(settings, partition, offset)
-    if dead_letter is None:
+        first, end = reader.positions().get(partition, 0), reader.ends().get(partition, 0)
+    if not first <= offset < end or not (dead_letter := _read(settings, partition, offset)):
         return None
     topic_id = topics.identity(settings.kafka, name).id
     return Found(dead_letter, marks_of(settings, topic_id, dead_letter))
