@@ -45,21 +45,16 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
     """Open a model directory, check that it can be served, and compile it.
 
     All of this is done in a process with limits (`CHECK`): what the files hold can't harm this one.
-    Only what passed there, and can't be compiled, is opened by its format here.
-
-    Args:
-        directory: Holds `MLmodel` and what it names.
-        compiled: Where compiled models are kept between starts; None: nowhere. From there a model
-            serves in a fraction of a second, without scikit-learn.
-
-    Raises:
-        ModelRefusedError: It has no known format, fails a check or a probe, or breaks a limit.
-        SetupError: No further process can be started on this machine.
+    Only what passed there, and can't be compiled, is opened by its format here. Compiled models may
+    be kept in a directory: from there one serves in a fraction of a second, without scikit-learn.
+    Without the process, there is a `SetupError`.
     """
     found = mlmodel.find(directory)
     if compiled and found.format.compiles and (kept := load(compiled, found.path)):
         return kept
-    with _in_memory() as made:
+    # On no disk, where the system has such a file: a full one must not matter.
+    in_memory = hasattr(os, "memfd_create") and os.fdopen(os.memfd_create("model"), "w+b")
+    with in_memory or tempfile.TemporaryFile() as made:
         number = made.fileno()
         try:
             why_not = limited.run(
@@ -68,9 +63,8 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
             )  # fmt: skip
             if why_not:
                 if found.format.compiles:
-                    log.warning(
-                        "model is not compiled, scikit-learn serves it slowly", reason=why_not
-                    )
+                    told = "model is not compiled, scikit-learn serves it slowly"
+                    log.warning(told, reason=why_not)
                 return found.open()
             made.seek(0)
             arrays, expected = table.read(made)
@@ -78,9 +72,8 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
             raise mlmodel.refused(directory, str(error)) from error
         scorer = CompiledScorer(arrays)
         if not agrees(scorer, expected):
-            raise mlmodel.refused(
-                directory, "its compiled form answers otherwise than scikit-learn"
-            )
+            reason = "its compiled form answers otherwise than scikit-learn"
+            raise mlmodel.refused(directory, reason)
         # Workers run this too: compiled with the rest, and not in the middle of a stream.
         scorer.coverage([""])
         if compiled:
@@ -88,25 +81,11 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
     return scorer
 
 
-def _in_memory() -> BinaryIO:
-    """A file that is on no disk, where the system has such: a full one must not matter."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("model"), "w+b")
-    return tempfile.TemporaryFile()
-
-
 def examine(directory: str, number: str) -> str:
-    """Check and compile a model. It is run by `open_model`, in a process of its own.
+    """Check and compile a model, for `open_model`, in a process of its own.
 
-    Args:
-        directory: The model's.
-        number: Descriptor of the file that gets the compiled form, as `compiled.table` writes it.
-
-    Returns:
-        Why it has no compiled form; empty where it has one.
-
-    Raises:
-        ModelRefusedError: It fails a check.
+    The compiled form goes to the file with this descriptor, as `compiled.table` writes it. Returned
+    is why there is none, or nothing.
     """
     found = mlmodel.find(Path(directory))
     with _unpickling_refused():
@@ -169,17 +148,12 @@ def digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-# Compiled models on disk, so that a start needs neither to compile nor scikit-learn. A file's
-# name says what it was made of: the model's file, this package's code, and the Unicode of this
-# Python. What is loaded answers the probes as the model did, or is made anew.
-
-
-# As many as the registry's own copies: the running one, the one before it, and one to go back to.
+# Compiled models, as many as copies: the running one, the one before, and one to go back to.
 KEPT = 3
 
 
 def load(directory: Path, model: Path) -> CompiledScorer | None:
-    """The compiled form of a model's file; None if there is no good one."""
+    """The compiled form of a model's file, if it answers the probes as the model did."""
     path = _path(directory, model)
     try:
         with path.open("rb") as file:
@@ -197,13 +171,7 @@ def load(directory: Path, model: Path) -> CompiledScorer | None:
 
 
 def save(directory: Path, model: Path, compiled: BinaryIO) -> None:
-    """Keep a compiled model, whole or not at all. A full disk costs the copy, not the model.
-
-    Args:
-        directory: Where.
-        model: The file that it was made of.
-        compiled: As `table.write` wrote it.
-    """
+    """Keep what `table.write` wrote, whole or not at all. A full disk costs the copy alone."""
     path = _path(directory, model)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -223,6 +191,7 @@ def save(directory: Path, model: Path, compiled: BinaryIO) -> None:
 
 
 def _path(directory: Path, model: Path) -> Path:
+    """Named after what it is made of: the model's file, this package's code, Python's Unicode."""
     with model.open("rb") as file:
         made_of = hashlib.file_digest(file, "sha256")
     made_of.update(f"{STATE} {unicodedata.unidata_version}".encode())

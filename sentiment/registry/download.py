@@ -42,7 +42,6 @@ _LIBRARIES = (
 )
 _SQL = ("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store")
 _LONGEST_NAME, _DEEPEST = 200, 8
-
 _ALL = "all of its files"
 
 ELSEWHERE = (
@@ -58,19 +57,13 @@ def libraries() -> tuple[str, ...]:
 
 
 def fetch(name: str, version: str, target: str, timeout_s: str) -> None:
-    """Download a version and compare it with the digest that it was published with.
+    """Download a version into an empty directory, and compare it with its published digest.
 
-    Args:
-        name: The model's name in the registry.
-        version: Its version.
-        target: A directory that is there, and empty.
-        timeout_s: How long one call to the registry may take, in seconds.
+    One call to the registry may take as long as `timeout_s`, in seconds.
 
     Raises:
         ModelRefusedError: There is too much of it, or it isn't what was published.
         ArtifactMissingError: The store lacks files of it.
-        VersionMissingError: The registry has no such version.
-        RegistryUnavailableError: It doesn't answer in time, or refuses us.
     """
     directory = Path(target)
     try:
@@ -106,8 +99,7 @@ def fetch(name: str, version: str, target: str, timeout_s: str) -> None:
 def copy_files(store: "ArtifactRepository", directory: Path) -> None:
     """Copy all files of a store into a directory; this process' limit on files' sizes goes down.
 
-    Raises:
-        ModelRefusedError: They are too many, too large, or have names that lead elsewhere.
+    They are refused if they are too many, too large, or have names that lead elsewhere.
     """
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     left = MOST_BYTES

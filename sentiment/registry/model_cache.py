@@ -42,13 +42,9 @@ class Copy(NamedTuple):
 
 
 class ModelCache:
-    """Copies of one model, as one address follows it.
+    """Copies of one model, as one address follows it: what follows the name in the model's URI.
 
-    Args:
-        root: Directory that all models share.
-        registry: Names the registry; a model of the same name elsewhere is another one.
-        name: The model's name in the registry.
-        address: What follows the name in the model's URI.
+    All models share the root; one of the same name in another registry is another one.
     """
 
     def __init__(self, root: Path, registry: str, name: str, address: str) -> None:
@@ -81,7 +77,12 @@ class ModelCache:
         """
         try:
             self._home.mkdir(parents=True, exist_ok=True)
-            self._sweep()
+            # What processes that were killed have left.
+            for left in self._home.glob(f"{PREFIX}*"):
+                # Others remove theirs meanwhile.
+                with suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime > LEFT_S:
+                        shutil.rmtree(left, ignore_errors=True)
             made = tempfile.mkdtemp(prefix=PREFIX, dir=self._home)
         except OSError as error:
             log.warning(
@@ -100,28 +101,23 @@ class ModelCache:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Remove what processes that were killed have left."""
-        for left in self._home.glob(f"{PREFIX}*"):
-            # Others remove theirs meanwhile.
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > LEFT_S:
-                    shutil.rmtree(left, ignore_errors=True)
-
     def keep(self, version: str, downloaded: Path) -> None:
-        """Take over a directory that passed its checks. A full disk costs the copy, not the model.
-
-        Args:
-            version: The model's version in the registry.
-            downloaded: Inside the workspace; moved away from there.
-        """
+        """Take over a checked directory of the workspace; a full disk costs the copy alone."""
         try:
-            files = checksums(downloaded)
-            self._place(self._directory(version), downloaded, files)
+            files, target = checksums(downloaded), self._directory(version)
+            if target.exists() and checksums(target) == files:
+                os.utime(target)
+            else:
+                if target.exists():
+                    target.rename(downloaded.parent / "changed")
+                downloaded.rename(target)
             temporary = downloaded.parent / "pointer"
             temporary.write_text(json.dumps({"version": version, "files": files}))
             temporary.replace(self._pointer)
-            self._prune()
+            versions = [path for path in self._home.iterdir() if path.name.isdecimal()]
+            versions.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+            for old in versions[KEPT_VERSIONS:]:
+                shutil.rmtree(old, ignore_errors=True)
         except (OSError, ValueError) as error:
             log.warning("model is not kept for later", version=version, reason=str(error))
 
@@ -129,17 +125,3 @@ class ModelCache:
         if not version.isdecimal():
             raise ValueError(f"{version!r} is no version")
         return self._home / version
-
-    def _place(self, target: Path, downloaded: Path, files: dict[str, str]) -> None:
-        if target.exists():
-            if checksums(target) == files:
-                os.utime(target)
-                return
-            target.rename(downloaded.parent / "changed")
-        downloaded.rename(target)
-
-    def _prune(self) -> None:
-        versions = [path for path in self._home.iterdir() if path.name.isdecimal()]
-        versions.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in versions[KEPT_VERSIONS:]:
-            shutil.rmtree(old, ignore_errors=True)

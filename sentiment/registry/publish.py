@@ -1,9 +1,8 @@
 """Publish a saved model directory to an MLflow registry, under a name and an alias.
 
-Uses nothing but MLflow's client, so that it works with the small `mlflow-skinny`. On a server of
-MLflow 3 the files belong to a logged model, which stands under Models with its parameters and
-metrics. A server of MLflow 2, such as DagsHub's, knows no logged models: there the files are
-artifacts of the run. The version points to either, and is loaded in the same way.
+By MLflow's client alone, so that it works with the small `mlflow-skinny`. On a server of MLflow 3
+the files belong to a logged model, with its parameters and metrics. One of MLflow 2, such as
+DagsHub's, knows none: there they are artifacts of the run. Both are loaded in the same way.
 """
 
 import json
@@ -19,7 +18,7 @@ from sentiment.errors import InputError, ModelNotFoundError
 from sentiment.model.formats.mlmodel import metadata
 from sentiment.registry.artifact import checksums, digest, open_here
 from sentiment.registry.download import DIGEST_TAG
-from sentiment.registry.tracking import connect, experiment_id
+from sentiment.registry.tracking import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,17 +34,8 @@ TIMEOUT_S = 60.0
 # Marks versions that this package brought, which a newer package may replace.
 BUNDLED_TAG = "sentiment.bundled"
 
-# Where the model stands among the artifacts of its run.
-_ARTIFACT_PATH = "model"
-
-# Longest value of a tag, in characters, that MLflow 2 takes (5,000), with a margin.
+# Longest value of a tag, in characters, that MLflow 2 takes (5,000), with some room.
 MAX_TAG = 4500
-# MLflow 2 cuts or refuses longer values of parameters.
-_MAX_PARAM = 500
-# MLflow's own tag of a logged model, in which it notes the versions made of it.
-_VERSIONS_TAG = "mlflow.modelVersions"
-# How a server says that it knows no such call; MLflow 2.7 answers 404.
-_UNKNOWN_CALL = {404, 405, 501}
 
 
 def bundled_model() -> Path:
@@ -56,18 +46,8 @@ def bundled_model() -> Path:
 def ensure_published(tracking_uri: str | None = None, name: str = NAME, alias: str = ALIAS) -> str:
     """Publish the bundled model where the alias is missing or points to an older bundled one.
 
-    A model that somebody else put there stays: it was chosen, and ours was not.
-
-    Args:
-        tracking_uri: The registry; None: what MLflow finds in the environment.
-        name: Name of the registered model.
-        alias: The alias to set.
-
-    Returns:
-        The version that the alias points to.
-
-    Raises:
-        RegistryUnavailableError: The registry doesn't answer.
+    A model that somebody else put there stays: it was chosen, and ours was not. Returns the version
+    that the alias points to; arguments and errors as of `publish`.
     """
     directory = bundled_model()
     try:
@@ -82,26 +62,15 @@ def ensure_published(tracking_uri: str | None = None, name: str = NAME, alias: s
 
 
 def publish(
-    directory: Path,
-    tracking_uri: str | None = None,
-    name: str = NAME,
-    alias: str = ALIAS,
+    directory: Path, tracking_uri: str | None = None, name: str = NAME, alias: str = ALIAS
 ) -> str:
-    """Publish a model directory as a new version, and point the alias to it.
+    """Publish a directory of `sentiment release` as a new version, and point the alias to it.
 
-    Args:
-        directory: Made by `sentiment release`; checked as the worker will check it.
-        tracking_uri: The registry; None: what MLflow finds in the environment.
-        name: Name of the registered model; made if missing.
-        alias: The alias to set; empty: none.
-
-    Returns:
-        The new version.
+    It is checked as the worker will check it. The registry is by default what MLflow finds in the
+    environment; the registered model is made if missing; without an alias, none is set.
 
     Raises:
         InputError: There is no such directory.
-        ModelRefusedError: It fails a check, and nothing was published.
-        RegistryUnavailableError: The registry doesn't answer.
     """
     if not (directory / "MLmodel").is_file():
         raise InputError(
@@ -123,7 +92,18 @@ def publish(
 @contextmanager
 def start_run(client: "MlflowClient", tracking_uri: str | None, name: str) -> "Iterator[Run]":
     """A run in the experiment of a model's name; marked as failed if the block fails."""
-    experiment = experiment_id(client, tracking_uri, name)
+    from mlflow import get_tracking_uri
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        experiment = str(found.experiment_id)
+    else:
+        uri, location = tracking_uri or get_tracking_uri(), None
+        if uri.startswith("sqlite:///"):
+            # Beside the file; MLflow's own choice is a folder wherever this process happens to run.
+            database = Path(uri.removeprefix("sqlite:///")).resolve()
+            location = (database.parent / "artifacts").as_uri()
+        experiment = str(client.create_experiment(name, location))
     run = client.create_run(experiment, run_name=f"publish {name}")
     status = "FAILED"
     try:
@@ -143,24 +123,17 @@ def add_version(  # noqa: PLR0913 - what a version is made of
     params: Mapping[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> str:
-    """Store a model directory and make a version of it.
+    """Store a model directory whole, as the run's, and make a version of it, which is returned.
 
-    Args:
-        client: Of `connect`.
-        run: The run that the version comes from.
-        name: Name of the registered model; made if missing.
-        directory: Holds `MLmodel` and what it names; stored whole.
-        tags: Of the version; values are cut to `MAX_TAG` characters.
-        params: Noted with the run and the logged model.
-        metrics: The same.
-
-    Returns:
-        The new version.
+    The tags are the version's, cut to `MAX_TAG` characters; parameters and metrics are noted with
+    the run and the logged model.
     """
     from mlflow.entities import Metric, Param
+    from mlflow.exceptions import MlflowException
 
     run_id = run.info.run_id
-    params = {key: value[:_MAX_PARAM] for key, value in (params or {}).items()}
+    # MLflow 2 cuts or refuses longer values.
+    params = {key: value[:500] for key, value in (params or {}).items()}
     model = _logged_model(client, run, name, params)
     model_id = model.model_id if model else None
     try:
@@ -175,9 +148,13 @@ def add_version(  # noqa: PLR0913 - what a version is made of
             source = model.artifact_location
             client.finalize_logged_model(model.model_id, "READY")
         else:
-            client.log_artifacts(run_id, str(directory), _ARTIFACT_PATH)
-            source = f"{run.info.artifact_uri}/{_ARTIFACT_PATH}"
-        _ensure_registered(client, name)
+            client.log_artifacts(run_id, str(directory), "model")
+            source = f"{run.info.artifact_uri}/model"
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
         made = client.create_model_version(
             name,
             source,
@@ -193,9 +170,9 @@ def add_version(  # noqa: PLR0913 - what a version is made of
                 client.finalize_logged_model(model.model_id, "FAILED")
         raise
     if model:
-        # A server notes it too; a store without a server does not.
+        # MLflow's own note of the versions made of it, which a store without a server doesn't make.
         link = json.dumps([{"name": name, "version": made.version}])
-        client.set_logged_model_tags(model.model_id, {_VERSIONS_TAG: link})
+        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
     return str(made.version)
 
 
@@ -216,18 +193,9 @@ def _logged_model(
         )
     except MlflowException as error:
         status = error.get_http_status_code()  # type: ignore[no-untyped-call] # MLflow's own
-        if status in _UNKNOWN_CALL:
+        # How a server says that it knows no such call; MLflow 2.7 answers 404.
+        if status in {404, 405, 501}:
             return None
         raise
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model
-
-
-def _ensure_registered(client: "MlflowClient", name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise

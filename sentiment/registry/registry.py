@@ -6,9 +6,10 @@ Which registry, see `sentiment.registry.tracking`.
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sentiment import limited, logs, metrics
 from sentiment.errors import (
@@ -31,14 +32,10 @@ from sentiment.registry.model_cache import ModelCache
 from sentiment.registry.tracking import connect, is_named, registry_id
 from sentiment.settings import ModelSettings
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
-
 log = logs.get(__name__)
 
-# A version that was refused is looked at again after a minute, and each time after twice as long: a
-# bad artifact stays bad, but a machine may have lacked memory for the check.
+# Before a version that was refused is looked at again, each time twice as long: a bad artifact
+# doesn't mend itself, but a machine may have lacked memory for the check.
 REFUSED_PAUSE_S, LONGEST_PAUSE_S = 60.0, 3600.0
 # One whose files are missing: somebody may bring them back.
 MISSING_PAUSE_S = 60.0
@@ -58,30 +55,17 @@ class _Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that passed its checks.
-
-    Attributes:
-        name: Its name in the registry.
-        version: Its version there.
-        scorer: Gives the answers.
-        loaded_at: When it was loaded, in seconds since 1970.
-        reference: What texts and scores looked like when it was made; None: not known.
-    """
+    """A model that passed its checks, by its name and version in the registry."""
 
     name: str
     version: str
     scorer: Scorer
-    loaded_at: float
-    reference: Reference | None = None
+    loaded_at: float  # seconds since 1970
+    reference: Reference | None = None  # how texts and scores were when it was made, where known
 
 
 class Registry:
-    """Follows one address, such as `models:/sentiment@champion`.
-
-    Args:
-        settings: The address, where copies are kept, and how long a call may take.
-        clock: Seconds that rise.
-    """
+    """Follows one address, such as `models:/sentiment@champion`; the clock's seconds rise."""
 
     def __init__(
         self, settings: ModelSettings, clock: Callable[[], float] = time.monotonic
@@ -108,27 +92,20 @@ class Registry:
 
     def cached(self) -> LoadedModel | None:
         """The last good copy on disk, without asking the registry; None if there is no good one."""
-        copy = self._cache.last()
-        if copy is None:
-            return None
-        try:
-            return self._unless_refused(
-                f"{copy.version} (cached)", lambda: self._loaded(copy.version, copy.directory)
-            )
-        except ModelRefusedError:
-            return None
+        if copy := self._cache.last():
+            with suppress(ModelRefusedError):
+                return self._unless_refused(f"{copy.version} (cached)", lambda: self._loaded(*copy))
+        return None
 
     def resolve(self) -> str:
-        """The version that the address names now.
-
-        Raises:
-            ModelNotFoundError: The registry has no such model, alias or version; its subclasses
-                say which.
-            RegistryUnavailableError: It doesn't answer in time, or refuses us.
-        """
+        """The version that the address names now; subclasses of an error say what is missing."""
         try:
             with connect(self._timeout_s) as client:
-                version = str(self._described(client).version)
+                if self._alias:
+                    named = client.get_model_version_by_alias(self.name, self._alias)
+                else:
+                    named = client.get_model_version(self.name, str(self._version))
+                version = str(named.version)
         except ModelNotFoundError as error:
             raise self._missing() from error
         if not _VERSION.fullmatch(version):
@@ -145,17 +122,11 @@ class Registry:
         Raises:
             ModelRefusedError: It fails a check; or has failed one, and it isn't time to look again.
             ArtifactMissingError: The registry's store lacks files of it.
-            ModelNotFoundError: The registry has no such version.
-            RegistryUnavailableError: It doesn't answer in time, or refuses us.
         """
         return self._unless_refused(version, lambda: self._load(version))
 
     def load_champion(self) -> LoadedModel:
-        """Resolve and load; the last good copy where the registry is down, or lost the files.
-
-        Raises:
-            ModelError: As `resolve` and `load` say, and there is no copy to fall back on.
-        """
+        """Resolve and load; the last good copy, if any, where the registry is down or lost it."""
         try:
             return self.load(self.resolve())
         except (RegistryUnavailableError, ArtifactMissingError) as error:
@@ -163,11 +134,9 @@ class Registry:
             if model is None:
                 raise
             log.warning(
-                "the last good copy serves",
-                model=model.name,
-                version=model.version,
+                "the last good copy serves", model=model.name, version=model.version,
                 reason=error.message,
-            )
+            )  # fmt: skip
             return model
 
     def _load(self, version: str) -> LoadedModel:
@@ -223,17 +192,8 @@ class Registry:
         self._named = version
         return LoadedModel(self.name, version, scorer, time.time(), drift.read(directory))
 
-    def _described(self, client: "MlflowClient") -> "ModelVersion":
-        if self._alias:
-            return client.get_model_version_by_alias(self.name, self._alias)
-        return client.get_model_version(self.name, str(self._version))
-
     def _missing(self) -> ModelNotFoundError:
-        """What exactly is missing, by a question or two more.
-
-        Raises:
-            RegistryUnavailableError: It doesn't answer any more.
-        """
+        """What exactly is missing, by a question or two more."""
         try:
             with connect(self._timeout_s) as client:
                 aliases = client.get_registered_model(self.name).aliases
@@ -244,21 +204,21 @@ class Registry:
             )
         of = f"of {self.name!r}"
         if self._alias is None:
-            return VersionMissingError(f"There is no version {self._version} {of}.", ELSEWHERE)
-        if self._alias in aliases:
-            return VersionMissingError(
+            told = f"There is no version {self._version} {of}."
+        elif self._alias in aliases:
+            told = (
                 f"The alias {self._alias!r} {of} points to version {aliases[self._alias]}, which"
-                " the registry doesn't have any more.",
-                ELSEWHERE,
+                " the registry doesn't have any more."
             )
-        # A registry deletes a version's aliases with it.
-        if self._named is not None and not self._has(self._named):
-            return VersionMissingError(
+        elif self._named is not None and not self._has(self._named):
+            # A registry takes a version's aliases away with it.
+            told = (
                 f"Version {self._named} {of} was deleted, and the alias {self._alias!r}, which"
-                " named it, is gone.",
-                ELSEWHERE,
+                " named it, is gone."
             )
-        return AliasMissingError(f"There is no alias {self._alias!r} {of}.", ELSEWHERE)
+        else:
+            return AliasMissingError(f"There is no alias {self._alias!r} {of}.", ELSEWHERE)
+        return VersionMissingError(told, ELSEWHERE)
 
     def _has(self, version: str) -> bool:
         try:
@@ -274,8 +234,7 @@ def named_model(name: str | None) -> LoadedModel:
     from sentiment.registry.publish import bundled_model
 
     if name is None and not is_named():
-        scorer = open_here(bundled_model())
-        return LoadedModel("sentiment", "bundled", scorer, time.time())
+        return LoadedModel("sentiment", "bundled", open_here(bundled_model()), time.time())
     if name is None or name.startswith("models:/"):
         return Registry(ModelSettings().replace(uri=name)).load_champion()
     directory = Path(name)
@@ -284,5 +243,4 @@ def named_model(name: str | None) -> LoadedModel:
             f"There is no model directory {name}.",
             "Give a directory, or the registry's models:/NAME@ALIAS.",
         )
-    scorer = open_here(directory)
-    return LoadedModel(directory.name, "unregistered", scorer, time.time())
+    return LoadedModel(directory.name, "unregistered", open_here(directory), time.time())

@@ -1,8 +1,7 @@
 """A client of the MLflow registry whose calls end in time and whose errors are ours.
 
 The registry is the one that `MLFLOW_TRACKING_URI` (or `MLFLOW_REGISTRY_URI`) names, with the user,
-password and token that MLflow itself reads from the environment; or DagsHub's, see
-`sentiment.registry.tracking`.
+password and token that MLflow itself reads from the environment; or DagsHub's.
 """
 
 import os
@@ -19,6 +18,7 @@ from msgspec import Struct
 from sentiment import limited
 from sentiment.errors import (
     InputError,
+    ModelError,
     ModelNotFoundError,
     RegistryDeniedError,
     RegistryUnavailableError,
@@ -33,20 +33,17 @@ if TYPE_CHECKING:
 
 # MLflow's codes for a missing model or version, and for a missing alias.
 _NOT_FOUND = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-# HTTP: no or wrong credentials, and none of the rights that are needed.
-_DENIED = {401, 403}
-_MISSING = 404
+# HTTP: no or wrong credentials, or none of the rights that are needed; and what isn't there.
+_DENIED, _MISSING = {401, 403}, 404
 
 _SET_BY_USER = frozenset(os.environ)
 
 
 @contextmanager
 def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[MlflowClient]":
-    """A client for the calls made inside the block.
+    """A client for the calls made inside the block, each of which may take so many seconds.
 
-    Args:
-        timeout_s: How long one call may take, in seconds.
-        tracking_uri: The server or store; None: what MLflow finds in the environment.
+    The server or store is by default what MLflow finds in the environment.
 
     Raises:
         ModelNotFoundError: A call asked for a model, alias or version that isn't there.
@@ -66,8 +63,7 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # Its messages go through our handlers, which leave its small talk out.
         "MLFLOW_CONFIGURE_LOGGING": "false",
-        # It would tell its makers of calls, from a thread that changes the environment while others
-        # read it.
+        # It would tell its makers of calls, from a thread that changes the environment.
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # It would wait for as long as an answer asks for, which may be years.
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
@@ -88,15 +84,13 @@ def connect(timeout_s: float, tracking_uri: str | None = None) -> "Iterator[Mlfl
     except SentimentError:
         raise
     except MlflowException as error:
-        if error.error_code in _NOT_FOUND:
-            raise _not_found(error) from error
         status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]  # MLflow's
-        raise _failed(error, status) from error
+        raise _told(error, status, is_missing=error.error_code in _NOT_FOUND) from error
     except Exception as error:
         # Of requests, SQLAlchemy or the file system. Those of requests are about artifacts, which
         # MLflow asks for in another way than for the rest.
         status = getattr(getattr(error, "response", None), "status_code", 0)
-        raise (_not_found(error) if status == _MISSING else _failed(error, status)) from error
+        raise _told(error, status, is_missing=status == _MISSING) from error
 
 
 def is_named() -> bool:
@@ -115,39 +109,14 @@ def registry_id() -> str:
     return address
 
 
-def experiment_id(client: "MlflowClient", tracking_uri: str | None, name: str) -> str:
-    """The experiment of that name, made if missing.
-
-    Where the store is a SQLite file, its artifacts stand beside the file.
-    """
-    from mlflow import get_tracking_uri
-
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    uri = tracking_uri or get_tracking_uri()
-    location = None
-    if uri.startswith("sqlite:///"):
-        # MLflow's own choice would be a folder wherever this process happens to run.
-        database = Path(uri.removeprefix("sqlite:///")).resolve()
-        location = (database.parent / "artifacts").as_uri()
-    return str(client.create_experiment(name, location))
-
-
-def _told(error: Exception) -> str:
-    return limited.one_line(without_secrets(str(error)))
-
-
-def _not_found(error: Exception) -> ModelNotFoundError:
-    return ModelNotFoundError(
-        f"The registry says: {_told(error)}",
-        "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
-        " bundled model.",
-    )
-
-
-def _failed(error: Exception, status: int) -> RegistryUnavailableError:
-    told = _told(error)
+def _told(error: Exception, status: int, *, is_missing: bool) -> ModelError:
+    told = limited.one_line(without_secrets(str(error)))
+    if is_missing:
+        return ModelNotFoundError(
+            f"The registry says: {told}",
+            "`sentiment models` lists what it has; `sentiment register --bundled` publishes the"
+            " bundled model.",
+        )
     if status in _DENIED:
         return RegistryDeniedError(
             f"The model registry refuses us: {told}",
@@ -170,7 +139,6 @@ def _failed(error: Exception, status: int) -> RegistryUnavailableError:
 #
 # What MLflow's own variables say wins. A token goes to DagsHub and to no other server.
 
-
 HOST = "https://dagshub.com"
 # The first that is set.
 TOKENS = ("DAGSHUB_USER_TOKEN", "CAPSTONE_TEST")
@@ -188,12 +156,7 @@ def apply(tracking_uri: str | None = None) -> None:
     """Put into the environment what MLflow must find there; take out what no longer holds.
 
     MLflow reads user and password there at each request. So does whatever is started from here.
-
-    Args:
-        tracking_uri: The server or store of the calls that follow; None: the environment's.
-
-    Raises:
-        SettingsError: `DAGSHUB_REPO` is no repository.
+    Arguments and errors are as of `variables`.
     """
     with _lock:
         own = {name: v for name, v in os.environ.items() if _ours.get(name) != v}
@@ -206,11 +169,9 @@ def apply(tracking_uri: str | None = None) -> None:
 
 
 def variables(environment: Mapping[str, str], tracking_uri: str | None = None) -> dict[str, str]:
-    """The variables of MLflow that are missing in an environment to reach DagsHub.
+    """The variables of MLflow that are missing in a user's environment to reach DagsHub.
 
-    Args:
-        environment: What the user has set.
-        tracking_uri: See `apply`.
+    The calls that follow go to the server or store at `tracking_uri`, or to the environment's.
 
     Raises:
         SettingsError: `DAGSHUB_REPO` is no repository.
@@ -255,12 +216,7 @@ def _server(address: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port
 
 
-# The versions of a model in the registry.
-
-
-# A registry answers with pages of at most this many versions.
-_PAGE = 100
-# Of a model. A registry may answer with endless pages.
+# Versions of a model. A registry may answer with another page for ever.
 MOST_VERSIONS = 2000
 
 
@@ -281,46 +237,32 @@ class Version(Struct, frozen=True):
 
 
 def models(name: str, timeout_s: float) -> list[Version]:
-    """The versions of a model, newest first: the latest `MOST_VERSIONS`.
-
-    Args:
-        name: Name of the registered model.
-        timeout_s: How long one call may take, in seconds.
-
-    Raises:
-        ModelNotFoundError: There is no model of that name.
-        RegistryUnavailableError: The registry doesn't answer.
-        InputError: It can't be a model's name.
-    """
+    """The versions of a registered model, newest first: the latest `MOST_VERSIONS`."""
     if "'" in name:
         raise InputError(f"{name!r} can't be a model's name.")
     found: list[ModelVersion] = []
     with connect(timeout_s) as client:
+        # The model has them all; older servers leave them out of a list of versions.
         aliases = client.get_registered_model(name).aliases
         token: str | None = None
         while True:
+            # A registry answers with pages of at most a hundred.
             page = client.search_model_versions(
-                f"name = '{name}'", _PAGE, ["version_number DESC"], token
+                f"name = '{name}'", 100, ["version_number DESC"], token
             )
             found += page
             token = page.token
             if not token or not page or len(found) >= MOST_VERSIONS:
                 break
-        # The model has them all; older servers leave them out of a list of versions.
-        described = [
-            _described(
-                version, sorted(a for a, v in aliases.items() if str(v) == str(version.version))
-            )
-            for version in found
-        ]
+        described = [_described(version, aliases) for version in found]
         return sorted(described, key=lambda version: int(version.version), reverse=True)
 
 
-def _described(version: "ModelVersion", aliases: list[str]) -> Version:
+def _described(version: "ModelVersion", aliases: Mapping[str, str]) -> Version:
     tags = {key.removeprefix("sentiment."): value for key, value in version.tags.items()}
     return Version(
         version=str(version.version),
-        aliases=aliases,
+        aliases=sorted(a for a, v in aliases.items() if str(v) == str(version.version)),
         created_at=version.creation_timestamp / 1000,
         accuracy=_number(tags.get("accuracy")),
         macro_accuracy=_number(tags.get("macro_accuracy")),
