@@ -20,40 +20,24 @@ from sentiment.kafka.unreadable import Unreadable
 from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.times import Moment
-from sentiment.wire import (
-    NO_HEADERS,
-    EventError,
-    Headers,
-    Input,
-    Model,
-    SentimentResult,
-)
+from sentiment.wire import NO_HEADERS, EventError, Headers, Input, Model, SentimentResult
 
 
 @dataclass
 class Batch:
-    """What became of a batch of input records.
+    """What became of a batch of input records."""
 
-    Attributes:
-        answers: What the models said, of one piece after the other.
-        events: Input records, tombstones among them.
-        oldest_ms: Timestamp of the oldest input record, in milliseconds since 1970; not later than
-            the batch.
-        outputs: Results, dead letters and tallies; on each topic in the input's order.
-        tallies: Counts by input partition; their `next_offset` is what is committed.
-        results: Number of results by sentiment and model version.
-        errors: Number of dead letters by error code.
-        skews: Number of records whose timestamp is off, by how; see `sentiment.times`.
-    """
-
-    answers: list[Answers]
-    events: int
+    answers: list[Answers]  # of one piece after the other
+    events: int  # input records, tombstones among them
+    # Timestamp of the oldest one, in milliseconds since 1970; not later than the batch.
     oldest_ms: int
+    # By input partition; their `next_offset` is what is committed.
+    tallies: dict[int, PartitionTally]
+    errors: Counter[str]  # dead letters by error code
+    skews: Counter[str]  # records whose timestamp is off, by how; see `sentiment.times`
+    # Results, dead letters and tallies; on each topic in the input's order.
     outputs: list[Output] = field(default_factory=list)
-    tallies: dict[int, PartitionTally] = field(default_factory=dict)
-    results: Counter[tuple[str, str]] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    skews: Counter[str] = field(default_factory=Counter)
+    results: Counter[tuple[str, str]] = field(default_factory=Counter)  # by sentiment and version
 
 
 def classify(
@@ -65,30 +49,20 @@ def classify(
 ) -> Batch:
     """Classify a batch with one model, in one go; the worker has its three steps side by side.
 
-    Args:
-        messages: Records of the events topic, without errors, at least one; in order per partition.
-        model: The model to use for all of them.
-        topics: Where the outputs go.
-        max_event_bytes: A larger value is a dead letter.
-        explain: Which results get an explanation.
-
-    Returns:
-        The outputs and counts; each record has exactly one result, one dead letter, or is a
-        tombstone.
+    The records are at least one, without errors, and in order per partition. Each has exactly one
+    result, one dead letter, or is a tombstone.
     """
     decoded = decode(messages, max_event_bytes, explain)
     return assemble([Piece(decoded, answer(decoded, Models(model)))], topics)
 
 
 def shortened(output: Output, topics: TopicSettings) -> Output:
-    """What is published where a topic doesn't take an output as it is.
-
-    A result without explanation, headers and a long key; a dead letter without the event's content.
-    """
+    """What is published where a topic doesn't take an output as it is."""
     if output.topic == topics.dead_letters:
         return without_content(output)
     if output.topic != topics.results or output.value is None:
         return output
+    # A result without explanation, headers and a long key.
     result = msgspec.structs.replace(wire.decode_result(output.value), explanation=None)
     return msgspec.structs.replace(
         output, key=short(output.key), value=wire.encode(result), headers=NO_HEADERS
@@ -111,12 +85,7 @@ class Piece(NamedTuple):
 
 
 def assemble(pieces: Sequence[Piece], topics: TopicSettings) -> Batch:
-    """Make the records to publish from texts and their scores.
-
-    Args:
-        pieces: One after the other in the order of the input; at least one, all by the same models.
-        topics: Where the outputs go.
-    """
+    """Make the records to publish from pieces in the order of the input, all by the same models."""
     assembly = _Assembly(pieces[0].answers.models, topics)
     for piece in pieces:
         assembly.add(piece)
@@ -235,9 +204,14 @@ class _Assembly:
     def batch(self) -> Batch:
         """The whole batch."""
         topics = self._topics
-        count = sum(tally.events for tally in self._tallies.values())
-        oldest_ms = min(moment.counted_ms for moment in self._moments.values())
-        batch = Batch(self._answers, count, oldest_ms)
+        batch = Batch(
+            self._answers,
+            sum(tally.events for tally in self._tallies.values()),
+            min(moment.counted_ms for moment in self._moments.values()),
+            self._tallies,
+            self._errors,
+            self._skews,
+        )
         if any(answers.explanations for answers in self._answers):
             values = wire.encode_long(self._results)
         else:
@@ -254,30 +228,15 @@ class _Assembly:
                 version = challenger or self._champion.version
                 batch.results["positive", version] += row.positive
                 batch.results["negative", version] += row.negative
-        batch.tallies, batch.errors, batch.skews = self._tallies, self._errors, self._skews
         return batch
 
 
-# What a dead letter carries, and when there are too many of them.
-
-
-# Most bytes of a key that a shortened record still has: as much as an event's id.
-SHORT_KEY_BYTES = 256
-
-
 def error_headers(message: Message, error: EventError, model_version: str) -> Headers:
-    """The headers of a dead letter: the record's own, verbatim, and what went wrong.
-
-    Args:
-        message: The record that could not be classified.
-        error: Why.
-        model_version: The model that was serving.
-
-    Returns:
-        Headers; those of an earlier attempt, which a redriven record carries, are replaced.
-    """
+    """The headers of a dead letter: the record's, but for an earlier attempt's, and the error."""
     own = wire.headers_of(message)
-    attempts = [value for key, value in own if key == wire.ERROR_ATTEMPT]
+    last = next((value for key, value in reversed(own) if key == wire.ERROR_ATTEMPT), None)
+    # Anybody can write this header: a value that is no count starts the count anew.
+    attempt = int(last) + 1 if last and last.isdigit() and len(last) < len("1000000") else 1
     return [
         *((key, value) for key, value in own if key not in wire.ERROR_HEADERS),
         (wire.ERROR_EXCEPTION, b"sentiment.events.EventError"),
@@ -287,7 +246,7 @@ def error_headers(message: Message, error: EventError, model_version: str) -> He
         (wire.ERROR_OFFSET, str(message.offset()).encode()),
         (wire.ERROR_CODE, error.code.encode()),
         (wire.ERROR_TIMESTAMP, datetime.now(UTC).isoformat().encode()),
-        (wire.ERROR_ATTEMPT, str(_next_attempt(attempts)).encode()),
+        (wire.ERROR_ATTEMPT, str(attempt).encode()),
         (wire.ERROR_MODEL_VERSION, model_version.encode()),
     ]
 
@@ -308,23 +267,12 @@ def without_content(dead_letter: Output) -> Output:
 
 
 def short(key: bytes | None) -> bytes | None:
-    """The key of a record that has to be short."""
-    return key if key and len(key) <= SHORT_KEY_BYTES else None
-
-
-def _next_attempt(earlier: list[str | bytes | None]) -> int:
-    last = earlier[-1] if earlier else None
-    # Anybody can write this header: a value that is no count starts the count anew.
-    return int(last) + 1 if last and last.isdigit() and len(last) < len("1000000") else 1
+    """The key of a record that has to be short: none longer than an event's id."""
+    return key if key and len(key) <= 256 else None  # noqa: PLR2004 - as `wire.ShortText`
 
 
 class ShareLimit:
-    """Watches the share of dead letters among the latest events.
-
-    Args:
-        max_share: Share above which the worker stops; 1 never stops it.
-        window: How many of the latest events count; nothing is said before there are as many.
-    """
+    """Watches the share of dead letters in a window of the latest events, once it is full."""
 
     def __init__(self, max_share: float, window: int) -> None:
         self._max_share = max_share
@@ -335,11 +283,7 @@ class ShareLimit:
         self._checked = (0, 0, (0, 0), 0)
 
     def check(self, events_count: int, bad_count: int) -> None:
-        """Look at one batch, before anything of it is committed; once it is, `keep` it.
-
-        Raises:
-            TooManyDeadLettersError: With it, the share is above the limit.
-        """
+        """Refuse a batch that takes the share above the limit; `keep` it once it is committed."""
         seen, bad, leaving = self._events + events_count, self._bad + bad_count, 0
         for old_events, old_bad in self._batches:
             if seen - old_events < self._window:

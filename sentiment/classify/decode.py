@@ -17,25 +17,16 @@ Explain = Literal["asked", "always", "never"]
 
 @dataclass(frozen=True)
 class Decoded:
-    """A batch of records, read.
-
-    Attributes:
-        messages: The records; in order per partition.
-        headers: For each record its headers.
-        size: Bytes of all keys, values and headers.
-        contents: For each record its event, why it is none, or None for a tombstone.
-        texts: Those of the events, in their order.
-        asking: Numbers of the texts that get an explanation.
-        read_ns: When that was, in nanoseconds since 1970.
-    """
+    """A batch of records, read; in order per partition."""
 
     messages: Sequence[Message]
-    headers: Sequence[Headers]
-    size: int
+    headers: Sequence[Headers]  # of each record
+    size: int  # bytes of all keys, values and headers
+    # For each record its event, why it is none, or None for a tombstone.
     contents: list[TextEvent | EventError | None]
-    texts: list[str]
-    asking: Collection[int] = ()
-    read_ns: int = field(default_factory=time.time_ns)
+    texts: list[str]  # those of the events
+    asking: Collection[int] = ()  # numbers of the texts that get an explanation
+    read_ns: int = field(default_factory=time.time_ns)  # since 1970
 
     def keys(self) -> list[bytes]:
         """For each text what its record is known by: its key, or else the event's id or offset."""
@@ -49,12 +40,9 @@ class Decoded:
 def decode(
     messages: Sequence[Message], max_event_bytes: int, explain: Explain = "asked"
 ) -> Decoded:
-    """Read the events of a batch.
+    """Read the events of records without errors, which are in order per partition.
 
-    Args:
-        messages: Records of the events topic, without errors; in order per partition.
-        max_event_bytes: A larger value is an error; so is a key above `events.MAX_KEY_BYTES`.
-        explain: Which events get an explanation.
+    A value above `max_event_bytes` is an error; so is a key above `wire.MAX_KEY_BYTES`.
     """
     contents: list[TextEvent | EventError | None] = []
     all_headers: list[Headers] = []

@@ -28,60 +28,37 @@ Score = float | EventError
 
 
 class Models(NamedTuple):
-    """The models of one batch.
-
-    Attributes:
-        champion: Answers.
-        challenger: Is tried, where there is one.
-        canary_share: Share of keys that the challenger answers for.
-        shadow_share: Share of the other texts that it scores for comparison.
-    """
+    """The models of one batch."""
 
     champion: LoadedModel
     challenger: LoadedModel | None = None
-    canary_share: float = 0.0
-    shadow_share: float = 0.0
+    canary_share: float = 0.0  # of keys, which the challenger answers for
+    shadow_share: float = 0.0  # of the other texts, which it scores for comparison
 
 
 class Sample(NamedTuple):
-    """What was seen of a few texts that one model answered.
-
-    Attributes:
-        model: Which one; it has a reference.
-        scores: P(positive) of each; shape (texts,).
-        lengths: Tokens of each; shape (texts,).
-        known: How many of all tokens the model knows; None where it doesn't tell.
-        hashes: Of the texts, to see which are the same.
-    """
+    """What was seen of a few texts that one model with a reference answered."""
 
     model: LoadedModel
-    scores: NDArray[np.float64]
-    lengths: NDArray[np.int64]
-    known: int | None
-    hashes: list[int]
+    scores: NDArray[np.float64]  # P(positive); shape (texts,)
+    lengths: NDArray[np.int64]  # in tokens; shape (texts,)
+    known: int | None  # how many of all tokens the model knows; None where it doesn't tell
+    hashes: list[int]  # of the texts, to see which are the same
 
 
 @dataclass
 class Answers:
-    """What the models said of a batch's texts.
-
-    Attributes:
-        models: Which models.
-        scores: P(positive) of each text, or why there is none.
-        explanations: Those of the texts that ask for one and whose model has one, in JSON, by the
-            text's number; see `sentiment.model.scorer.Explained`.
-        canaries: Numbers of the texts that the challenger answered for.
-        shadows: Of each text that both scored, the champion's score and the challenger's.
-        seconds: How long each model took, by its version.
-        texts: How many texts each model scored, by its version.
-        samples: What was seen of a few of the texts.
-    """
+    """What the models said of a batch's texts."""
 
     models: Models
     scores: list[Score]
+    # In JSON, by the text's number, where one is asked for and the model has one.
     explanations: dict[int, Raw] = field(default_factory=dict)
+    # Numbers of the texts that the challenger answered for.
     canaries: set[int] = field(default_factory=set)
+    # Of each text that both scored, the champion's score and the challenger's.
     shadows: list[tuple[float, float]] = field(default_factory=list)
+    # How long each model took, and how many texts it scored, by its version.
     seconds: dict[str, float] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -100,13 +77,7 @@ class Answers:
 
 
 def decide(score: float) -> tuple[Sentiment, float]:
-    """The decision of worker, replay and command: the likelier sentiment, and its probability.
-
-    A plain pair, since it is made for every event.
-
-    Args:
-        score: P(positive).
-    """
+    """The likelier sentiment by P(positive), and its probability; for every event, and so plain."""
     return ("positive", score) if score >= THRESHOLD else ("negative", 1 - score)
 
 
@@ -120,13 +91,13 @@ def answer(decoded: Decoded, models: Models) -> Answers:
     canaries, shadows = _chosen(decoded, models)
     tried = [*canaries, *shadows]
     # Who answers explains: of the shadow, only scores are wanted.
-    theirs = _by_number(
-        answers, models.challenger, texts, tried, set(canaries).intersection(asking)
-    )
+    explained = set(canaries).intersection(asking)
+    scores = _timed(answers, models.challenger, texts, tried, explained)
+    theirs = dict(zip(tried, scores, strict=True))
     # What the challenger has no answer for, the champion answers: a trial costs no event.
     answers.canaries = {i for i in canaries if isinstance(theirs[i], float)}
     rest = [i for i in range(len(texts)) if i not in answers.canaries]
-    ours = _by_number(answers, models.champion, texts, rest, asking)
+    ours = dict(zip(rest, _timed(answers, models.champion, texts, rest, asking), strict=True))
     answers.scores = [theirs[i] if i in answers.canaries else ours[i] for i in range(len(texts))]
     for i in shadows:
         pair = ours[i], theirs[i]
@@ -152,18 +123,6 @@ def _chosen(decoded: Decoded, models: Models) -> tuple[list[int], list[int]]:
     return canaries, shadows
 
 
-def _by_number(
-    answers: Answers,
-    model: LoadedModel,
-    texts: Sequence[str],
-    numbers: Sequence[int],
-    asking: Collection[int],
-) -> dict[int, Score]:
-    """One model's scores of some of the texts, by their numbers."""
-    some = [texts[number] for number in numbers]
-    return dict(zip(numbers, _timed(answers, model, some, numbers, asking), strict=True))
-
-
 def _timed(
     answers: Answers,
     model: LoadedModel,
@@ -171,7 +130,10 @@ def _timed(
     numbers: Sequence[int],
     asking: Collection[int],
 ) -> list[Score]:
-    """One model's scores of texts with these numbers; the explanations go to the answers."""
+    """One model's scores of the texts with these numbers; the explanations go to the answers."""
+    if not isinstance(numbers, range):
+        # Some of them, in an order of their own.
+        texts = [texts[number] for number in numbers]
     began = time.perf_counter()
     if asking:
         scores = _explained(answers, model.scorer, texts, numbers, asking)

@@ -4,30 +4,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, structs
+
 from sentiment.wire import Model, Sentiment, Tally, TallyCount, encode
 
 # The shortest window of the trends; longer ones are sums of these.
 INTERVAL_S = 10
 INTERVAL_MS = 1000 * INTERVAL_S
-# Rows of a tally, even if every event of a batch names a source of its own: as many sources as a
-# person can still look at.
+# Rows of a tally, if each event names a source of its own: as many as a person can still look at.
 MAX_ROWS = 1000
-# Most bytes of a tally's rows, so that it stays below Kafka's 1 MiB per record. A source may be 256
-# control characters, which are 1.5 kB of JSON: then fewer rows are the most.
+# Of a tally's rows, below Kafka's 1 MiB per record; 256 characters may be 1.5 kB of JSON.
 MAX_BYTES = 750_000
-# Of a row in JSON, all but its names: names of fields, and numbers of any size.
-ROW_BYTES = 250
 # Where the rows beyond that are counted: no event is left out of a sum.
 OTHER_SOURCE = "(other)"
 
 
 def row_bytes(*names: str | None) -> int:
     """The most bytes that a row with such names takes as JSON."""
-    return ROW_BYTES + len(encode(names))
+    # Beside them: names of fields, and numbers of any size.
+    return 250 + len(encode(names))
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct, gc=False):
     """What one source had in one interval, by the champion or by one challenger."""
 
     positive: int = 0
@@ -47,36 +45,21 @@ class Row:
 
 
 class Gap(NamedTuple):
-    """Offsets without a record: marks of transactions, or records that have expired.
+    """Offsets without a record: marks of transactions, or records that have expired."""
 
-    Attributes:
-        expected: The offset after the record before.
-        found: The offset of the record after.
-    """
-
-    expected: int
-    found: int
+    expected: int  # the offset after the record before
+    found: int  # the offset of the record after
 
 
 @dataclass
 class PartitionTally:
-    """What one batch held of one input partition.
-
-    Attributes:
-        topic: The input topic.
-        partition: The input partition.
-        first_offset: First offset that is covered.
-        next_offset: One after the last that is covered.
-        events: Records, tombstones among them.
-        tombstones: Records without a value.
-        gaps: Offsets that had no record.
-    """
+    """What one batch held of one input partition, up to but without the next offset."""
 
     topic: str
     partition: int
     first_offset: int
     next_offset: int
-    events: int = 0
+    events: int = 0  # tombstones among them
     tombstones: int = 0
     gaps: list[Gap] = field(default_factory=list)
     _rows: dict[tuple[str, int, str | None], Row] = field(default_factory=dict)
@@ -84,13 +67,7 @@ class PartitionTally:
     _bytes: int = 0
 
     def row(self, source: str | None, timestamp_ms: int, challenger: str | None = None) -> Row:
-        """Where to count what a source has at a time.
-
-        Args:
-            source: The events' source.
-            timestamp_ms: The moment that the event counts in, in milliseconds since 1970.
-            challenger: Version of the challenger, where that answered.
-        """
+        """Where to count a source's events of a time, in ms since 1970, by who answered."""
         interval = timestamp_ms // INTERVAL_MS * INTERVAL_S
         row = self._rows.get((source or "", interval, challenger))
         if row is None:
@@ -121,12 +98,8 @@ class PartitionTally:
                 TallyCount(
                     source=source,
                     interval=interval,
-                    positive=row.positive,
-                    negative=row.negative,
-                    dead_letters=row.dead_letters,
                     challenger=challenger,
-                    score_sum=row.score_sum,
-                    latency_ms_sum=row.latency_ms_sum,
+                    **structs.asdict(row),
                 )
                 for (source, interval, challenger), row in self._rows.items()
             ],
