@@ -2,15 +2,14 @@
 
 An app's package has an object `APP`. The entry point that names it, in the group `sentiment.apps`,
 is all that anybody else knows of the app: the command line, the tables in the documents and the
-users in `k8s/` are made from what is registered. The shared library's own commands and tables are
-registered in the same way, in `sentiment.commands`.
+users in `k8s/` are made from it. The library's own are registered in `sentiment.commands`.
 """
 
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from sentiment import logs
@@ -32,30 +31,16 @@ Resource = Literal["topic", "group", "transactional id"]
 
 @dataclass(frozen=True)
 class Right:
-    """One thing that a part of an app does on brokers with ACLs.
+    """One thing that a part of an app does on brokers with ACLs."""
 
-    A right to read or write includes the one to describe.
-
-    Attributes:
-        part: Who does it; an app may have several parts, each with a user of its own.
-        operation: Kafka's name of what is done.
-        resource: What kind of thing that is done to.
-        setting: The setting that holds its name.
-        suffix: What follows that in the name; a star at the end stands for anything.
-    """
-
-    part: str
-    operation: Operation
+    part: str  # of an app; each has a user of its own
+    operation: Operation  # to read or write includes to describe
     resource: Resource
-    setting: str
-    suffix: str = ""
+    setting: str  # holds the resource's name
+    suffix: str = ""  # follows it in the name; a star at the end stands for anything
 
     def name(self, settings: "Settings") -> str:
-        """The name of the thing.
-
-        Raises:
-            KeyError: No section has the setting.
-        """
+        """The name of the thing; a `KeyError` where no section has the setting."""
         for section in sections():
             prefix = str(section.model_config.get("env_prefix"))
             name = self.setting.removeprefix(prefix).lower()
@@ -70,19 +55,14 @@ class App:
 
     What has to be imported is named, as `package.module:object`: asking one app for its commands
     doesn't load the libraries of all others.
-
-    Attributes:
-        commands: Subcommands of `sentiment` by their names: click commands.
-        settings: Sections of the settings: subclasses of `Section`.
-        metrics: Tables of metrics: objects of `Metrics`.
-        rights: What its parts do on brokers with ACLs.
-        topics: Topics of its own beside those of the wire: functions from `Settings` to `Topic`s.
     """
 
+    # Subcommands of `sentiment` by their names: click commands.
     commands: Mapping[str, str] = field(default_factory=dict)
-    settings: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()  # subclasses of `Section`
+    metrics: tuple[str, ...] = ()  # objects of `Metrics`
     rights: tuple[Right, ...] = ()
+    # Functions from `Settings` to `Topic`s of its own, beside those of the wire.
     topics: tuple[str, ...] = ()
 
 
@@ -90,19 +70,17 @@ class App:
 def installed() -> tuple[App, ...]:
     """Every app that can be loaded, the library first; one that can't is named in the log."""
     points = sorted(entry_points(group=GROUP), key=lambda p: (p.name != LIBRARY, p.name))
-    return tuple(app for app in map(_loaded, points) if app is not None)
-
-
-def _loaded(point: EntryPoint) -> App | None:
-    try:
-        app = point.load()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others work
-        _left_out(point.value, error)
-        return None
-    if not isinstance(app, App):
-        _left_out(point.value, TypeError(f"no App but a {type(app).__name__}"))
-        return None
-    return app
+    found = []
+    for point in points:
+        try:
+            app = point.load()
+            if isinstance(app, App):
+                found.append(app)
+            else:
+                _left_out(point.value, TypeError(f"no App but a {type(app).__name__}"))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others work
+            _left_out(point.value, error)
+    return tuple(found)
 
 
 def _left_out(value: str, error: Exception) -> None:

@@ -96,12 +96,9 @@ def main() -> None:
         click.echo("Interrupted.", err=True)
         code = 130
     except ModuleNotFoundError as error:
-        code = fail(
-            SettingsError(
-                f"This command needs the Python module {error.name!r}, which is not installed.",
-                "Install the extra for it, for example: pip install 'sentiment-stream[demo]'",
-            )
-        )
+        told = f"This command needs the Python module {error.name!r}, which is not installed."
+        hint = "Install the extra for it, for example: pip install 'sentiment-stream[demo]'"
+        code = fail(SettingsError(told, hint))
     except SentimentError as error:
         code = fail(error)
     sys.exit(code)
@@ -115,25 +112,17 @@ def fail(error: SentimentError) -> int:
     return error.exit_code
 
 
-# How far a long command has come, on standard error.
-
-
 log = logs.get(__name__)
 
-# Often enough to show progress, rarely enough to be read.
-TERMINAL_INTERVAL_S = 0.2
-# A log is read afterwards: one line says enough of five seconds.
-LOG_INTERVAL_S = 5.0
+# Often enough to look alive, rarely enough to be read; a log is read afterwards.
+TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.2, 5.0
 
 
 class Progress:
-    """A line that is written over on a terminal; log lines elsewhere.
+    """How far a command has come: a line that is written over on a terminal; log lines elsewhere.
 
-    Args:
-        total: How many there are, where that is known from the start.
-        begun: How many of them an earlier start has done.
-        what: What is counted.
-        say: Called with each line, instead of the terminal or the log.
+    `total` is how many there are, if known, and `begun` how many of them an earlier start has done.
+    `say` is told the lines, where neither the terminal nor the log shall have them.
     """
 
     def __init__(
@@ -151,12 +140,7 @@ class Progress:
         self._started = self._last = time.monotonic()
 
     def update(self, done: int, share: float | None = None) -> None:
-        """Say how far it is, unless that was said just now.
-
-        Args:
-            done: How many are done by now.
-            share: Share of the whole, from 0 to 1; None where the whole isn't known, or `total` is.
-        """
+        """Say how many are done, with a share of 1 where `total` doesn't tell; not too often."""
         now = time.monotonic()
         if now - self._last < (TERMINAL_INTERVAL_S if self._terminal else LOG_INTERVAL_S):
             return

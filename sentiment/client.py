@@ -30,6 +30,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
+import msgspec
+
 from sentiment import wire
 from sentiment.errors import BrokerError, InputError
 from sentiment.kafka.producer import EventProducer
@@ -90,11 +92,7 @@ class ResultReader:
                 yield result
 
     def wait_for(self, name: str, timeout_s: float) -> SentimentResult:
-        """The next result of an event; results before it are passed over.
-
-        Args:
-            name: The event's id.
-            timeout_s: Longest wait, in seconds.
+        """The next result of the event with this id; results before it are passed over.
 
         Raises:
             BrokerError: It didn't come in time. The event may be a dead letter.
@@ -125,19 +123,12 @@ class ResultReader:
 
 
 class Answer(NamedTuple):
-    """What the model says of a text.
+    """What the model says of a text."""
 
-    Attributes:
-        sentiment: The likelier one.
-        score: Probability of positive.
-        confidence: Probability of the sentiment named.
-        explanation: Which n-grams moved the score; only where it was asked for.
-    """
-
-    sentiment: Sentiment
-    score: float
-    confidence: float
-    explanation: Explanation | None = None
+    sentiment: Sentiment  # the likelier one
+    score: float  # probability of positive
+    confidence: float  # probability of the sentiment named
+    explanation: Explanation | None = None  # only where it was asked for
 
 
 class Classifier:
@@ -164,14 +155,7 @@ class Classifier:
         return self._model.version
 
     def classify(self, texts: Sequence[str], *, explain: bool = False) -> list[Answer]:
-        """Classify texts.
-
-        Args:
-            texts: Any number of them.
-            explain: Whether to say why.
-
-        Returns:
-            An answer for each text, in their order.
+        """An answer for each of any number of texts, in their order, with the reason if wanted.
 
         Raises:
             InputError: A text is empty, or the model fails on it; the error says which.
@@ -199,8 +183,6 @@ def _event(text: str) -> TextEvent | EventError:
 
 
 def _result(value: bytes | None) -> SentimentResult | None:
-    import msgspec
-
     try:
         return wire.decode_result(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,8 +1,7 @@
 """The error tree.
 
-Every failure that a person can act on is a `SentimentError`: one sentence that says what went
-wrong and where, and a hint that says what to do. The command line prints both, without a
-traceback, and exits with the class's `exit_code`.
+Every failure that a person can act on is a `SentimentError`: one sentence and a hint. The command
+line prints both, without a traceback, and exits with the class's `exit_code`.
 
 ```
 SentimentError                 1
@@ -35,12 +34,7 @@ A bad event on the topic is no `SentimentError`: it is data, described by
 
 
 class SentimentError(Exception):
-    """A failure that is shown to a person.
-
-    Args:
-        message: What went wrong and where, as one sentence.
-        hint: What to do about it; empty when the message says it already.
-    """
+    """A failure told to a person: what went wrong and where, and what to do if that isn't said."""
 
     exit_code = 1
 
@@ -83,12 +77,9 @@ class TopicError(BrokerError):
 
 
 class ModelError(SentimentError):
-    """Something about the model.
+    """Something about the model."""
 
-    Attributes:
-        reason: What it is, for programs: the label of `sentiment_registry_errors_total`.
-    """
-
+    # What it is, for programs: the label of `sentiment_registry_errors_total`.
     reason = "other"
 
 

@@ -19,31 +19,23 @@ from sentiment.kafka.reader import TopicReader
 from sentiment.settings import Settings
 from sentiment.wire import Feedback, decode_feedback
 
-# Labels of the latest events that are kept in memory; people give a few a minute, and this many are
-# some 60 MB. A figure of accuracy is steady to a thousandth long before.
+# Labels of the latest events that are kept in memory, some 60 MB. People give a few a minute, and a
+# figure of accuracy is steady to a thousandth long before.
 MOST = 200_000
-# Versions that labels are kept of, those labelled last: a new one every day for half a year.
-# Feedback may name any.
+# Versions that labels are kept of: a new one every day for half a year. Feedback may name any.
 MOST_VERSIONS = 200
 # Names and texts of feedback that are read at one time: a million texts of a few lines each.
 MOST_BYTES = 1024 * 1024 * 1024
-# A label without its name and text.
-LABEL_BYTES = 600
-# Of an event's name, which may be a megabyte, what tells it from 200,000 others.
-DIGEST_BYTES = 16
 
 log = logs.get(__name__)
 
 
 class Accuracy(Struct, frozen=True):
-    """What people's labels say of a model; `positive` is what precision and recall are of.
-
-    A share of nothing is None.
-    """
+    """What people's labels say of a model; a share of nothing is None."""
 
     labels: int
     accuracy: float
-    precision: float | None
+    precision: float | None  # of `positive`, as recall
     recall: float | None
     f1: float | None
 
@@ -72,8 +64,9 @@ class Labels:
             self.add(_name(record), _decoded(record))
 
     def add(self, name: str, feedback: Feedback | None) -> None:
-        """Set the label of an event; None removes it."""
-        place = hashlib.blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()
+        """Add the last word on an event; None takes it back."""
+        # Of a name, which may be a megabyte, what tells it from 200,000 others.
+        place = hashlib.blake2b(name.encode(), digest_size=16).digest()
         with self._lock:
             # Taken out first, so that it stands at the end again.
             self._drop(place)
@@ -117,12 +110,7 @@ class Labels:
 
 
 def accuracy(settings: Settings) -> dict[str, Accuracy]:
-    """The same of the labels that are on the topic now.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-        TopicError: The topic doesn't exist.
-    """
+    """The same of the labels that are on the topic now."""
     labels = Labels()
     labels.take(_records(settings))
     return labels.accuracy()
@@ -173,12 +161,7 @@ def _records(settings: Settings) -> Iterator[Message]:
 
 
 def read(settings: Settings) -> Found:
-    """The last feedback for each event that there is now; of the latest events, see `MOST_BYTES`.
-
-    Raises:
-        BrokerError: Kafka can't be reached.
-        TopicError: The topic doesn't exist.
-    """
+    """The last feedback for each event that there is now; of the latest, see `MOST_BYTES`."""
     found: Found = {}
     size = left_out = 0
     for record in _records(settings):
@@ -197,4 +180,5 @@ def read(settings: Settings) -> Found:
 
 
 def _size(name: str, given: tuple[Feedback, int] | None) -> int:
-    return LABEL_BYTES + len(name) + len(given[0].text or "") if given else 0
+    # Without name and text, a label has 600 bytes.
+    return 600 + len(name) + len(given[0].text or "") if given else 0

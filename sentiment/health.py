@@ -44,10 +44,7 @@ class HealthServer:
     """Answers probes, and scrapes of an app's metrics, from a thread of its own.
 
     `live` says why the process should be restarted, if it should, and `ready` why it is not at
-    work, if it isn't. Port 0 takes a free one; see `port` afterwards.
-
-    Raises:
-        SetupError: The port is taken.
+    work, if it isn't. Port 0 takes a free one, see `port`; one that is taken is a `SetupError`.
     """
 
     def __init__(self, host: str, port: int, live: Check, ready: Check, metrics: Metrics) -> None:
@@ -86,21 +83,14 @@ class HealthServer:
 
 
 class Start:
-    """Waits for what a process can't begin without, such as Kafka.
-
-    Attributes:
-        waits_for: Why the process isn't ready yet.
-    """
+    """Waits for what a process can't begin without, such as Kafka."""
 
     def __init__(self) -> None:
+        # Why the process isn't ready yet.
         self.waits_for = "starting"
 
     def made(self, make: Callable[[], Made]) -> Made:
-        """What `make` makes, as soon as what it needs answers, and there is a model to serve.
-
-        Raises:
-            SentimentError: A permanent error.
-        """
+        """What `make` makes, as soon as what it needs answers, and there is a model to serve."""
         while True:
             try:
                 return make()

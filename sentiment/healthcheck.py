@@ -13,11 +13,7 @@ TIMEOUT_S = 8.0
 
 
 def trouble(url: str) -> str:
-    """Why an address doesn't answer as it should; empty if it does.
-
-    Args:
-        url: An `http` address.
-    """
+    """Why an `http` address doesn't answer as it should; empty if it does."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_S)
     try:

@@ -1,12 +1,11 @@
 """Ctrl-C from the first moment of a command to its last, without a traceback.
 
-A command takes seconds to import, and does so before it begins and in its midst. KeyboardInterrupt
-in an import may end anywhere: native modules make an ImportError of it, callbacks of Python's own
-print it and go on, and after one that came through `exec`, as named tuples are made, Python ends by
-the signal whatever the exit code was to be. So while a module is being imported, Ctrl-C ends the
-process at once: there is nothing yet to undo. Else it is the KeyboardInterrupt that all know.
+A command imports for seconds, before it begins and in its midst. KeyboardInterrupt in an import
+may end anywhere: native modules make an ImportError of it, Python's own callbacks print it and go
+on, and after one that came through `exec`, as named tuples are made, Python ends by the signal
+whatever the exit code was to be. So then Ctrl-C ends the process at once: nothing is to be undone.
 
-This module is imported before all others, and so imports next to nothing.
+This module is imported before all others, and so imports next to nothing, logs only when needed.
 """
 
 import os
@@ -28,11 +27,7 @@ _running = False
 
 
 def importing(frame: FrameType | None) -> bool:
-    """Whether a signal came while a module was being imported.
-
-    Args:
-        frame: As a signal's handler is given it.
-    """
+    """Whether a signal, whose handler was given this frame, came while a module was imported."""
     while frame is not None:
         if frame.f_code.co_filename in IMPORTING:
             return True
@@ -41,13 +36,7 @@ def importing(frame: FrameType | None) -> bool:
 
 
 def run(command: Callable[[], None]) -> None:
-    """Run a command to its end, or to that of the process.
-
-    A command may set handlers of its own.
-
-    Args:
-        command: Imports what it needs by itself.
-    """
+    """Run a command, which imports what it needs by itself and may set handlers of its own."""
     global _running  # noqa: PLW0603 - a process has one handler for a signal
     # A parent that starts us with signals ignored, as a shell does in the background, means it.
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -91,14 +80,8 @@ def _end() -> None:
     os._exit(INTERRUPTED)
 
 
-# An end that comes in time, whatever holds the process. Logs are imported where they are written:
-# this module is the first that a command imports, and hears signals while others are imported.
-
-
 # The shell's code for a process ended by SIGKILL: what a supervisor would have done next.
 KILLED = 137
-# That of every program of ours that failed.
-FAILED = 1
 
 
 def end_at_once() -> None:
@@ -124,7 +107,7 @@ def end_by_fault() -> Iterator[None]:
         logs.get(__name__).error(
             "a fault of ours ended this; report it if it comes again", reason=repr(error)
         )
-        os._exit(FAILED)
+        os._exit(1)
 
 
 def end_in_time(timeout_s: float) -> None:

@@ -1,10 +1,9 @@
 """Work on what others wrote, in a process of its own with limits: `run` calls a function there.
 
 A model's files may be made so that reading them takes all memory, never ends, or crashes native
-code. Here that ends one child process, and its caller gets a sentence.
-
-Libraries take seconds to import. So the children are forked by a server: a process that has
-imported what they need, and has seen nothing of what others wrote. It ends soon after its last one.
+code. Here that ends one child process, and its caller gets a sentence. As libraries take seconds to
+import, a server forks the children: a process that has imported what they need, has seen nothing of
+what others wrote, and ends soon after its last one.
 """
 
 import atexit
@@ -31,31 +30,19 @@ from sentiment.errors import SentimentError, SetupError
 MOST_REASON = 500
 # Of an answer: a reason or a few names.
 _MOST_ANSWER = 65_536
-# How long a server waits for another call: as long as one version's download and check are apart.
-# A worker that follows an alias calls some times a day, and its memory is of better use.
-_IDLE_S = 10.0
-# It sees at once that nobody asks any more, unless it is importing just then.
-_END_S = 10.0
-# A call begins with so many bytes of its length, and has two descriptors and a few files.
-_LENGTH, _MOST_FILES = 4, 8
+# A call begins with so many bytes of its length.
+_LENGTH = 4
 # Pools of threads of the libraries that count.
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Limits(NamedTuple):
-    """What a child may take.
+    """What a child may take."""
 
-    Attributes:
-        memory: Of its data, in bytes, beside the libraries that the server has imported.
-        cpu_s: Time of a processor, in seconds.
-        file: Of each file that it writes, in bytes.
-        wall_s: How long it may take altogether, in seconds.
-    """
-
-    memory: int
-    cpu_s: int
-    file: int
-    wall_s: float
+    memory: int  # bytes of its data, beside the libraries that the server has imported
+    cpu_s: int  # time of a processor
+    file: int  # bytes of each file that it writes
+    wall_s: float  # altogether
 
 
 class Call(NamedTuple):
@@ -82,29 +69,19 @@ def run(
     files: Sequence[int] = (),
     preload: Sequence[str] = (),
 ) -> Any:  # noqa: ANN401 - whatever the function gives
-    """Call a function in a child process.
+    """Call `package.module:name`, which takes strings and gives JSON, in a child process.
 
-    Args:
-        function: Its module and name, as `package.module:name`; it takes strings and gives JSON.
-        arguments: What it is given.
-        limits: What the child may take.
-        files: Descriptors that it gets; their numbers there are its last arguments.
-        preload: Modules that it needs. They are imported outside of the limits, and once for
-            calls that come soon after one another.
+    It is given descriptors of files too; their numbers there are its last arguments. The modules to
+    preload are imported outside of the limits, and once for calls that come soon after one another.
 
     Raises:
         BrokenLimitError: It broke a limit, crashed, or raised what is no `SentimentError`.
         SentimentError: It raised this.
         SetupError: No further process can be started on this machine.
     """
+    environment = dict(os.environ)
     call = Call(
-        function,
-        list(arguments),
-        limits,
-        list(preload),
-        _path(),
-        str(Path.cwd()),
-        dict(os.environ),
+        function, list(arguments), limits, list(preload), _path(), str(Path.cwd()), environment
     )
     # A server that ends just now takes the call with it, and answers nothing.
     for _ in range(2):
@@ -138,11 +115,7 @@ def _path() -> list[str]:
 def _read_answer(answer_end: int, wall_s: float) -> tuple[int, bytes] | None:
     """A child's code, as `subprocess` gives it, and the beginning of what it wrote.
 
-    Returns:
-        None where no child was ever started.
-
-    Raises:
-        BrokenLimitError: It took too long.
+    None where no child was ever started; a `BrokenLimitError` where it took too long.
     """
     written, last = b"", b""
     deadline = time.monotonic() + wall_s
@@ -175,11 +148,7 @@ class _Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, call: Call, descriptors: Sequence[int]) -> None:
-        """Have a child started.
-
-        Raises:
-            OSError: There is no server, and none can be started.
-        """
+        """Have a child started; an `OSError` where there is no server, and none can be started."""
         with self._lock:
             # A fork of our own has our server's socket, and no say in it.
             if self._socket is None or self._owner != os.getpid():
@@ -195,7 +164,8 @@ class _Server:
         if self._socket is not None and self._process and self._owner == os.getpid():
             self._socket.close()
             try:
-                self._process.wait(_END_S)
+                # It sees at once that nobody asks any more, unless it is importing just then.
+                self._process.wait(10)
             except subprocess.TimeoutExpired:
                 self._process.kill()
 
@@ -249,12 +219,7 @@ def answered(code: int, written: bytes, limits: Limits) -> Any:  # noqa: ANN401 
 
 
 def read(path: Path, most: int) -> bytes:
-    """A file of at most so many bytes.
-
-    Raises:
-        OSError: It can't be read.
-        ValueError: It is larger.
-    """
+    """A file of at most so many bytes; a `ValueError` where it is larger."""
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -269,8 +234,13 @@ def one_line(reason: object) -> str:
 
 
 def _limit(limits: Limits) -> None:
+    in_use = 0
+    # Where the system tells it.
+    with suppress(OSError, IndexError):
+        status = Path("/proc/self/status").read_text()
+        in_use = int(status.partition("VmData:")[2].split()[0]) << 10
     wanted = (
-        (resource.RLIMIT_DATA, _data_in_use() + limits.memory),
+        (resource.RLIMIT_DATA, in_use + limits.memory),
         (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_FSIZE, limits.file),
         (resource.RLIMIT_CORE, 0),
@@ -279,15 +249,6 @@ def _limit(limits: Limits) -> None:
         # What the process was started with may be less, and a system may not know a kind.
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (value, value))
-
-
-def _data_in_use() -> int:
-    """Bytes of this process' data; 0 where the system has no number."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmData:"):
-                return int(line.split()[1]) << 10
-    return 0
 
 
 def answer(limits: Limits, function: str, *arguments: str) -> NoReturn:
@@ -312,10 +273,11 @@ def serve(asked: socket.socket) -> None:
     """Be the server: fork a child for each call, until nobody asks any more."""
     # Children of ours are nobody's business but their own.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    asked.settimeout(_IDLE_S)
+    # One version's download and check are as far apart; else a worker calls but some times a day.
+    asked.settimeout(10)
     while True:
         try:
-            length, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, _MOST_FILES)
+            length, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, 8)
             message = b""
             while length and len(message) < int.from_bytes(length):
                 if not (data := asked.recv(int.from_bytes(length) - len(message))):

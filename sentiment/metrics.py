@@ -43,22 +43,12 @@ VERSIONED: list[tuple[Metric, Counter | Gauge | Histogram]] = []
 
 
 class Metrics:
-    """One app's table of metrics.
-
-    Args:
-        app: The app's name, which its settings begin with too.
-        everywhere: The table of what every app shows beside its own metrics.
-
-    Attributes:
-        rows: The app's own metrics.
-        collectors: What counts them, in the same order.
-        shown: What the app shows at `/metrics`. The worker's zeros in a page's answer would look to
-            every rule like a worker that stands still.
-    """
+    """One app's metrics, named as its settings begin; it shows `everywhere` beside its own."""
 
     def __init__(self, app: str, everywhere: "Metrics | None" = None) -> None:
         self.app = app
         self.rows: list[Metric] = []
+        # At `/metrics`. The worker's zeros in a page's answer would be a worker that stands still.
         self.shown = CollectorRegistry(auto_describe=True)
         self.collectors: list[Counter | Gauge | Histogram] = []
         for collector in everywhere.collectors if everywhere else ():
@@ -67,15 +57,10 @@ class Metrics:
     def counter(
         self, name: str, meaning: str, *labels: str, unit: str = "1", values: tuple[str, ...] = ()
     ) -> Counter:
-        """A counter.
+        """A counter; `meaning` is a sentence for the table and for Prometheus.
 
-        Args:
-            name: What Prometheus stores.
-            meaning: A sentence for the table and for Prometheus.
-            labels: Names of the labels.
-            unit: What is counted.
-            values: Those of the only label, where they are known. A series that begins with its
-                first event has no increase that a rule could see.
+        `values` are those of the only label, where they are known. A series that begins with its
+        first event has no increase that a rule could see.
         """
         # The client library appends `_total`, and the table holds the stored name.
         counter = Counter(name.removesuffix("_total"), meaning, labels, registry=REGISTRY)

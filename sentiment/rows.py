@@ -3,8 +3,6 @@
 Each of them may be compressed by gzip. Memory is constant, whatever the file's size (JSON apart,
 which is bounded), and a bad row costs itself alone: it is a `Fault` in its place. A file that isn't
 what it is taken for, or lacks a column, is one `InputError`, which says what it looks like.
-
-Reading order: `Format` and `format_of`, `opened`, then `rows` and what it chooses from.
 """
 
 import csv
@@ -12,7 +10,8 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, BinaryIO, Literal, NamedTuple, cast, get_args
 
@@ -38,22 +37,26 @@ SUFFIXES: dict[str, Format] = {
 }
 GZIP = ".gz"
 
-# Far above any event that a worker takes, far below what hurts: a file without line ends is
-# refused line by line and never held in memory.
+# Far above any event that a worker takes: a file without line ends is never held in memory.
 MAX_ROW_BYTES = 8 * 1024 * 1024
 # A JSON document is read whole, and its values take some times its size.
 MAX_JSON_BYTES = 64 * 1024 * 1024
-# How many times its size a compressed file may have. Texts of people shrink to a third, the same
-# sentence again and again to a fiftieth, and what is made to fill memories to a thousandth.
+# How many times its size a compressed file may have. Texts of people shrink to a third, one
+# sentence many times to a fiftieth, and what is made to fill memories to a thousandth.
 MAX_RATIO = 50
 # What a compressed file may have whatever its size: it fits into any memory.
 ALWAYS_UNPACKED = 16 * 1024 * 1024
-# The longest mark of a byte order, that of UTF-32.
+# Marks of byte orders, the longest first.
+MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 MARK_BYTES = 4
 # What is taken for text by a wrong name or content type.
 BINARY = {b"PAR1": "a Parquet file", b"PK\x03\x04": "a zip archive, as Excel's files are"}
-# Lines are read by so much at a time: about 1,000 texts of a tweet's length, so that a batch costs
-# little more than its texts.
+# Of lines that are read at a time: about 1,000 tweets, so that a batch costs little more than them.
 CHUNK_BYTES = 256 * 1024
 # Rows of Parquet that are decoded at one time: a few megabytes of reviews.
 PARQUET_ROWS = 1000
@@ -77,10 +80,8 @@ class Fault(NamedTuple):
     """Why a row can't be read."""
 
     reason: Reason
-    # For people; goes on "the row is …".
-    message: str
-    # Its beginning, printable and short.
-    excerpt: str
+    message: str  # for people; goes on "the row is …"
+    excerpt: str  # its beginning, printable and short
 
 
 # The fields of a row, or why it has none.
@@ -128,27 +129,20 @@ class _Unpacked(io.RawIOBase):
         self._where = where
 
     def readable(self) -> bool:
-        """Yes."""
         return True
 
     def seekable(self) -> bool:
-        """Forward, at the cost of unpacking."""
-        return self._file.seekable()
+        return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any buffer is one
-        """Read some of it."""
         count = self._file.readinto(buffer)
         self._check(self._file.tell())
         return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place that is counted from the beginning, or from here."""
-        self._check(offset if whence == io.SEEK_SET else self.tell() + offset)
+        # Forward, at the cost of unpacking.
+        self._check(offset if whence == io.SEEK_SET else self._file.tell() + offset)
         return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """Where it is."""
-        return self._file.tell()
 
     def _check(self, place: int) -> None:
         if place > self._most:
@@ -174,13 +168,11 @@ def rows(
     """
     with readable(where, form):
         match form:
-            case "lines":
+            case "lines" | "jsonl":
+                make = _text if form == "lines" else _object
                 for number, line in lines(stream, where, max_row):
-                    yield number, line if isinstance(line, Fault) else _text(line)
-            case "jsonl":
-                for number, line in lines(stream, where, max_row):
-                    if not _is_empty(line):
-                        yield number, line if isinstance(line, Fault) else _object(line)
+                    if form == "lines" or not _is_empty(line):
+                        yield number, line if isinstance(line, Fault) else make(line)
             case "json":
                 yield from ((number, _object(value)) for number, value in _json(stream, where))
             case "csv" | "tsv":
@@ -196,9 +188,6 @@ def events(
 
     A line of JSON Lines is an event by all rules of the wire. The first column that is chosen is
     the text; others are fields by their names. A text longer than a row is too large as well.
-
-    Raises:
-        InputError: As for `rows`.
     """
     if form in ("jsonl", "json"):
         with readable(where, form):
@@ -206,7 +195,7 @@ def events(
                 [_json(stream, where)] if form == "json" else line_batches(stream, where, max_row)
             )
             for some in values:
-                yield [(at, _decoded(value, max_row)) for at, value in some if not _is_empty(value)]
+                yield [(at, _event(value, max_row)) for at, value in some if not _is_empty(value)]
         return
     batch: Numbered = []
     for number, row in rows(stream, form, choose, where, max_row):
@@ -231,17 +220,11 @@ def columns(required: Sequence[str], optional: Sequence[str], where: str, hint: 
 
 
 def require(required: Sequence[str], present: Sequence[str], where: str, hint: str) -> None:
-    """Refuse a file that lacks a column, or has two of a name.
-
-    Raises:
-        InputError: It says which columns there are.
-    """
+    """Refuse, by an `InputError`, a file that lacks a column, or has two of a name."""
     missing = [repr(name) for name in dict.fromkeys(required) if name not in present]
     if missing:
-        raise InputError(
-            f"{where} has no column {' and no column '.join(missing)}; it has {shown(present)}.",
-            hint,
-        )
+        none = " and no column ".join(missing)
+        raise InputError(f"{where} has no column {none}; it has {shown(present)}.", hint)
     twice = next((name for name in required if list(present).count(name) > 1), None)
     if twice is not None:
         raise InputError(
@@ -283,18 +266,13 @@ def readable(where: str, form: str) -> Iterator[None]:
         ) from error
 
 
-# Lines.
-
-
 def line_batches(
     stream: BinaryIO, where: str, max_row: int = MAX_ROW_BYTES
 ) -> Iterator[list[tuple[int, bytes | Fault]]]:
     """Lines with their numbers from 1, without their ends, as many as there are at a time.
 
-    The stream may be a pipe that somebody still writes to. A line longer than a row is a fault.
-
-    Raises:
-        InputError: It is text of another encoding.
+    The stream may be a pipe that somebody still writes to. A line longer than a row is a fault;
+    text of another encoding is an `InputError`.
     """
     number, rest, first = 0, b"", True
     while chunk := stream.read1(CHUNK_BYTES):  # type: ignore[attr-defined]  # as all files have
@@ -319,8 +297,7 @@ def lines(
     stream: BinaryIO, where: str, max_row: int = MAX_ROW_BYTES
 ) -> Iterator[tuple[int, bytes | Fault]]:
     """The same, one by one."""
-    for batch in line_batches(stream, where, max_row):
-        yield from batch
+    return chain.from_iterable(line_batches(stream, where, max_row))
 
 
 def _line(line: bytes, max_row: int) -> bytes | Fault:
@@ -336,37 +313,26 @@ def _is_empty(line: bytes | Fault) -> bool:
 
 def _without_mark(chunk: bytes, where: str) -> bytes:
     """The first bytes of a text without the mark of their order; they must be UTF-8."""
-    for mark, encoding in (
-        (b"\xff\xfe\x00\x00", "UTF-32"),
-        (b"\x00\x00\xfe\xff", "UTF-32"),
-        (b"\xff\xfe", "UTF-16"),
-        (b"\xfe\xff", "UTF-16"),
-    ):
-        if chunk.startswith(mark):
-            raise _other_encoding(where, encoding)
+    encoding = next((name for mark, name in MARKS.items() if chunk.startswith(mark)), "")
     for start, kind in BINARY.items():
         if chunk.startswith(start):
             raise InputError(f"{where} is {kind}, and no text.", "Save it as CSV, in UTF-8.")
     # Latin letters in UTF-16 are every second byte, whichever comes first.
-    if len(chunk) > 1 and b"\x00" in chunk[:2] and chunk[:2] != b"\x00\x00":
-        raise _other_encoding(where, "UTF-16LE" if chunk[1] == 0 else "UTF-16BE")
+    if not encoding and len(chunk) > 1 and b"\x00" in chunk[:2] and chunk[:2] != b"\x00\x00":
+        encoding = "UTF-16LE" if chunk[1] == 0 else "UTF-16BE"
+    if encoding:
+        raise InputError(
+            f"{where} is {encoding}, and only UTF-8 is read.",
+            f"Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW",
+        )
     return chunk.removeprefix(b"\xef\xbb\xbf")
-
-
-def _other_encoding(where: str, encoding: str) -> InputError:
-    return InputError(
-        f"{where} is {encoding}, and only UTF-8 is read.",
-        f"Convert it: iconv -f {encoding} -t UTF-8 FILE > NEW",
-    )
 
 
 def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Fault:
     said = f"not UTF-8 at byte {error.start}"
-    try:
+    with suppress(UnicodeDecodeError):
         guess = excerpt(raw[error.start : error.start + 12].decode("cp1252"))
         said += f" (in Windows' encoding cp1252 it would be {guess!r}: iconv -f cp1252 -t UTF-8)"
-    except UnicodeDecodeError:
-        pass
     return Fault("not_utf8", said, excerpt(raw))
 
 
@@ -377,31 +343,23 @@ def _text(line: bytes) -> Row:
         return _not_utf8(line, error)
 
 
-def _decoded(line: bytes | Fault, max_bytes: int) -> TextEvent | EventError:
-    if isinstance(line, Fault):
-        return EventError(CODES[line.reason], line.message)
-    if len(line) > max_bytes:
-        return EventError("too_large", f"more than {max_bytes} bytes")
-    try:
-        return wire.decode_event(line)
-    except EventError as error:
-        return error
-
-
-def _event(row: Row, max_bytes: int) -> TextEvent | EventError:
+def _event(row: bytes | Row, max_bytes: int) -> TextEvent | EventError:
+    """The event of a line of JSON, or of a table's row; or why it is none."""
     if isinstance(row, Fault):
         return EventError(CODES[row.reason], row.message)
-    text = row.get("text")
-    # A character is at most four bytes, so that most texts needn't be encoded to be measured.
-    if isinstance(text, str) and len(text) * 4 > max_bytes < len(text.encode()):
+    if isinstance(row, bytes):
+        is_large = len(row) > max_bytes
+    else:
+        text = row.get("text")
+        # A character is at most four bytes, so that most texts needn't be encoded to be measured.
+        is_large = isinstance(text, str) and len(text) * 4 > max_bytes < len(text.encode())
+    if is_large:
         return EventError("too_large", f"more than {max_bytes} bytes")
     try:
-        return wire.convert_event(row)
+        return wire.decode_event(row) if isinstance(row, bytes) else wire.convert_event(row)
     except EventError as error:
         return error
 
-
-# JSON.
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -435,9 +393,6 @@ def _json(stream: BinaryIO, where: str) -> list[tuple[int, bytes]]:
     return [(number, bytes(value)) for number, value in enumerate(values, 1)]
 
 
-# CSV.
-
-
 def _csv(
     stream: BinaryIO, form: Format, choose: Choose, where: str, max_row: int
 ) -> Iterator[tuple[int, Row]]:
@@ -447,7 +402,7 @@ def _csv(
     try:
         yield from enumerate(_csv_rows(text, form, choose, max_row), 1)
     finally:
-        # The bytes below are closed by who opened them, and not by the end of this wrapper.
+        # Who opened the bytes below closes them.
         text.detach()
 
 
@@ -475,8 +430,7 @@ def _csv_rows(text: io.TextIOWrapper, form: Format, choose: Choose, max_row: int
                 said = "longer than the header" if longer else "without some of the header's fields"
                 yield Fault("ragged", said, excerpt(",".join(fields)))
             continue
-        row = {name: fields[at] for name, at in places.items()}
-        yield row if all(map(_is_unicode, row.values())) else _broken(row)
+        yield _checked({name: fields[at] for name, at in places.items()})
 
 
 class _Lines:
@@ -488,10 +442,8 @@ class _Lines:
         self.begin()
 
     def begin(self) -> None:
-        """A row begins."""
-        # Of each line that it is made of.
+        # Of each line that the row is made of; and whether they are more than a row may have.
         self.excerpts: list[str] = []
-        # They are more than a row may have.
         self.is_too_long = False
         self._chars = 0
 
@@ -513,26 +465,16 @@ class _Lines:
         return line
 
 
-def _is_unicode(text: object) -> bool:
-    if isinstance(text, str) and not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return False
-    return True
-
-
-def _broken(row: dict[str, Any]) -> Fault:
+def _checked(row: dict[str, Any]) -> Row:
+    """A row, unless a value has bytes that are no UTF-8, as lone surrogates."""
     for value in row.values():
-        raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else b""
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            return _not_utf8(raw, error)
-    raise AssertionError(row)
-
-
-# Parquet.
+        if isinstance(value, str) and not value.isascii():
+            raw = value.encode("utf-8", "surrogateescape")
+            try:
+                raw.decode()
+            except UnicodeDecodeError as error:
+                return _not_utf8(raw, error)
+    return row
 
 
 def _parquet(stream: BinaryIO, choose: Choose) -> Iterator[tuple[int, Row]]:
@@ -547,8 +489,7 @@ def _parquet(stream: BinaryIO, choose: Choose) -> Iterator[tuple[int, Row]]:
         for batch in file.iter_batches(PARQUET_ROWS, columns=named):
             for values in zip(*(_values(batch.column(name)) for name in named), strict=True):
                 number += 1
-                row = dict(zip(named, values, strict=True))
-                yield number, row if all(map(_is_unicode, values)) else _broken(row)
+                yield number, _checked(dict(zip(named, values, strict=True)))
     except pa.ArrowException as error:
         raise OSError(str(error)) from error
 

@@ -1,10 +1,9 @@
 """One typed tree of settings, read from the environment.
 
-Each section has its own prefix, so that names stay those that operators know
-(`KAFKA_BOOTSTRAP_SERVERS`, `MLFLOW_TRACKING_URI`). Secrets may come from files instead: a file
-named after the variable in the directory that `SENTIMENT_SECRETS_DIR` names. Each description
-here is the row of `docs/operations.md`; above each number stands why it is that number. What one
-app alone needs is a section of its own, in that app (see `sentiment.apps`).
+Each section has its own prefix, so that names stay those that operators know. Secrets may come from
+files instead, named after the variable, in the directory `SENTIMENT_SECRETS_DIR`. A description is
+the row of `docs/operations.md`; above each number stands why it is that number. What one app alone
+needs is a section of its own, in that app (see `sentiment.apps`).
 """
 
 import os
@@ -29,8 +28,7 @@ from sentiment.errors import SettingsError
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 Mechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
 
-# What a mechanism can't do without, and librdkafka's property that may stand in KAFKA_CONFIG
-# instead.
+# What a mechanism can't do without, and librdkafka's property that may be in KAFKA_CONFIG instead.
 # pragma: allowlist nextline secret - librdkafka's name of it
 PASSWORD = {"sasl_username": "sasl.username", "sasl_password": "sasl.password"}
 NEEDS: dict[str, dict[str, str]] = {
@@ -67,7 +65,13 @@ class Section(BaseSettings):
             super().__init__(_secrets_dir=secrets, **values)
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_context=False, include_input=False)
-            lines = [_sentence(prefix, e["loc"], e["msg"]) for e in wrong]
+            # A rule about two variables names both itself.
+            lines = [
+                f"{prefix}{'.'.join(map(str, e['loc']))}".upper() + f": {e['msg']}"
+                if e["loc"]
+                else e["msg"].removeprefix("Value error, ")
+                for e in wrong
+            ]
         except NotJsonError as error:
             # Its sentence has the field in quotation marks, and nothing else has.
             lines = [f"{prefix}{str(error).split(chr(34))[1]}".upper() + ": Input should be JSON"]
@@ -82,13 +86,6 @@ class Section(BaseSettings):
         """A validated copy with some values changed; None changes nothing."""
         given = {name: value for name, value in changes.items() if value is not None}
         return type(self)(**{**self.model_dump(), **given})
-
-
-def _sentence(prefix: str, place: tuple[int | str, ...], message: str) -> str:
-    """What is wrong with a variable; a rule about two of them names both itself."""
-    if not place:
-        return message.removeprefix("Value error, ")
-    return f"{prefix}{'.'.join(map(str, place))}".upper() + f": {message}"
 
 
 class KafkaSettings(Section):
@@ -144,7 +141,6 @@ class KafkaSettings(Section):
         return self
 
     def _of_sasl(self) -> Iterator[str]:
-        """What is wrong about how we prove who we are."""
         protocol, mechanism = self.security_protocol, self.sasl_mechanism
         if not protocol.startswith("SASL_"):
             if mechanism and "security.protocol" not in self.config:
@@ -159,7 +155,6 @@ class KafkaSettings(Section):
                 yield f"KAFKA_SASL_MECHANISM={mechanism} needs KAFKA_{name.upper()}"
 
     def _of_tls(self) -> Iterator[str]:
-        """What is wrong about the certificates."""
         if not self.security_protocol.endswith("SSL"):
             return
         for name in ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location"):
@@ -360,14 +355,8 @@ class Settings:
         self._sections: dict[type[Section], Any] = {}
 
     def of(self, kind: type[Kind]) -> Kind:
-        """The section of a kind, such as an app's own.
-
-        Raises:
-            SettingsError: A value in the environment is wrong.
-        """
-        if kind not in self._sections:
-            self._sections[kind] = kind()
-        section: Kind = self._sections[kind]
+        """The section of a kind, such as an app's own; see `Section`."""
+        section: Kind = self._sections.get(kind) or self._sections.setdefault(kind, kind())
         return section
 
     def use(self, section: Section) -> None:

@@ -20,13 +20,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from sentiment.wire import Headers, headers_of
 
-# The last digit of a `traceparent`'s flags; its lowest bit says that the trace is to be seen. It is
-# looked at first: most records of a stream say no, and a whole context takes microseconds to read.
+# The last digit of a `traceparent`'s flags; its lowest bit says that the trace is to be seen. Most
+# records of a stream say no, and a whole context takes microseconds to read.
 FLAGS = slice(54, 55)
 ODD = frozenset(bytes([digit]) for digit in b"13579bdf")
 
-# A collector answers within milliseconds, and at its end a process waits for one that is away: not
-# for the ten seconds of OpenTelemetry's default, unless they are asked for.
+# At its end a process waits for a collector that is away; ten seconds, the default, are too long.
 EXPORT_S = 3.0
 TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 
@@ -92,11 +91,7 @@ class Spans:
         links: Sequence[Link] = (),
         began_ns: int | None = None,
     ) -> Span:
-        """Begin a span of an operation (`create`, `send` or `process`) on a topic.
-
-        It goes on with its parent, and has to do with its links; `began_ns` is in nanoseconds since
-        1970, or else now.
-        """
+        """Begin a span of `create`, `send` or `process`; `began_ns`, since 1970, is else now."""
         return self._tracer.start_span(
             f"{operation} {topic}",
             parent,
@@ -114,7 +109,12 @@ class Spans:
 
 def context_of(headers: Headers) -> Context:
     """The trace that a record's headers name; an empty context where they name none."""
-    return _propagator.extract(_carrier(headers), ROOT)
+    carrier = {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else value
+        for name, value in headers
+        if name in _propagator.fields and value is not None
+    }
+    return _propagator.extract(carrier, ROOT)
 
 
 def sampled(headers: Headers) -> SpanContext | None:
@@ -131,11 +131,3 @@ def continued(headers: Headers, span: Span) -> Headers:
     _propagator.inject(carrier, trace.set_span_in_context(span, ROOT))
     others = [(name, value) for name, value in headers if name not in _propagator.fields]
     return [*others, *carrier.items()]
-
-
-def _carrier(headers: Headers) -> dict[str, str]:
-    return {
-        name: value.decode(errors="replace") if isinstance(value, bytes) else value
-        for name, value in headers
-        if name in _propagator.fields and value is not None
-    }

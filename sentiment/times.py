@@ -13,14 +13,11 @@ from sentiment.errors import InputError
 
 # The last millisecond that a date can tell: 9999-12-31T23:59:59.999Z.
 LATEST_MS = 253_402_300_799_999
-# The rule for the age of an event, the time from its timestamp to a later moment of our clock: it
-# is never below zero and never above a week.
-# - Below zero, since nothing is classified before it is there: a timestamp ahead of our clock is
-#   the fault of a clock, and one such event would make up for the delay of a thousand others.
-# - A week, since Kafka keeps events for so long by default: what is older did not wait here, and
-#   its timestamp says when something else happened. Unbounded, one event of 1970 would add 56
-#   years to every sum. Where a topic is kept for longer and read from its beginning, an age of a
-#   week means a week or more; it is beyond the last bucket of every histogram in either case.
+# The age of an event, from its timestamp to a later moment of our clock, is never below zero: a
+# timestamp ahead of it is the fault of a clock, and one such event would make up for the delay of a
+# thousand others. And never above a week, as Kafka keeps events for so long by default: what is
+# older did not wait here, and one event of 1970 would add 56 years to every sum. Where a topic is
+# kept for longer, an age of a week, beyond the last bucket of every histogram, means that or more.
 OLDEST_MS = 7 * 86_400_000
 # Clocks that a time service keeps differ by milliseconds. From a second on, which is what results
 # may take (the objective in observability/rules.yml), a difference makes latencies worthless.
@@ -36,28 +33,16 @@ Skew = Literal["", "ahead", "old"]
 
 
 class Moment(NamedTuple):
-    """What an event's timestamp says.
+    """What an event's timestamp says."""
 
-    Attributes:
-        at: The timestamp as it is; now where it is no date.
-        counted_ms: The moment that the event counts in, in ms since 1970: never later than now.
-        age_ms: Its age now, by the rule above.
-        skew: `ahead` or `old` where the timestamp is off: more than a second ahead, or too old.
-    """
-
-    at: datetime
-    counted_ms: int
-    age_ms: float
-    skew: Skew
+    at: datetime  # the timestamp as it is; now where it is no date
+    counted_ms: int  # the moment that the event counts in, since 1970; never later than now
+    age_ms: float  # by the rule above
+    skew: Skew  # where the timestamp is off: more than a second ahead, or too old
 
 
 def moment(timestamp_ms: int, now_ms: int) -> Moment:
-    """Read an event's timestamp.
-
-    Args:
-        timestamp_ms: In milliseconds since 1970; negative where there is none.
-        now_ms: By our clock.
-    """
+    """Read an event's timestamp, in ms since 1970; it is negative where there is none."""
     at = date_of(timestamp_ms)
     ahead_ms = timestamp_ms - now_ms
     skew: Skew = "ahead" if ahead_ms > TOLERANCE_MS else ""
@@ -88,17 +73,11 @@ def date_of(timestamp_ms: int) -> datetime | None:
 def parse_since(
     text: str, now: float, option: str = "--since", tell: Callable[[str], None] | None = None
 ) -> "float | Literal['beginning']":
-    """Read a point in time that a person gives.
+    """Read a point in time that a person gives: `beginning`, a duration, or a time by ISO 8601.
 
-    Args:
-        text: `beginning`, a duration, or a time by ISO 8601.
-        now: Seconds since 1970.
-        option: Where it was given.
-        tell: Given a sentence where a time names no zone and is taken as local time. None: such a
-            time is refused, since local time here is not that of the person.
-
-    Returns:
-        `beginning`, or seconds since 1970.
+    Returns `beginning`, or seconds since 1970. Where a time names no zone, `tell` is given a
+    sentence, and it is taken as local time; without `tell` it is refused, since local time here is
+    not that of the person.
 
     Raises:
         InputError: It is none of these.

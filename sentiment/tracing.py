@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # OpenTelemetry's own variables, so that collectors and operators that set them need no others.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-DISABLED = "OTEL_SDK_DISABLED"
 
 log = logs.get(__name__)
 
@@ -31,7 +30,7 @@ def of(service: str) -> "Spans | None":
     name of this process in its traces, unless `OTEL_SERVICE_NAME` has another.
     """
     wanted = any(os.environ.get(name) for name in ENDPOINTS)
-    if not wanted or os.environ.get(DISABLED, "").lower() == "true":
+    if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     try:
         from sentiment import spans

@@ -1,7 +1,7 @@
 """The wire: what each topic's records hold, as types that encode and decode them.
 
-`docs/asyncapi.yaml` and `docs/schemas/` are generated from this module and from `sentiment.wire`,
-which has what is counted (`make docs`), so a docstring here is what a consumer of the topic reads.
+`docs/asyncapi.yaml` and `docs/schemas/` are generated from this module (`make docs`), so a
+docstring of a type here is what a consumer of the topic reads.
 Fields that a newer program added are ignored by an older one, never an error.
 """
 
@@ -151,11 +151,11 @@ class Redriven(Struct, frozen=True, gc=False):
 
 # Most bytes of a record's key. It goes into the result as it is, which has to fit its topic.
 MAX_KEY_BYTES = 65536
-# Most bytes of headers, names and values, that go from an event to its result: those of W3C's trace
-# context are below 1 kB, and most HTTP servers take 8 KiB of them in all.
+# Of headers that go from an event to its result. A trace context's are below 1 kB, and most HTTP
+# servers take 8 KiB of them in all.
 MAX_PASSED_ON_BYTES = 8192
 
-# Headers of a dead letter. The first group has the names that Kafka Streams gives them (KIP-1034).
+# Headers of a dead letter; the first ones have the names of Kafka Streams (KIP-1034).
 ERROR_EXCEPTION = "__streams.errors.exception"
 ERROR_MESSAGE = "__streams.errors.message"
 ERROR_TOPIC = "__streams.errors.topic"
@@ -168,24 +168,12 @@ ERROR_MODEL_VERSION = "sentiment.error.model.version"
 # Only where no topic took the dead letter as it was: it has no value and no headers of the event.
 ERROR_VALUE_BYTES = "sentiment.error.value.bytes"
 ERROR_VALUE_SHA256 = "sentiment.error.value.sha256"
-ERROR_HEADERS = frozenset(
-    {
-        ERROR_EXCEPTION,
-        ERROR_MESSAGE,
-        ERROR_TOPIC,
-        ERROR_PARTITION,
-        ERROR_OFFSET,
-        ERROR_CODE,
-        ERROR_TIMESTAMP,
-        ERROR_ATTEMPT,
-        ERROR_MODEL_VERSION,
-        ERROR_VALUE_BYTES,
-        ERROR_VALUE_SHA256,
-    }
+ERROR_HEADERS: frozenset[str] = frozenset(
+    value for name, value in globals().items() if name.startswith("ERROR_")
 )
 
-# Of an event whose sender alone may see its explanation: a digest of the sender's secret, in
-# hexadecimal. The results topic has the explanation; who shows it to others looks at this.
+# Of an event whose sender alone may see its explanation, which the results topic has: a digest of
+# the sender's secret, in hexadecimal; who shows it to others looks at this.
 ASKER = "sentiment.asker"
 # Passed on to an event's result, beside the attributes of CloudEvents.
 PASSED_ON = frozenset({"traceparent", "tracestate", ASKER})
@@ -202,13 +190,9 @@ _decoder = msgspec.json.Decoder(TextEvent)
 
 
 def decode_event(value: bytes) -> TextEvent:
-    """Decode one record's value.
+    """Decode one record's value, which should be UTF-8 JSON.
 
-    Args:
-        value: UTF-8 JSON.
-
-    Returns:
-        The event; its text has at least one character that is not white space.
+    The event's text has at least one character that is not white space.
 
     Raises:
         EventError: The value is no valid event.
@@ -226,11 +210,7 @@ def decode_event(value: bytes) -> TextEvent:
 
 
 def convert_event(fields: dict[str, Any]) -> TextEvent:
-    """The same for the fields of a row of a table, where None is a field that is not there.
-
-    Raises:
-        EventError: They make no valid event.
-    """
+    """The same for the fields of a row of a table, where None is a field that is not there."""
     try:
         event = msgspec.convert(fields, TextEvent)
     except msgspec.ValidationError as error:
@@ -300,10 +280,7 @@ def name_of(place: Input) -> str:
 
 
 def passed_on(headers: Headers) -> Headers:
-    """The headers that travel from an event to its result: trace, asker and CloudEvents.
-
-    Those that would be more than `MAX_PASSED_ON_BYTES` are left out, and counted.
-    """
+    """The headers that travel from an event to its result; too large ones are counted instead."""
     own: Headers = []
     left = MAX_PASSED_ON_BYTES
     for key, value in headers:
@@ -338,9 +315,7 @@ RESULT_EXAMPLE: dict[str, Any] = {
 }
 
 
-# What is wrong with a record that is no valid event: a code for programs, words for people.
-
-
+# What is wrong with a record that is no valid event, for programs.
 ErrorCode = Literal[
     "invalid_utf8",  # the bytes are no UTF-8
     "not_json",  # not one JSON value (RFC 8259: NaN and Infinity are none)
@@ -356,7 +331,6 @@ ErrorCode = Literal[
     "unreadable_batch",  # Kafka's client can't read it, and an operator had it passed over
 ]
 
-
 # Escapes of surrogates; which of them are halves is of no account.
 _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
@@ -366,12 +340,7 @@ class _Text(Struct):
 
 
 class EventError(Exception):
-    """A record that is no valid `TextEvent`. It becomes a dead letter.
-
-    Args:
-        code: What is wrong, for programs.
-        message: What is wrong, for people; never holds the text itself.
-    """
+    """A record that is no valid `TextEvent`; it becomes a dead letter. It never tells the text."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
@@ -380,15 +349,7 @@ class EventError(Exception):
 
 
 def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - one line a code
-    """Name what is wrong with a value that didn't decode. Slower than decoding, and that is fine.
-
-    Args:
-        value: The record's value.
-        error: What the decoder said of it.
-
-    Returns:
-        The error with its code.
-    """
+    """Name what is wrong with a value, of which the decoder said this; slower than decoding."""
     try:
         value.decode()
         # No objects are made of it: a megabyte of `[[…` is a second of work for Python's parser.
@@ -402,7 +363,8 @@ def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - o
     except RecursionError:
         return EventError("too_deep", "JSON is nested too deeply")
     except msgspec.DecodeError:
-        return EventError("not_json", _without_content(error))
+        said = str(error) if isinstance(error, msgspec.DecodeError) else "JSON is malformed"
+        return EventError("not_json", said)
     if text is UNSET:
         return EventError("missing_text", "the object has no 'text'")
     kind = _name(bytes(text))
@@ -416,16 +378,9 @@ def diagnose(value: bytes, error: Exception) -> EventError:  # noqa: PLR0911 - o
     return EventError("lone_surrogate", "a string holds half of a UTF-16 surrogate pair")
 
 
-def _without_content(error: Exception) -> str:
-    return str(error) if isinstance(error, msgspec.DecodeError) else "JSON is malformed"
-
-
 def _name(value: bytes) -> str:
     names = {b"{": "object", b"[": "array", b'"': "string", b"n": "null"}
     return names.get(value[:1], "boolean" if value[:1] in b"tf" else "number")
-
-
-# The wire of what is counted: tallies of the workers, and the trends that are made of them.
 
 
 # Kafka's own bounds for the name of a topic, the number of a partition, and an offset.
@@ -433,13 +388,7 @@ MAX_TOPIC_CHARS = 249
 MAX_PARTITION = 2**31 - 1
 MAX_OFFSET = 2**63 - 1
 # Far above a batch of any worker. Sums of as many tallies as Kafka can hold stay below 2^63.
-MAX_COUNT = 10_000_000
-# Twice the rows that a worker writes at most.
-MAX_COUNTS = 2000
-# As long as the source of an event may be.
-MAX_SOURCE_CHARS = 256
-
-_Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+_Count = Annotated[int, Meta(ge=0, le=10_000_000)]
 
 
 class TallyCount(Struct, frozen=True, gc=False):
@@ -451,7 +400,7 @@ class TallyCount(Struct, frozen=True, gc=False):
     source: Annotated[
         str,
         Meta(
-            max_length=MAX_SOURCE_CHARS,
+            max_length=256,  # as long as the source of an event may be
             description="The events' source; empty where they have none.",
         ),
     ]
@@ -459,8 +408,7 @@ class TallyCount(Struct, frozen=True, gc=False):
         int,
         Meta(
             ge=0,
-            # The last second that a date can express.
-            le=times.LATEST_MS // 1000,
+            le=times.LATEST_MS // 1000,  # the last second that a date can tell
             description="Start, seconds since 1970; a multiple of 10.",
         ),
     ]
@@ -494,7 +442,8 @@ class Tally(Struct, frozen=True, gc=False):
     ]
     model: Model
     tombstones: Annotated[int, Meta(ge=0, description="Records without a value: skipped.")]
-    counts: Annotated[list[TallyCount], Meta(max_length=MAX_COUNTS)]
+    # Twice the rows that a worker writes at most.
+    counts: Annotated[list[TallyCount], Meta(max_length=2000)]
 
 
 class TrendCounts(Struct, frozen=True, gc=False):
@@ -536,11 +485,7 @@ _decode_tally = msgspec.json.Decoder(Tally).decode
 
 
 def decode_tally(value: bytes | None) -> Tally:
-    """Decode the value of a record that anybody may have written.
-
-    Raises:
-        ValueError: It is no tally; the message says why.
-    """
+    """Decode the value of a record that anybody may have written; a `ValueError` says why not."""
     if value is None:
         raise ValueError("it has no value")
     try:
