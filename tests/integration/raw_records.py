@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 
+from aiokafka.record.util import calc_crc32c
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
@@ -22,7 +23,6 @@ Piece = bytes | tuple[bytes, int]
 # Compression, as in the attributes of a batch.
 PLAIN, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 _PRODUCE, _VERSION = 0, 8
-_CASTAGNOLI = 0x82F63B78
 # What a broker says of a partition that was made a moment ago.
 NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART}
 
@@ -41,10 +41,9 @@ def record(
         headers: Names and values; any bytes.
         number: Its place in the batch.
     """
-    body = b"\0" + _varint(0) + _varint(number) + _sized(key) + _sized(value)
-    body += _varint(len(headers))
-    for name, content in headers:
-        body += _sized(name) + _sized(content)
+    parts = [b"\0", _varint(0), _varint(number), _sized(key), _sized(value), _varint(len(headers))]
+    parts += (_sized(part) for header in headers for part in header)
+    body = b"".join(parts)
     return _varint(len(body)) + body
 
 
@@ -60,7 +59,7 @@ def batch(records: bytes, count: int = 1, compression: int = PLAIN, time_ms: int
     time_ms = int(time.time() * 1000) if time_ms == -1 else time_ms
     head = struct.pack(">hiqqqhii", compression, count - 1, time_ms, time_ms, -1, -1, -1, count)
     checked = head + records
-    tail = struct.pack(">ibI", -1, 2, _crc32c(checked)) + checked
+    tail = struct.pack(">ibI", -1, 2, calc_crc32c(checked)) + checked
     return struct.pack(">qi", 0, len(tail)) + tail
 
 
@@ -177,22 +176,3 @@ def _varint(number: int) -> bytes:
 
 def _sized(content: bytes | None) -> bytes:
     return _varint(-1) if content is None else _varint(len(content)) + content
-
-
-def _table() -> list[int]:
-    table = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (_CASTAGNOLI if number & 1 else 0)  # noqa: PLW2901
-        table.append(number)
-    return table
-
-
-_TABLE = _table()
-
-
-def _crc32c(content: bytes) -> int:
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
