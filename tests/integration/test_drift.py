@@ -9,12 +9,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sentiment.settings import Settings
 from tests.integration.conftest import StartWorker
-from tests.integration.workers import PATIENCE_S, WorkerProcess, send
+from tests.integration.workers import PATIENCE_S, WorkerProcess, changed, send
 from tests.unit import drifting
 
 LATEST = "sentiment_drift_window_texts"
 # So many texts at a time, in batches of so many: the sampler sees some of each batch.
 AT_A_TIME, MAX_BATCH = 2000, "200"
+# A sampler that may take a fifth of a core: at a thousandth it pauses for seconds between batches.
+EAGER = changed("stream_worker.drift", BUDGET=0.2)
 
 
 def figures(worker: WorkerProcess) -> dict[str, float]:
@@ -72,7 +74,7 @@ def test_ordinary_reviews_raise_nothing_and_others_do(
     settings: Settings, start_worker: StartWorker
 ) -> None:
     """A worker's figures of reviews are below the limits; what follows them is above one."""
-    worker = start_worker(WORKER_MAX_BATCH=MAX_BATCH)
+    worker = start_worker(*EAGER, WORKER_MAX_BATCH=MAX_BATCH)
     worker.wait_for_log("worker starts")
     reviews = drifting.reviews(AT_A_TIME)
     found = sent_until(settings, worker, reviews, lambda found: LATEST in found)
