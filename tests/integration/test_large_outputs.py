@@ -14,7 +14,7 @@ from tests.integration.commands import records, sentiment
 from tests.integration.conftest import StartWorker
 from tests.integration.dead_letters import bury, event, sent
 from tests.integration.raw_records import Header, batch, record
-from tests.integration.workers import configure, read_dead_letters, read_results, send
+from tests.integration.workers import changed, configure, read_dead_letters, read_results, send
 
 pytestmark = pytest.mark.kafka
 
@@ -26,6 +26,8 @@ NESTED = b'{"text":"a good film","attributes":{"a":[%s0]}}' % (
 # The worker's container has 1 GiB.
 MOST_KB = 700_000
 THREE_MB = 3_000_000
+# A worker whose pauses after a failure do not grow: smaller and smaller batches take many tries.
+TIRELESS = changed("sentiment.kafka.retries", LONGEST_PAUSE_S=0.2)
 
 
 def put(
@@ -101,7 +103,7 @@ def test_small_topics_have_all_of_it(settings: Settings, start_worker: StartWork
     # Noise: what shrinks is small to the brokers.
     noise = os.urandom(20_000).hex().encode()
     send(settings, [long, noise] + [event(n, id=str(n)) for n in range(500)] + [bad] * 50)
-    worker = start_worker()
+    worker = start_worker(*TIRELESS)
     results = read_results(settings, 501)
     assert {result.id for result in results} == {"long", *map(str, range(500))}
     assert next(result for result in results if result.id == "long").explanation is None
