@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -20,7 +20,10 @@ from local.process import HOST, free_ports
 from local.settings import LocalSettings
 from sentiment.kafka import clients, topics
 from sentiment.settings import Settings
-from tests import compiled
+from tests import compiled, scheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 # The version that the local Kafka runs too, so that a test means the same on both.
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
@@ -34,10 +37,20 @@ TOPICS = ("EVENTS", "RESULTS", "DEAD_LETTERS", "TALLIES", "TRENDS", "FEEDBACK")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a Kafka, so that `-m 'not kafka'` leaves it out."""
+    """Mark what needs a Kafka, so that `-m 'not kafka'` leaves it out; and put all in order."""
     for item in items:
         if "bootstrap_servers" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)
+    place = scheduling.places(item.nodeid.split("::")[0] for item in items)
+    items.sort(key=lambda item: place[scheduling.unit_of(item.nodeid.split("::")[0])])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: "Producer"
+) -> scheduling.Scheduler | None:
+    """Where files are shared among processes (`--dist loadfile`)."""
+    return scheduling.Scheduler(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
