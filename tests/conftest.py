@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +66,19 @@ def bootstrap_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
             yield broker.bootstrap_servers
 
 
-@pytest.fixture
-def settings(
-    bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@contextmanager
+def own_settings(
+    bootstrap_servers: str, patch: pytest.MonkeyPatch, cache_dir: Path
 ) -> Iterator[Settings]:
-    """Settings with topics, a group and folders of the test's own; processes inherit them."""
+    """Settings with topics and a group of their own, in the environment too, for as long."""
     own = uuid.uuid4().hex[:8]
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    patch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
     for name in TOPICS:
-        monkeypatch.setenv(f"TOPICS_{name}", f"{own}-{name.lower()}")
-    monkeypatch.setenv("WORKER_GROUP_ID", f"{own}-workers")
-    monkeypatch.setenv("TRENDS_GROUP_ID", f"{own}-trends")
-    monkeypatch.setenv("WORKER_HTTP_PORT", "0")
-    monkeypatch.setenv("MODEL_CACHE_DIR", str(compiled.provide(tmp_path / "models")))
+        patch.setenv(f"TOPICS_{name}", f"{own}-{name.lower()}")
+    patch.setenv("WORKER_GROUP_ID", f"{own}-workers")
+    patch.setenv("TRENDS_GROUP_ID", f"{own}-trends")
+    patch.setenv("WORKER_HTTP_PORT", "0")
+    patch.setenv("MODEL_CACHE_DIR", str(compiled.provide(cache_dir)))
     settings = Settings()
     topics.create(settings)
     # Made before the test, which may change its settings.
@@ -90,6 +90,15 @@ def settings(
         with suppress(KafkaException, TimeoutError):
             # A test may have stopped the broker, and its topics with it.
             future.result(timeout=10)
+
+
+@pytest.fixture
+def settings(
+    bootstrap_servers: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Settings]:
+    """Settings with topics, a group and folders of the test's own; processes inherit them."""
+    with own_settings(bootstrap_servers, monkeypatch, tmp_path / "models") as settings:
+        yield settings
 
 
 def _docker_answers() -> bool:

@@ -3,22 +3,25 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from sentiment.registry.artifact import COMPILED
 from sentiment.settings import Settings
 from tests.browser.tabs import PATIENCE_MS, watched
 from tests.browser.traffic import ten_minutes
+from tests.conftest import own_settings
 from tests.integration.conftest import challenged, fetched, registry_uri, start_trends, start_worker
-from tests.integration.pages import PageProcess, page, site
+from tests.integration.pages import PageProcess, page
 from tests.integration.trends_process import StartTrends
 from tests.integration.workers import WorkerProcess, send
 from tests.unit.operators import TOKEN
 from tests.waiting import until
 
-__all__ = ["challenged", "fetched", "registry_uri", "site", "start_trends", "start_worker"]
+__all__ = ["challenged", "fetched", "registry_uri", "start_trends", "start_worker"]
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -65,12 +68,60 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     fresh.close()
 
 
+@pytest.fixture(scope="module")
+def served(
+    bootstrap_servers: str,
+    registry_uri: str,
+    fetched: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[PageProcess]:
+    """A page and a worker that has answered once, for all tests of a file that ask for them.
+
+    They leave both as they are, and count nothing that another one of them may have sent.
+    """
+    folder = tmp_path_factory.mktemp("served")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as ends:
+        kept = folder / "models"
+        settings = ends.enter_context(own_settings(bootstrap_servers, patch, kept))
+        ignored = shutil.ignore_patterns(COMPILED)
+        shutil.copytree(fetched, kept, ignore=ignored, dirs_exist_ok=True)
+        patch.setenv("MLFLOW_TRACKING_URI", registry_uri)
+        worker = WorkerProcess(folder / "worker.log", dict(os.environ))
+        ends.callback(worker.end)
+        process = ends.enter_context(page(folder / "web.log"))
+        # Tests beside them have an environment of their own.
+        patch.undo()
+        _answered(settings, process)
+        yield process
+
+
+@pytest.fixture
+def site(
+    request: pytest.FixtureRequest, bootstrap_servers: str, tmp_path: Path
+) -> Iterator[PageProcess]:
+    """The page that is shared, where a test asks for it; else one on the test's own topics.
+
+    Its parameter is an environment of its own.
+    """
+    del bootstrap_servers  # both need it
+    if "served" in request.fixturenames:
+        yield request.getfixturevalue("served")
+        return
+    request.getfixturevalue("settings")  # its fixture sets the environment
+    with page(tmp_path / "web.log", **getattr(request, "param", {})) as process:
+        yield process
+
+
 @pytest.fixture
 def working(
     settings: Settings, site: PageProcess, start_worker: Callable[..., WorkerProcess]
 ) -> None:
     """A worker that has answered once; its start takes longer than a person would wait."""
     start_worker()
+    _answered(settings, site)
+
+
+def _answered(settings: Settings, site: PageProcess) -> None:
     send(settings, [b'{"id": "first", "text": "A quiet, honest film.", "source": "reviews"}'])
     until(lambda: site.ask("/api/results/first?wait=5")[0] == 200)
 

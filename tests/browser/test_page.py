@@ -15,7 +15,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_answer_in_place(tab: Page) -> None:
     """A text that is sent, by button or keys, has its answer in place and in the feed."""
     classify(tab, "I loved every minute of it, wonderful acting.")
@@ -33,7 +33,7 @@ def test_answer_in_place(tab: Page) -> None:
     expect(lines.first).to_contain_text("The worst film")
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_example_is_sent_at_once(tab: Page) -> None:
     """A chip fills the box and sends it."""
     chip = tab.locator(".chip").first
@@ -43,7 +43,7 @@ def test_example_is_sent_at_once(tab: Page) -> None:
     expect(box(tab)).to_have_value(words)
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_hostile_text_is_text(tab: Page) -> None:
     """Tags, handlers, templates and bidi controls are shown as they were written, and none runs."""
     for text in HOSTILE:
@@ -63,7 +63,7 @@ def test_empty_text_is_not_sent(tab: Page) -> None:
     expect(box(tab)).to_be_focused()
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_almost_too_long_text_is_shown(tab: Page) -> None:
     """64,000 bytes of emoji are answered; the text scrolls in its box, for the keyboard too."""
     text = "\U0001f600" * 16_000

@@ -14,7 +14,7 @@ from tests.integration.pages import publish, result
 from tests.integration.workers import WorkerProcess, read
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_words_are_highlighted(tab: Page) -> None:
     """The words that moved the answer stand out, by sign and strength, also behind emoji."""
     text = "\U0001f600\U0001f600 The acting was wonderful, the story dull. مرحبا"
@@ -30,7 +30,7 @@ def test_words_are_highlighted(tab: Page) -> None:
     assert styles == ["solid", "wavy"]
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_reasons_are_listed(tab: Page) -> None:
     """The strongest n-grams come as a list, strongest first, with signed shares in words."""
     classify(tab, "The acting was wonderful, the story dull.")
@@ -46,7 +46,7 @@ def test_reasons_are_listed(tab: Page) -> None:
     expect(reasons.filter(has_text="dull").first).to_contain_text("speaks for negative")
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_hostile_text_is_highlighted_as_text(tab: Page) -> None:
     """Tags and bidi controls in an explained text are shown as they were written."""
     text = "<b onclick=alert(1)>wonderful</b> \u202eevol\u202c <script>alert('run')</script> dull"
