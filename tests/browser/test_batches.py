@@ -20,7 +20,7 @@ def classify_all(tab: Page, lines: str = "") -> Locator:
     return tab.locator("#batch-text")
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_pasted_lines_are_classified(tab: Page) -> None:
     """Pasted lines are read as what they look like, followed to their end, and downloaded."""
     expected = {
@@ -46,7 +46,7 @@ def test_pasted_lines_are_classified(tab: Page) -> None:
     assert len(Path(download.value.path()).read_text().splitlines()) == 2
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_refused_lines_are_named(tab: Page) -> None:
     """Lines that can't be sent are listed with number and reason, and hundreds of them counted."""
     told = classify_all(tab, 'text\nGreat\n" "')
@@ -62,7 +62,7 @@ def test_refused_lines_are_named(tab: Page) -> None:
     expect(refused.locator("li").last).to_have_text("And 30 more; the results name all.")
 
 
-@pytest.mark.usefixtures("working")
+@pytest.mark.usefixtures("served")
 def test_file_is_classified(tab: Page, tmp_path: Path) -> None:
     """A file goes as its name says; it can be taken back; dropping one is choosing it."""
     file = tmp_path / "reviews.jsonl"
