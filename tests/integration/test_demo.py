@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from local.process import free_port
-from tests import compiled
+from tests import compiled, stores
 from tests.integration.workers import PATIENCE_S
 
 
@@ -65,6 +65,7 @@ def test_a_given_kafka_is_used(
 ) -> None:
     """With `--bootstrap-servers` no broker is started."""
     compiled.provide(tmp_path / "demo" / "models")
+    stores.provide(tmp_path / "demo")
     # Topics of the suite's Kafka are made for each test; the demo makes those of its defaults.
     options = ("--bootstrap-servers", bootstrap_servers, "--duration", "2", "--json")
     done = run(environment, *demo(tmp_path, *options))
@@ -79,6 +80,7 @@ def test_no_process_stays_behind(
 ) -> None:
     """Ctrl-C ends everything with code 0 and a summary; even `kill -9` leaves no child."""
     compiled.provide(tmp_path / "demo" / "models")
+    stores.provide(tmp_path / "demo")
     process = subprocess.Popen(
         demo(tmp_path, "--rate", "50"),
         stdout=subprocess.PIPE,
