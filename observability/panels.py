@@ -23,29 +23,32 @@ HEIGHTS: dict[Kind, int] = {"stat": 4, "timeseries": 8, "heatmap": 8, "table": 8
 
 @dataclass(frozen=True)
 class Panel:
-    """What a panel shows.
-
-    Attributes:
-        description: What it means and what to make of it; shown at the panel's corner.
-        queries: PromQL by legend; a legend may name labels, as in `{{instance}}`.
-        unit: Grafana's name of it.
-        width: Of 24.
-        limits: From which value on it is yellow, and red; fewer or none is fine.
-        most: The axis' end, where the unit has one.
-        stack: Whether the series add up to something.
-        colors: By legend.
-    """
+    """What a panel shows."""
 
     title: str
+    # What it means and what to make of it; shown at the panel's corner.
     description: str
+    # PromQL by legend, which may name labels, as in `{{instance}}`.
     queries: Mapping[str, str]
+    # Grafana's name of it.
     unit: str = "short"
     width: int = 8
     kind: Kind = "timeseries"
+    # From which value on it is yellow, and red; fewer or none is fine.
     limits: tuple[float, ...] = ()
+    # The axis' end, where the unit has one.
     most: float | None = None
+    # Whether the series add up to something.
     stack: bool = False
+    # By legend.
     colors: Mapping[str, str] = field(default_factory=dict)
+
+
+def stat(  # noqa: PLR0913, PLR0917 - a line of a table
+    title: str, description: str, legend: str, query: str, unit: str, limits: tuple[float, ...] = ()
+) -> Panel:
+    """A figure with its little chart."""
+    return Panel(title, description, {legend: query}, unit, 4, "stat", limits)
 
 
 def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
@@ -149,21 +152,18 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard.
+    """A dashboard."""
 
-    Attributes:
-        name: Of its file; with `sentiment-` before it, its address in Grafana, which stays.
-        known_by: Metrics that each of the apps it shows has, for the choice of jobs and instances.
-        rows: Panels by heading, from top to bottom; they are set from left to right as they fit.
-        marks: PromQL by name; where it has a value, a line is drawn through all panels.
-    """
-
+    # Of its file; with `sentiment-` before it, its address in Grafana, which stays.
     name: str
     title: str
     description: str
+    # Metrics that each of the apps it shows has, for the choice of jobs and instances.
     known_by: tuple[str, ...]
+    # By heading, from top to bottom; a row's panels are set from left to right as they fit.
     rows: Mapping[str, tuple[Panel, ...]]
-    marks: dict[str, str]
+    # PromQL by name; where it has a value, a line is drawn through all panels.
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(board: Board) -> dict[str, Any]:
@@ -297,10 +297,8 @@ STORED = {
 def metrics_of(expression: str, recorded: Collection[str] = ()) -> set[str]:
     """The names of the series that an expression of PromQL reads.
 
-    Grafana's variables may stand in it; names of recording rules may be read as well.
-
-    Raises:
-        ValueError: A name is no metric of the table, or a label is none of its metric's.
+    Grafana's variables and the names of `recorded` rules may stand in it. A `ValueError`: a name is
+    no metric of the table, or a label is none of its metric's.
     """
     bare = RANGE.sub("", STRING.sub("", expression))
     allowed, names = set[str](), set[str]()
