@@ -76,10 +76,9 @@ def shut_down(pid: int, descriptor: int) -> None:
 
 
 def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Counter[str]]:
-    """Work the backlog off once, with a broken connection every so many seconds; 0: with none.
+    """How fast a backlog is worked off with a connection broken every so many seconds, and counts.
 
-    Returns:
-        How fast, and what was counted meanwhile.
+    With 0 seconds, none is broken.
     """
     port = free_port()
     broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])

@@ -333,11 +333,7 @@ def trends(place: Bench) -> Figures:
 
 
 def _fill(own: Settings, made: list[Tally]) -> int:
-    """Put the tallies on the topic, again and again, each covering offsets that none has covered.
-
-    Returns:
-        How many events they stand for.
-    """
+    """Put tallies on the topic, each with offsets that none has covered; returns their events."""
     producer = clients.new_producer(own.kafka)
     reached: dict[int, int] = {}
     for tally in islice(cycle(made), TALLIES):

@@ -41,12 +41,9 @@ class Sample(NamedTuple):
 def verdict(samples: Sequence[Sample]) -> dict[str, object]:
     """Whether anything grows, by its first and its last quarter and its trend in between.
 
-    Returns:
-        By measure the medians of the second and the last quarter of the samples and the trend per
-        hour over all but the first; and `grows`, the names of those that grow.
-
-    Raises:
-        ValueError: Fewer than eight samples say nothing.
+    By measure the medians of the second and the last quarter and the trend per hour over all but
+    the first; and `grows`, the names of those that grow. Fewer than eight samples are a
+    `ValueError`.
     """
     if len(samples) < 8:  # noqa: PLR2004 - two for each quarter
         raise ValueError(f"{len(samples)} samples are too few for a verdict: run it longer")

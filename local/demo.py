@@ -65,8 +65,7 @@ class Options:
 def run(options: Options) -> int:
     """Run the demo; the exit code is 0 when nothing is missing or doubled, else 1.
 
-    Raises:
-        SentimentError: What could not be started, or ended by itself.
+    A `SentimentError` says what could not be started, or ended by itself.
     """
     console = Console(stderr=True)
     stopping = Stopping()

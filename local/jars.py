@@ -59,10 +59,8 @@ def ensure(cache: Path, say: Say) -> Path:
 def ensure_all(jars: Sequence[Jar], folder: Path, what: str, say: Say) -> Path:
     """Make sure that every jar is in a folder with the right sum, and return the folder.
 
-    `say` is told of progress, when there is something to wait for.
-
-    Raises:
-        SetupError: No network on the first start, a full disk, or a sum that differs.
+    `say` is told of progress, when there is something to wait for. A `SetupError`: no network on
+    the first start, a full disk, or a sum that differs.
     """
     missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
     if not missing:

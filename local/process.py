@@ -167,10 +167,8 @@ FREE_MB = 200
 def lock(folder: Path, brokers: int) -> IO[str]:
     """Take the folder of a local Kafka's data for ourselves, until the returned file is closed.
 
-    Each broker keeps its data in `broker-N`.
-
-    Raises:
-        SetupError: Somebody has it, it can't be written, or it is that of another cluster.
+    Each broker has `broker-N`. A `SetupError`: somebody has it, it can't be written, or it is that
+    of another cluster.
     """
     with stored(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -183,10 +183,7 @@ class Plan:
 class Run:
     """Sends what a plan says; the counts are true at any time, whatever ended it.
 
-    Attributes:
-        skipped: Rows that are no events.
-        interrupted: Whether a signal ended it.
-        error: What ended it early, if anything did.
+    `skipped` rows are no events; `error` ended it early.
     """
 
     def __init__(self, plan: Plan, producer: EventProducer) -> None:
@@ -321,11 +318,7 @@ class Pacer:
 
 
 class Source:
-    """One file, or standard input (`-`); the format `auto` goes by the name's ending.
-
-    Raises:
-        InputError: It can't be read, or its format can't be told.
-    """
+    """One file, or standard input (`-`); `auto` goes by the name's ending, else an `InputError`."""
 
     def __init__(self, name: str, format: Format | Literal["auto"]) -> None:  # noqa: A002 - the word users know
         self.name = "standard input" if name == "-" else name
@@ -361,10 +354,7 @@ class Source:
     def rows(self, required: set[str], optional: set[str]) -> Iterator[tuple[int, Row]]:
         """Rows with their numbers: lines count from 1, rows of tables from their first.
 
-        A file with columns must have the required ones.
-
-        Raises:
-            InputError: The file is not what its format says.
+        An `InputError`: a required column is missing, or the file is not what its format says.
         """
         choose = rows.columns(sorted(required), sorted(optional), self.name, HINT)
         return rows.rows(self._stream, self.format, choose, self.name)
@@ -377,10 +367,7 @@ class Source:
 def to_event(row: Row, columns: Columns) -> tuple[bytes, str | None]:
     """The JSON and the key of a row's event; None leaves the key to the event's id.
 
-    Fields that the wire doesn't know stay in it.
-
-    Raises:
-        InputError: The row can't be an event.
+    Fields that the wire doesn't know stay in it. An `InputError`: the row can't be an event.
     """
     if isinstance(row, Fault):
         raise InputError(f"The row is {row.message}.")

@@ -79,11 +79,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 def run(settings: "Settings") -> None:
-    """Run one worker until SIGTERM or SIGINT.
-
-    Raises:
-        SentimentError: Why it can't go on.
-    """
+    """Run one worker until SIGTERM or SIGINT; a `SentimentError` says why it can't go on."""
     from sentiment.health import HealthServer, Start
     from sentiment.metrics import WORKER
     from sentiment.registry.registry import Registry
@@ -159,12 +155,7 @@ LONGEST_PAUSE_S = 5.0
 
 
 class Watchdog(threading.Thread):
-    """Logs a stall once, when it begins.
-
-    Args:
-        stuck: Why the loop counts as stuck; empty when it doesn't.
-        limit_s: How long it may stand still, in seconds.
-    """
+    """Tells a stall of the loop once, when it begins; `stuck` says why, or nothing."""
 
     def __init__(self, stuck: Callable[[], str], limit_s: float) -> None:
         super().__init__(name="watchdog", daemon=True)

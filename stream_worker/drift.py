@@ -26,13 +26,9 @@ _EMPTY = 0.5
 class Figures(NamedTuple):
     """How far a window is from the reference, or what of it can be seen by itself.
 
-    Attributes:
-        score_psi: Population stability index of the scores; 0: the same.
-        length_psi: The same of the texts' lengths in tokens.
-        positive_share: Share of texts called positive.
-        unknown_token_share: Share of tokens that the model doesn't know; None where it doesn't
-            tell.
-        repeated_text_share: Share of the text that is there most often.
+    The population stability indices are 0 where nothing differs; lengths are in tokens. Without a
+    share of unknown tokens, the model doesn't tell it. The repeated text is the one there most
+    often.
     """
 
     score_psi: float
@@ -43,12 +39,7 @@ class Figures(NamedTuple):
 
 
 class Window:
-    """Counts of a model's latest texts.
-
-    Args:
-        reference: The model's own.
-        began: When it was begun.
-    """
+    """Counts of a model's latest texts, beside its reference."""
 
     def __init__(self, reference: Reference, began: float = 0.0) -> None:
         self.began = began
@@ -91,12 +82,8 @@ class Window:
 def stability(shares: list[float], texts: int, counts: NDArray[np.int64]) -> float:
     """The population stability index: the sum of (q - p) ln(q / p) over bins.
 
-    By chance alone it is about (bins - 1) (1 / n + 1 / m), with n texts here and m there.
-
-    Args:
-        shares: p, of the reference.
-        texts: m, how many texts they were counted of.
-        counts: Texts in each bin, whose shares are q; at least one in all.
+    The reference has shares p, counted of m `texts`; q are the shares of the `counts` in each bin,
+    n of them in all and at least one. By chance alone it is about (bins - 1) (1 / n + 1 / m).
     """
     p = (np.array(shares) * texts + _EMPTY) / (texts + _EMPTY * len(shares))
     q = (counts + _EMPTY) / (counts.sum() + _EMPTY * len(shares))
@@ -126,11 +113,7 @@ _ALL = (
 
 
 class Watch:
-    """One window after the other for each model; the loop's thread alone calls it.
-
-    Args:
-        clock: Seconds that rise.
-    """
+    """One window after the other for each model; the loop's thread alone calls it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -201,11 +184,7 @@ class Sampler:
     """Samples a batch now and then: after each sample, not again before it has been paid for.
 
     So a text's chance to be in one is the higher the fewer there are at the time, up to all of
-    them. Called by one thread at a time.
-
-    Args:
-        clock: Seconds that rise.
-        spent: Seconds of processor time that this thread has had.
+    them. Called by one thread at a time; `spent` are seconds of processor time of that thread.
     """
 
     def __init__(
@@ -218,15 +197,7 @@ class Sampler:
         self._next = clock() + FIRST_S
 
     def sample(self, texts: Sequence[str], answers: Answers) -> list[Sample]:
-        """Measure a few texts, if it is time for it.
-
-        Args:
-            texts: Those of a batch.
-            answers: What the models said of them.
-
-        Returns:
-            A sample for each model that answered some of them and has a reference; often none.
-        """
+        """A sample for each model that answered some of a batch and has a reference; often none."""
         now = self._clock()
         if now < self._next or not texts:
             return []

@@ -71,13 +71,7 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
 
 
 class Expired(NamedTuple):
-    """Events that were deleted before anybody read them.
-
-    Attributes:
-        partition: Of the events topic.
-        first: The first one's offset.
-        events: How many.
-    """
+    """Events that were deleted before anybody read them, from the first one's offset on."""
 
     partition: int
     first: int
@@ -87,13 +81,9 @@ class Expired(NamedTuple):
 class Intake:
     """Takes batches from the events topic as a member of the group.
 
-    Args:
-        settings: Where Kafka is, and the worker's own settings.
-        before_revoke: Ends the open transaction; called before partitions are revoked.
-
-    Attributes:
-        unreadable: By partition, the error that came last in place of a batch that can't be read.
-        unanswered_since: Since when no broker answers, by the monotonic clock; None: they do.
+    `before_revoke` ends the open transaction, before partitions are given away. `unreadable` has,
+    by partition, the error that came last in place of a batch that can't be read. No broker answers
+    since `unanswered_since`, by the monotonic clock; None: they do.
     """
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
@@ -126,18 +116,10 @@ class Intake:
         self._consumer = self._joined()
 
     def take(self, most: int, wait_s: float) -> list[Message] | None:
-        """What has arrived.
+        """What has arrived, or a wait for it; what waiting doesn't mend is raised.
 
-        Args:
-            most: No more records than this.
-            wait_s: How long to wait for the first one, where none has, in seconds.
-
-        Returns:
-            Records in order per partition; empty when there are none; None when partitions
-            moved meanwhile, and the caller has to rewind.
-
-        Raises:
-            BrokerError, SettingsError, WorkerError: Permanent errors.
+        In order per partition, empty when there is none; None when partitions moved meanwhile, and
+        the caller has to rewind.
         """
         self._disturbed = False
         first = self._consumer.poll(wait_s)
@@ -154,11 +136,7 @@ class Intake:
         return [record for record in records if record.error() is None]
 
     def idle(self, wait_s: float) -> None:
-        """Take nothing for a time, and stay a member of the group; then `rewind`.
-
-        Raises:
-            BrokerError, SettingsError, WorkerError: As `take` does.
-        """
+        """Take nothing for a time, and stay a member of the group; then `rewind`."""
         self._consumer.pause(self._consumer.assignment())
         record = self._consumer.poll(wait_s)
         if record is not None and record.error() is not None:
@@ -207,11 +185,7 @@ class Intake:
         return self._consumer.consumer_group_metadata()
 
     def rewind(self) -> None:
-        """Go back to the group's committed offsets.
-
-        Raises:
-            KafkaException: The brokers don't answer now; try again.
-        """
+        """Go back to the group's committed offsets; a `KafkaException` asks for another try."""
         parts = self._consumer.assignment()
         if not parts:
             self.ask()
@@ -234,14 +208,10 @@ class Intake:
         retry(lambda _: self._consumer.seek(part), deadline, SEEK_PAUSE_S, lambda _: True)
 
     def read(self, tallies: Iterable[PartitionTally]) -> list[Expired]:
-        """Take note of a batch, before it is committed.
+        """Take note of a batch before it is committed, and return what expired in front of it.
 
-        Returns:
-            What expired in front of it; to be counted once the batch is committed.
-
-        Raises:
-            ExpiredError: There are some, and `WORKER_EXPIRED` says `stop`.
-            KafkaException: The brokers don't answer now where the partitions begin.
+        With `WORKER_EXPIRED=stop` that is an `ExpiredError`. A `KafkaException`: the brokers don't
+        tell now where the partitions begin.
         """
         gaps: list[tuple[int, Gap]] = []
         unknown: list[PartitionTally] = []
@@ -305,11 +275,7 @@ class Intake:
         return self._read_up_to.get(partition, 0), self._next.get(partition, 0)
 
     def ask(self) -> None:
-        """Have a broker answer this very consumer, whatever its partitions do.
-
-        Raises:
-            KafkaException: None does.
-        """
+        """Have a broker answer this very consumer; a `KafkaException` where none does."""
         try:
             self._consumer.list_topics(self._topic, timeout=ASK_S)
         except KafkaException:
@@ -318,20 +284,12 @@ class Intake:
         self.unanswered_since = None
 
     def committed(self) -> list[TopicPartition]:
-        """The offsets that the group has committed of the partitions that this member has.
-
-        Raises:
-            KafkaException: The brokers don't answer now.
-        """
+        """The committed offsets of the partitions that this member has, or a `KafkaException`."""
         parts = checked(self._consumer.committed(self._consumer.assignment(), ASK_S))
         return [part for part in parts if part.offset >= 0]
 
     def stands_at(self, partition: int) -> int:
-        """The offset that the group goes on from in a partition.
-
-        Raises:
-            KafkaException: The brokers don't answer now.
-        """
+        """The offset that the group goes on from in a partition, or a `KafkaException`."""
         part = TopicPartition(self._topic, partition)
         offset = checked(self._consumer.committed([part], ASK_S))[0].offset
         if offset >= 0:

@@ -49,19 +49,10 @@ EVENTS = {
 class ServedModels:
     """The champion, which answers, and the challenger on trial if there is one; both followed.
 
-    A copy on disk serves at once; the registry's client, whose import takes longer than a model,
-    is first used after an interval.
-
-    Args:
-        settings: How often the registry is asked, and the challenger's shares.
-        registry: The champion's.
-        challenger: The challenger's; None: there is no trial.
-        explains: Whether events may ask for explanations.
-        clock: Seconds that rise.
-
-    Raises:
-        ModelError: Neither the registry nor the cache has a usable champion; a `ModelRefusedError`
-            and a `RegistryUnavailableError` are worth another try.
+    A copy on disk serves at once; the registry's client, whose import takes longer than a model, is
+    first used after an interval. `explains`: events may ask for explanations. A `ModelError`:
+    neither the registry nor the cache has a usable champion; `ModelRefusedError` and
+    `RegistryUnavailableError` are worth another try.
     """
 
     def __init__(

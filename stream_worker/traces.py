@@ -17,12 +17,7 @@ MOST = 128
 
 
 class Traces:
-    """The spans of the transaction that is under way.
-
-    Args:
-        spans: Makes them.
-        settings: The names of topics and group.
-    """
+    """The spans of the transaction that is under way."""
 
     def __init__(self, spans: Spans, settings: Settings) -> None:
         self._spans = spans
@@ -31,12 +26,9 @@ class Traces:
         self._open: list[Span] = []
 
     def begin(self, batch: Batch, pieces: Sequence[Piece]) -> None:
-        """Begin the spans of a batch, and let its results go on with them.
+        """Begin the spans of a batch, when the first of its pieces was read.
 
-        Args:
-            batch: About to be published. Its traced results get new headers; a dead letter keeps
-                its own, as everything of it.
-            pieces: What it was made of; the spans begin when the first was read.
+        Its traced results get new headers; a dead letter keeps its own, as everything of it.
         """
         began_ns = pieces[0].decoded.read_ns
         traced = self._traced(batch)

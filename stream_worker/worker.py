@@ -98,16 +98,9 @@ class _Commit(NamedTuple):
 
 
 class Worker:
-    """One member of the classifying group.
+    """One member of the classifying group; `stopping` ends the loop after its present turn.
 
-    Args:
-        settings: The settings tree.
-        served: Champion and challenger, followed.
-        stopping: Ends the loop after its present turn.
-
-    Raises:
-        UnreachableError: Kafka doesn't answer now.
-        BrokerError, FencedError, TopicError: Kafka isn't ready for us.
+    An `UnreachableError`: Kafka doesn't answer now. Other errors: it isn't ready for us.
     """
 
     def __init__(self, settings: Settings, served: ServedModels, stopping: threading.Event) -> None:
@@ -151,11 +144,7 @@ class Worker:
             self._traces = Traces(spans, settings)
 
     def run(self) -> None:
-        """Work until `stopping` is set or an error ends it.
-
-        Raises:
-            SentimentError: Why it can't go on. Nothing uncommitted is lost.
-        """
+        """Work until `stopping` is set or an error ends it; nothing uncommitted is lost."""
         log.info("worker starts", group=self._settings.worker.group_id)
         self._monitor.start()
         try:
@@ -330,9 +319,7 @@ class Worker:
     def _settle(self) -> None:
         """Wait for the commit in flight, if any, and count its batch.
 
-        Raises:
-            WorkerError: It doesn't come back.
-            TransactionError: As `_note_abort`.
+        A `WorkerError` where it doesn't come back; a `TransactionError` as `_note_abort`.
         """
         commit = self._in_flight
         if commit is None:
@@ -404,8 +391,7 @@ class Worker:
     def _note_abort(self, error: AbortedError) -> None:
         """Go back before anything else is done.
 
-        Raises:
-            TransactionError: Too often in a row, and not since brokers are away.
+        A `TransactionError`: too often in a row, and not since brokers are away.
         """
         self._must_rewind = True
         if not (error.too_large and error.passing):

@@ -77,11 +77,7 @@ def schemas() -> dict[str, str]:
 
 
 def document() -> Json:
-    """Build the document with the default names and shapes of the topics.
-
-    Returns:
-        An AsyncAPI 3.0 document; the application that it describes is the whole system.
-    """
+    """An AsyncAPI 3.0 document of the whole system, with the topics' default names and shapes."""
     settings = defaults()
     names = settings.topics
     shapes = {topic.name: topic for topic in topics.wanted(settings)}

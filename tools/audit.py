@@ -33,11 +33,7 @@ def installed() -> list[str]:
 
 
 def judge(report: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """What was found, and what could not be asked about, a line each.
-
-    Args:
-        report: What pip-audit prints as JSON.
-    """
+    """What was found, and what could not be asked about, a line each, of pip-audit's JSON."""
     packages = report["dependencies"]
     found = [
         f"{package['name']} {package['version']}: {weakness['id']}"
@@ -51,11 +47,7 @@ def judge(report: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask, tell, and give the exit code.
-
-    Args:
-        arguments: The command line; this process's own if None.
-    """
+    """Ask, tell, and give the exit code."""
     parser = argparse.ArgumentParser(
         prog="make audit",
         description="Known weaknesses of what is installed; other options are pip-audit's.",

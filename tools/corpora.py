@@ -30,11 +30,7 @@ _STOPWORDS_MODULE, _STOPWORDS_NAME = "bm25s/stopwords.py", "STOPWORDS_EN_PLUS"
 
 
 def fetch(target: Path = TARGET) -> None:
-    """Write both corpora, unless they are there.
-
-    Raises:
-        SystemExit: pip failed, or a package has another hash; its sentence says which.
-    """
+    """Write both corpora, unless they are there; ends with a sentence where that can't be."""
     wordnet, stopwords = target / "corpora" / "wordnet", target / "corpora" / "stopwords"
     with tempfile.TemporaryDirectory(prefix="corpora-") as work:
         if not (wordnet / "lexnames").is_file():

@@ -74,11 +74,7 @@ def as_yaml(*documents: object) -> str:
 
 
 def filled(document: str, tables: dict[str, str]) -> str:
-    """A document with what stands between each table's markers replaced by the table.
-
-    Raises:
-        ValueError: A marker is missing.
-    """
+    """A document with what stands between each table's markers, which are there, replaced by it."""
     for name, table in tables.items():
         begin, end = f"<!-- {name}: generated -->\n", f"\n<!-- {name}: end -->"
         before, rest = document.split(begin, 1)

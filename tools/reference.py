@@ -138,10 +138,7 @@ def values_table(text: str) -> str:
     """The values of a chart as a Markdown table: name, default, meaning.
 
     The comment above a key of its `values.yaml` is its meaning; one without stands for itself in
-    the meaning of what it is part of.
-
-    Raises:
-        ValueError: A value has no comment.
+    the meaning of what it is part of. A value without any is a `ValueError`.
     """
     defaults = yaml.safe_load(text)
     rows = []
@@ -202,13 +199,7 @@ def _laid_out(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - what JSON ha
 
 
 class Grant(NamedTuple):
-    """One operation on one thing.
-
-    Attributes:
-        operation: Kafka's name of what is done.
-        resource: What kind of thing that is done to.
-        name: Its name; a star at the end stands for anything.
-    """
+    """One operation, by Kafka's name, on one thing; a star at the end of its name is anything."""
 
     operation: Operation
     resource: Resource

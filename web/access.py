@@ -28,11 +28,7 @@ REFUSED = "sentiment.refused"
 
 
 class Keys:
-    """The keys that are set; only their digests are kept.
-
-    Attributes:
-        needed: Whether any is set, and sending so needs one.
-    """
+    """The keys that are set; only their digests are kept. Sending is `needed` one where any is."""
 
     def __init__(self, settings: WebSettings) -> None:
         keys = re.split(r"[\s,]+", settings.api_keys.get_secret_value())
@@ -62,12 +58,7 @@ def _given() -> str:
 
 
 class Shares:
-    """What all callers share, bounded in all and for each of them; any thread may use it.
-
-    Args:
-        total: How much there is.
-        each: How much of it one caller may have.
-    """
+    """What all callers share, bounded in all and for `each` of them; any thread may use it."""
 
     def __init__(self, total: int, each: int) -> None:
         self._total, self._each = total, each
@@ -98,8 +89,7 @@ class Shares:
 def hold(shares: Shares, who: str, what: str) -> None:
     """Take one of the requests that may be held open, `feeds` or `waits`; `Shares.give` ends it.
 
-    Raises:
-        ApiError: 429 or 503: the caller, or all of them, hold as many as they may.
+    429 or 503 where the caller, or all of them, hold as many as they may.
     """
     beyond = shares.take(who)
     if beyond:
@@ -180,10 +170,8 @@ def caller(keys: Keys) -> str:
 def forwarded(peer: str, header: str, proxies: int) -> str:
     """The address of whom trusted proxies ask for, as `ProxyFix` reads it.
 
-    Args:
-        peer: The address at the other end of the connection.
-        header: `X-Forwarded-For`; empty where there is none.
-        proxies: How many of its last entries proxies of ours have written.
+    `header` is `X-Forwarded-For`, whose last entries so many `proxies` of ours have written; `peer`
+    is at the other end of the connection.
     """
     entries = [entry.strip() for entry in header.split(",")] if header else []
     return entries[-proxies] if 0 < proxies <= len(entries) else peer

@@ -132,13 +132,8 @@ def respond(value: object, status: int = 200, **headers: str) -> Response:
 class ApiError(Exception):
     """An answer that is no success, as `{"error": {"code": …, "message": …, "request_id": …}}`.
 
-    Args:
-        status: HTTP status.
-        code: What is wrong, for programs.
-        message: What is wrong and what to do, for people.
-        headers: Of the answer.
-        retry_after_s: When to try again, in seconds, where that may help.
-        **details: Further members of the error object.
+    The code is for programs, the message, which says what to do, for people; `details` are further
+    members of the error object.
     """
 
     def __init__(

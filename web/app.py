@@ -62,8 +62,7 @@ probes = Blueprint("probes", __name__)
 def create_app(settings: Settings) -> Flask:
     """Make the app and start what it follows Kafka with; Kafka need not be there yet.
 
-    Returns:
-        The app; `web.services.of(app).close()` ends its threads.
+    `web.services.of(app).close()` ends its threads.
     """
     app = Flask("web")
     own = settings.of(WebSettings)

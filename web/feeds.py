@@ -68,13 +68,7 @@ class Reader(Protocol):
 
 
 class Feed:
-    """One open feed, of a sentiment and a source; empty ones are all.
-
-    Args:
-        sentiment: Whose results it has.
-        source: The same.
-        left: What to call when its reader has gone.
-    """
+    """One open feed, of a sentiment and a source, or all; `left` is called at its end."""
 
     def __init__(self, sentiment: str, source: str, left: Callable[["Feed"], None]) -> None:
         self._key = (source, sentiment)
@@ -110,9 +104,7 @@ class Feed:
     ) -> None:
         """Write what is new, unless the reader has yet to take in the last of it.
 
-        Args:
-            status: What is sent beside results, with nothing skipped.
-            line: A result as it is written.
+        The status is told beside results, with nothing skipped; `line` writes a result.
         """
         reader, now = self._reader, time.monotonic()
         due = now >= self._next_status
@@ -156,11 +148,7 @@ def event(kind: str, data: object) -> bytes:
 
 
 class Feeds:
-    """All open feeds; any thread may use it.
-
-    Args:
-        status: What a feed sends beside results, with nothing left out.
-    """
+    """All open feeds; any thread may use it. The status they tell is one with nothing left out."""
 
     def __init__(self, status: Callable[[], FeedStatus]) -> None:
         self._status = status
@@ -170,13 +158,7 @@ class Feeds:
         self._closed = False
 
     def open(self, sentiment: str, source: str, leave: Callable[[], None]) -> Feed:
-        """A new feed.
-
-        Args:
-            sentiment: Whose results it has; empty: all.
-            source: The same.
-            leave: Called once when its reader has gone.
-        """
+        """A new feed, of a sentiment and a source, or all; `leave` is called at its end."""
 
         def left(feed: Feed) -> None:
             with self._lock:
@@ -315,9 +297,8 @@ class Outcomes:
     def find(self, name: str, place: Input | None = None) -> Outcome | None:
         """What became of an event; None if it is not here.
 
-        Args:
-            name: The event's id.
-            place: Where it stands on its topic; None: the last event of this id, whoever sent it.
+        By its id, and its place on its topic; without a place, the last event of this id, whoever
+        sent it.
         """
         with self._lock:
             return self._find(name, place)

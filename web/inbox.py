@@ -57,16 +57,9 @@ class _Named(msgspec.Struct):
 class Inbox:
     """Follows results and dead letters, and watches the cluster.
 
-    Args:
-        settings: How to reach Kafka, its topics, and the bounds of what is kept.
-        outcomes: Where what became of the latest events is kept.
-        tell: Given what became of each batch of events, on the thread that reads.
-
-    Attributes:
-        model: The model of the latest result; None before the first.
-        results_seen: Results read since the start.
-        dead_letters_seen: Dead letters read since the start.
-        results_per_second: Live results over the last seconds.
+    `tell` is given what became of each batch of events, on the thread that reads. The model is that
+    of the latest result; counts are since the start, the rate is of live results over the last
+    seconds.
     """
 
     def __init__(
@@ -228,15 +221,9 @@ def _failure(record: Message) -> Failure | None:
 
 
 class Overview:
-    """What a feed tells beside results: counts, latency, models.
+    """What a feed tells beside results: counts since the start, latency, models.
 
-    Written by the followers' threads, read by any.
-
-    Attributes:
-        positive: Live positive results since the start.
-        negative: Live negative results since the start.
-        dead_letters: Dead letters since the start.
-        lag: Events that the workers have not committed yet; None where the brokers don't tell.
+    Written by the followers' threads, read by any. The lag is None where the brokers don't tell.
     """
 
     def __init__(self) -> None:

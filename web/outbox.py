@@ -72,16 +72,10 @@ class Outbox:
     def send(
         self, batch: Sequence[TextEvent], headers: Headers, tell: Tell | None = None
     ) -> list[Input | None]:
-        """Send events, each keyed by its id, and wait for the brokers' word on each.
+        """Send events, each keyed by its id; where each then stands, or None: not acknowledged.
 
-        Args:
-            batch: Events, each with an id.
-            headers: Kafka headers for all of them.
-            tell: Given the number of each and its place at once: its result may come before the
-                word on the others.
-
-        Returns:
-            Where each stands on its topic; None where it was not acknowledged.
+        `tell` is given the number of each and its place at once: its result may come before the
+        word on the others.
         """
         records = [(event.id or "", wire.encode(event)) for event in batch]
         delivered = self._deliver(self._topics.events, records, headers, tell)

@@ -63,11 +63,7 @@ _batch = msgspec.json.Decoder(_Batch)
 def parse(body: bytes, max_events: int, max_event_bytes: int) -> list[TextEvent]:
     """Read the events of a request: one, a list, or an object with such a list as `events`.
 
-    Returns:
-        At least one event, each with an id and a source.
-
-    Raises:
-        ApiError: 400 or 413: which event is wrong, and why.
+    At least one, each with an id and a source; a 400 or 413 says which is wrong, and why.
     """
     with nullcontext() if len(body) <= SMALL_BYTES else one_at_a_time:
         values = _split(body)
@@ -115,11 +111,7 @@ def _event(number: int, value: bytes, max_bytes: int) -> TextEvent:
 
 
 def encode(event: TextEvent, max_bytes: int) -> bytes:
-    """An event as it will stand on the topic, which is what the workers measure.
-
-    Raises:
-        EventError: It is too large.
-    """
+    """An event as it will stand on the topic, which workers measure; not too large."""
     value = wire.encode(event)
     if len(value) > max_bytes:
         message = f"{len(value):,} bytes, more than the {max_bytes:,} that are allowed"
@@ -151,9 +143,7 @@ class RefusedLine(Struct, frozen=True):
 class Lines:
     """The lines of an upload, by their numbers; empty ones are left out.
 
-    Attributes:
-        events: Those that can be sent, encoded, which takes less memory than objects do.
-        refused: The others.
+    Those that can be sent are encoded, which takes less memory than objects do.
     """
 
     events: dict[int, bytes]
@@ -207,17 +197,10 @@ def _file() -> tuple[Format, BinaryIO]:
 
 
 def read(stream: BinaryIO, kind: Format, name: str, web: WebSettings, event_bytes: int) -> Lines:
-    """Read an upload, perhaps compressed by gzip.
+    """Read an upload, perhaps compressed by gzip, from a stream that can seek.
 
-    Args:
-        stream: Its bytes; it can seek.
-        kind: How it is written.
-        name: What the ids of its events begin with; then comes the number of the line.
-        web: How many lines and bytes it may have.
-        event_bytes: Largest event, in bytes, as it will stand on the topic.
-
-    Raises:
-        ApiError: 413 or 422: it is too long, empty, or no such table at all.
+    Its events' ids are `name` and the number of the line, their largest size as it will stand on
+    the topic. 413 or 422: it is too long, empty, or no such table at all.
     """
     found = Lines({}, {})
     size = stream.seek(0, io.SEEK_END)

@@ -24,8 +24,7 @@ _KEY = "sentiment"
 class Services:
     """The long-lived parts behind one app; `start` begins what follows Kafka.
 
-    Attributes:
-        held: The requests that stay open for long: feeds and waits.
+    `held` are the requests that stay open for long: feeds and waits.
     """
 
     settings: Settings

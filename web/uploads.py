@@ -145,12 +145,9 @@ def name_of(secret: str) -> str:
 
 
 class Upload:
-    """One upload; any thread may use it.
+    """One upload, read by its secret id; any thread may use it.
 
-    Args:
-        secret: Its id, by which it is read.
-        lines: What is in it, under ids that begin with `name_of(secret)`.
-        headers: Kafka headers for all of its events.
+    Ids of its lines begin with `name_of(secret)`; the headers are those of all of its events.
     """
 
     def __init__(self, secret: str, lines: Lines, headers: Headers) -> None:
@@ -270,10 +267,7 @@ def harmless(cell: object) -> object:
 class Uploads:
     """Keeps uploads for a while, sends their events and takes in what became of them.
 
-    Args:
-        settings: How many are kept, and how long.
-        outbox: Where their events go.
-        known: Given an event's id and place, what became of it if that is here already.
+    `known` tells of an event's id and place what became of it, if that is here already.
     """
 
     def __init__(

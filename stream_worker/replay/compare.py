@@ -51,11 +51,8 @@ def paired(live: Iterator[SentimentResult], replayed: Iterator[SentimentResult])
 class Comparison:
     """Counts over any number of events, in bounded memory.
 
-    Attributes:
-        compared: Events with a result on either side.
-        changed: Those with another decision, by direction.
-        repeated: Live results passed over, since an earlier one answers the same event or a later.
-        live_models: Compared live results by model version.
+    Compared are events with a result on either side. Live results are `repeated`, and passed over,
+    where an earlier one answers the same event or a later.
     """
 
     compared: int = 0
@@ -128,11 +125,7 @@ SKEW_S = 60.0
 
 
 def known(settings: Settings, output: str, offsets: Offsets) -> dict[int, Mark]:
-    """The marks of the replay into a topic, by input partition.
-
-    Raises:
-        SentimentError: There is no such replay, a live topic is missing, or Kafka doesn't answer.
-    """
+    """The marks of a replay by input partition; an `InputError` if there is none such."""
     topics.require(settings, settings.topics.events, settings.topics.results)
     marks = offsets.told()
     ids = {mark.plan.topic_id for mark in marks.values()}

@@ -23,13 +23,8 @@ from sentiment.wire import Model
 class Order:
     """What the command asks for; the range's ends are as they were written.
 
-    Attributes:
-        since: Begin of the range.
-        until: Its end; None: what is there at the start.
-        uri: The model's address, such as `models:/sentiment@challenger`.
-        output: The topic that takes the results.
-        group_id: Keeps the offsets; nobody joins it.
-        rate: Most events a second; None: as fast as possible.
+    Without an end it is what is there at the start. The group keeps the offsets, and nobody joins
+    it. The rate is in events a second; None: as fast as possible.
     """
 
     since: str
@@ -43,13 +38,9 @@ class Order:
 class Plan(Struct, frozen=True):
     """What was settled at a replay's first start, and stays, beside the words of the order.
 
-    `2h` means the two hours before the first start, not the next one.
-
-    Attributes:
-        model: The version that the address named then.
-        from_s: Begin of the range in seconds since 1970; None: the oldest event.
-        to_s: Its end, exclusive.
-        topic_id: Kafka's id of the output topic: one that is made anew begins a new replay.
+    `2h` means the two hours before the first start, not the next one. The model is the version that
+    the address named then; the range is in seconds since 1970, from the oldest event (None) to its
+    exclusive end. An output topic that is made anew has another id, and begins a new replay.
     """
 
     since: str
@@ -74,13 +65,8 @@ class Plan(Struct, frozen=True):
 class Mark(Struct, frozen=True):
     """How far one input partition is, and what became of its events so far.
 
-    Kept as the metadata of the committed offset, and so always true to what is in the topic.
-
-    Attributes:
-        start: First offset of the range.
-        next: The offset to read next, which is also the committed one.
-        end: One after the last offset of the range.
-        dead_letters: Events without a result, by error code.
+    Kept as the metadata of the committed offset, which is `next`, and so always true to what is in
+    the topic. `end` is one after the last offset of the range; dead letters are by error code.
     """
 
     plan: Plan

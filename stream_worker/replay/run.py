@@ -58,9 +58,7 @@ BATCHES_PER_S = 5
 def begin(settings: Settings, order: Order, offsets: Offsets) -> "Replay":
     """Settle what is to be done; from here on transactions are ours alone, and marks committed.
 
-    Raises:
-        InputError: The order is refused; nothing has changed.
-        SentimentError: Kafka or the registry isn't ready for it.
+    An `InputError` refuses the order; nothing has changed then.
     """
     _check_names(settings, order)
     topics.require(settings, settings.topics.events)
@@ -215,11 +213,9 @@ def _place(value: bytes, topic: str, marks: dict[int, Mark]) -> wire.Input | Non
 
 
 class Replay:
-    """A replay that has begun.
+    """A replay that has begun; `marks` are never ahead of what is committed.
 
-    Attributes:
-        marks: How far each input partition is; never ahead of what is committed.
-        stop: Ends the loop after its present batch.
+    `stop` ends the loop after its present batch.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what `begin` has settled
@@ -245,11 +241,7 @@ class Replay:
         self.stop = threading.Event()
 
     def run(self) -> None:
-        """Go on until all is done or `stop` is set.
-
-        Raises:
-            SentimentError: Why it can't go on. What is committed stays; the same command resumes.
-        """
+        """Go on until all is done or `stop` is set; what is committed stays, whatever is raised."""
         try:
             with _fencing_told(self._order.output):
                 while left := [p for p, mark in self.marks.items() if mark.next < mark.end]:
@@ -282,8 +274,7 @@ class Replay:
     def _rewind(self, trouble: str) -> None:
         """Wait until the brokers send the committed offsets, and continue there.
 
-        Raises:
-            TransactionError: Too many aborts in a row, although the brokers answered.
+        A `TransactionError`: too many aborts in a row, although the brokers answered.
         """
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
@@ -318,9 +309,8 @@ class Replay:
     def _read(self, partition: int) -> None:
         """Replay one partition from its mark on.
 
-        Raises:
-            AbortedError, UnreachableError: Rewind.
-            TopicError: Events of the range have been deleted meanwhile.
+        `AbortedError` and `UnreachableError` ask for a rewind. A `TopicError`: events of the range
+        have been deleted meanwhile.
         """
         mark = self.marks[partition]
         most, rate = self._settings.worker.max_batch, self._order.rate

@@ -266,14 +266,11 @@ class Book:
         self._rows: Counter[int] = Counter()
 
     def recall(self, key: bytes, value: bytes | None) -> None:
-        """Take in a record of the table's changelog, as at a start.
+        """Take in a record of the table's changelog; a `ValueError` if it is none of ours.
 
         Of two states of a window the one that covers more is the newer one: a process that was
         replaced may have written its own after its successor's. One of another cluster is none of
         ours: a client that waited for its brokers writes to those that are there, though rebuilt.
-
-        Raises:
-            ValueError: It is none of ours; nothing is changed.
         """
         place = Key.decode(key)
         if value is None:
@@ -296,8 +293,7 @@ class Book:
     def merge(self, tallies: Iterable[Tally], now: float) -> int:
         """Add tallies to their windows; what is there already changes nothing.
 
-        Returns:
-            How many events have no window, because it would be too old or too far ahead.
+        Returns how many events have no window, because it would be too old or too far ahead.
         """
         left_out = 0
         for tally in tallies:
@@ -347,11 +343,7 @@ class Book:
         )
 
     def save(self, now: float) -> set[Span]:
-        """Write what has changed to the table, and drop what is too old.
-
-        Returns:
-            The windows that changed, by length and start.
-        """
+        """Write what has changed, drop what is too old; returns the changed windows."""
         old = [key for key in self._windows if not is_kept(key.size_s, key.start, now)]
         if old:
             self._drop_all(old)

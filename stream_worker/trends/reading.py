@@ -188,11 +188,7 @@ class _CommittedConsumer(driver.Consumer):
         await super().perform_seek()
 
     async def confirm(self, is_same: Callable[[], bool]) -> None:
-        """Wait until it is sure that the brokers are those of the start; then we may commit.
-
-        Args:
-            is_same: Asks them, as often as it takes.
-        """
+        """Ask until it is sure that the brokers are those of the start; then we may commit."""
         thread = self._thread
         while True:
             member_id = thread.member_id
@@ -224,11 +220,7 @@ def brokers(settings: KafkaSettings) -> list[URL]:
 
 
 def credentials(settings: KafkaSettings) -> CredentialsT | None:
-    """How to prove who we are.
-
-    Raises:
-        SettingsError: In a way that Faust has none for.
-    """
+    """How to prove who we are; a `SettingsError` where Faust has no such way."""
     context = None
     if settings.security_protocol.endswith("SSL"):
         context = ssl.create_default_context(cafile=settings.ssl_ca_location or None)

@@ -58,12 +58,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody who may be here.
-
-    Attributes:
-        name: Of the proxy's user; `token` for whoever has that.
-        by: How we know: a cookie of ours, the token itself, or the proxy.
-    """
+    """Somebody who may be here, and how we know: a cookie of ours, the token, or the proxy."""
 
     name: str
     by: Literal["session", "bearer", "proxy"]
@@ -83,15 +78,9 @@ class _Logins:
         self._ended: dict[str, float] = {}
 
     def right(self, given: str, secret: str, address: str) -> bool:
-        """Whether a secret is the right one; in a time that doesn't tell how much of it is.
+        """Whether a secret is the right one (an empty one never is), told in always the same time.
 
-        Args:
-            given: What somebody sent.
-            secret: What it has to be; nothing is right where this is empty.
-            address: Who sent it.
-
-        Raises:
-            TooManyGuessesError: The address was wrong too often: not even the right one counts.
+        An address that was wrong too often gets a `TooManyGuessesError`, even for the right one.
         """
         # One at a time, so that many guesses at once are no more than the same one by one.
         with self._lock:

@@ -93,11 +93,7 @@ def visible(value: str | bytes | None, limit: int = LIMIT) -> Visible:
     r"""Split foreign text into what shows, and what would act or hide: that as Python writes it.
 
     An escape in the text itself (`\n` as two characters) looks the same as one of ours; so ours are
-    apart, and the page marks them.
-
-    Args:
-        value: Bytes are read as UTF-8; those that are none are escaped one by one.
-        limit: Most characters to show.
+    apart, and the page marks them. Bytes that are no UTF-8 are escaped one by one.
     """
     text = value.decode(errors="surrogateescape") if isinstance(value, bytes) else value or ""
     parts: list[Part] = []

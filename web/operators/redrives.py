@@ -45,15 +45,9 @@ class StoppedError(Exception):
 class Run:
     """One redrive; its own thread writes it, any other reads it.
 
-    Attributes:
-        who: Who began it.
-        what: Which dead letters it is about, for people.
-        counts: How many had which outcome, as `Fate` names them.
-        share: How much of the topic has been read, from 0 to 1.
-        left: The first that were left, with the reason.
-        problem: Why it ended early; empty where it didn't.
-        ended: Set at its end.
-        stopping: Set to end it after the present batch.
+    Counts are by the outcomes of `Fate`; the share, from 0 to 1, is what has been read of the
+    topic; `left` are the first that were left, with the reason. A problem says why it ended early.
+    `stopping` ends it after the present batch.
     """
 
     who: str
@@ -68,11 +62,7 @@ class Run:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def read(self, _: int, share: float) -> None:
-        """Take in how far the scan is.
-
-        Raises:
-            StoppedError: The run is to end here.
-        """
+        """Take in how far the scan is; a `StoppedError` where the run is to end here."""
         self.share = share
         if self.stopping.is_set():
             raise StoppedError
@@ -109,11 +99,7 @@ class Redrives:
         self._runs: dict[str, Run] = {}
 
     def begin(self, selection: Selection, who: str, what: str) -> Run:
-        """Begin a redrive on a thread of its own.
-
-        Raises:
-            BusyError: One is still running.
-        """
+        """Begin a redrive on a thread of its own; a `BusyError` where one is still running."""
         run = Run(who, what)
         with self._lock:
             if self.running():

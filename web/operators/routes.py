@@ -75,14 +75,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a person chose.
-
-    Attributes:
-        code: Error code; empty for all.
-        source: The events' source; empty for all.
-        since: As the command takes it, but never without a time zone; empty for any time.
-        waiting: Only those that were not redriven.
-    """
+    """What a person chose; empty for all. The time is as the command takes it, but with a zone."""
 
     code: str
     source: str
@@ -90,11 +83,7 @@ class Filter:
     waiting: bool
 
     def selection(self, *, by_code: bool = True, until: float | None = None) -> Selection:
-        """The same for a scan, perhaps of all codes, or until a time in seconds since 1970.
-
-        Raises:
-            InputError: The time is none.
-        """
+        """The same for a scan, perhaps of all codes, or until a time in seconds since 1970."""
         since = parse_since(self.since, time.time(), "since") if self.since else "beginning"
         return Selection(
             codes=frozenset({self.code} if self.code and by_code else ()),
@@ -116,11 +105,7 @@ class Filter:
 
 
 def read(values: MultiDict[str, str]) -> Filter:
-    """The filter in a request's parameters.
-
-    Raises:
-        InputError: One of them is too long.
-    """
+    """The filter in a request's parameters; an `InputError` where one of them is too long."""
     given = {name: values.get(name, "").strip() for name in ("code", "source", "since")}
     if any(len(text) > MAX_FILTER for text in given.values()):
         raise InputError(f"A filter has {MAX_FILTER} characters at most.")
@@ -130,9 +115,8 @@ def read(values: MultiDict[str, str]) -> Filter:
 def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Read the latest dead letters, once.
 
-    Returns:
-        The latest that match the filter, newest first; and of all that were read: how many match,
-        counts by code, whatever code the filter asks for, and how many older ones were passed over.
+    The latest that match the filter, newest first; and of all that were read: how many match,
+    counts by code, whatever code the filter asks for, and how many older ones were passed over.
     """
     waiting: Counter[str] = Counter()
     sent_back: Counter[str] = Counter()
@@ -179,11 +163,7 @@ def _row(dead_letter: DeadLetter, *, redriven: bool) -> dict[str, Any]:
 
 
 def _settings() -> Settings:
-    """The app's settings, with less time for the brokers.
-
-    Raises:
-        BrokerError: It is known already that Kafka is away.
-    """
+    """The settings, with less time for brokers; a `BrokerError` while they are away."""
     shared = services.current()
     if shared.inbox.trouble:
         raise BrokerError(shared.inbox.trouble, "The page goes on by itself when Kafka is back.")
