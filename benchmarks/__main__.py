@@ -5,21 +5,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from benchmarks import bench, candidates, events, measurements, report as reporting
 from benchmarks.bench import LONG, SHORT, Backlog, Bench, CandidateError, say
 from benchmarks.candidates import WORKER, Ready
-from benchmarks.measurements import Speed
 from sentiment import logs
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """How much is measured; a quick run says the same less sharply."""
 
     # By the name of the texts.
@@ -34,7 +31,6 @@ class Size:
     load_s: float
     singles: int
     starts: int
-    # Whether it is looked at, over the first backlog.
     memory: bool
 
 
@@ -98,7 +94,7 @@ def _run(place: Bench, size: Size, ready: list[Ready], left_out: dict[str, str])
     say("writing texts")
     texts = events.write()
     backlogs: dict[str, Backlog] = {}
-    speeds: dict[str, dict[str, Speed]] = {}
+    speeds: dict[str, dict[str, measurements.Figures]] = {}
     for name, count in size.events.items():
         say(f"putting {count:,} {name} on a topic")
         backlog = backlogs[name] = events.backlog(place, name, texts[name], count)

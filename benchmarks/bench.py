@@ -19,9 +19,12 @@ import numpy as np
 import psutil
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewTopic
+from prometheus_client.parser import text_string_to_metric_families
 
 from local import process
+from local.broker import LocalKafka
 from local.process import HOST
+from local.settings import LocalSettings
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
 from sentiment.registry.publish import ensure_published
@@ -35,9 +38,8 @@ LOOK_S = 0.5
 # A candidate that shows no first result by then doesn't work. Spark takes 20 s on a quiet machine,
 # and on a busy one many times that.
 START_S = 180.0
-# A stop of the brokers; and of a candidate, above a worker's own time for its open batch.
-STOP_S = 30.0
-PROCESS_STOP_S = 20.0
+# Above a worker's own time for its open batch.
+STOP_S = 20.0
 SCRAPE_S = 5.0
 # As much of a log as has the last traceback in it.
 TAIL = 2000
@@ -63,10 +65,7 @@ class Sample(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """A candidate's rate from its first sign of work to its last one.
-
-    Processor times, its own and the brokers', are user and system, in seconds per million events.
-    """
+    """A candidate's rate; processor times are user and system, in s per million events."""
 
     events_per_second: float
     processor_s: float
@@ -103,9 +102,7 @@ class Bench(NamedTuple):
             future.result(timeout=30)
         return name
 
-    def own(
-        self, *command: str, environment: Mapping[str, str]
-    ) -> AbstractContextManager[psutil.Process]:
+    def own(self, *command: str, **environment: str) -> AbstractContextManager[psutil.Process]:
         """A module of our own environment as a process."""
         folder = self.work / self.name(command[1] if len(command) > 1 else command[0])
         return running([sys.executable, "-m", *command], folder, environment)
@@ -114,13 +111,13 @@ class Bench(NamedTuple):
         self, events: str, group: str, results: str, port: int = 0
     ) -> AbstractContextManager[psutil.Process]:
         """Our worker's process, on these topics; its metrics are on the port."""
-        environment = {
-            "TOPICS_EVENTS": events,
-            "TOPICS_RESULTS": results,
-            "WORKER_GROUP_ID": group,
-            "WORKER_HTTP_PORT": str(port),
-        }
-        return self.own("sentiment", "worker", environment=environment)
+        return self.own(
+            *("sentiment", "worker"),
+            TOPICS_EVENTS=events,
+            TOPICS_RESULTS=results,
+            WORKER_GROUP_ID=group,
+            WORKER_HTTP_PORT=str(port),
+        )
 
     @contextmanager
     def load(
@@ -211,9 +208,11 @@ def opened() -> Iterator[Bench]:
     """Start Kafka, create the topics, publish the model."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address, broker = stack.enter_context(_local_kafka(work))
+        kafka = LocalKafka(work / "kafka", LocalSettings().cache_dir, say)
+        [broker] = stack.enter_context(kafka).processes
+        assert broker  # noqa: S101 - it has just come up
         os.environ |= {
-            "KAFKA_BOOTSTRAP_SERVERS": address,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "MLFLOW_TRACKING_URI": f"sqlite:///{work}/mlflow.db",
             "MODEL_CACHE_DIR": str(work / "models"),
             # A version: what following an alias costs at a start, MLflow's import above all, is
@@ -223,23 +222,7 @@ def opened() -> Iterator[Bench]:
         ensure_published(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
         settings = Settings()
         topics.create(settings)
-        yield Bench(work, settings, broker)
-
-
-@contextmanager
-def _local_kafka(work: Path) -> Iterator[tuple[str, psutil.Process]]:
-    command = [sys.executable, "-m", "sentiment", "kafka", "--port", "0", "--json"]
-    kafka = subprocess.Popen(
-        [*command, "--data-dir", str(work / "kafka")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        line = kafka.stdout.readline() if kafka.stdout else ""
-        if not line:
-            raise RuntimeError("the local Kafka did not start; its message stands above")
-        yield json.loads(line)["bootstrap_servers"], psutil.Process(kafka.pid)
-    finally:
-        kafka.terminate()
-        kafka.wait(STOP_S)
+        yield Bench(work, settings, psutil.Process(broker.pid))
 
 
 @contextmanager
@@ -258,7 +241,7 @@ def running(
     except TimeoutError as error:
         raise CandidateError(str(error), log.read_text(errors="replace")[-TAIL:]) from error
     finally:
-        process.stop([started], PROCESS_STOP_S)
+        process.stop([started], STOP_S)
         # What it has started itself, where it ended without it.
         with suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
@@ -316,11 +299,12 @@ def first_record(reader: TopicReader, longest_s: float) -> None:
             raise TimeoutError(f"no result in {longest_s:.0f} s")
 
 
-def scraped(port: int) -> str:
-    """The metrics of a process, as Prometheus reads them."""
+def shown(port: int, name: str) -> Iterator[tuple[dict[str, str], float]]:
+    """The samples of a metric that a process shows: labels and value of each."""
     with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=SCRAPE_S) as answer:
-        text: str = answer.read().decode()
-    return text
+        text = answer.read().decode()
+    for family in text_string_to_metric_families(text):
+        yield from ((one.labels, one.value) for one in family.samples if one.name == name)
 
 
 def processor_s(process: psutil.Process) -> float:

@@ -8,11 +8,11 @@ Needs Linux, and the right to take another process's descriptors, which root has
 import ctypes
 import os
 import random
-import re
 import socket
 import statistics
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import click
@@ -28,37 +28,23 @@ LONGEST_S = 600.0
 SEED = 1
 
 
-class Breaker(threading.Thread):
-    """Breaks one connection of a process to a broker's port again and again until `stop`."""
-
-    def __init__(self, process: psutil.Process, port: int, every_s: float) -> None:
-        super().__init__(name="breaker", daemon=True)
-        self._process = process
-        self._port = port
-        self._every_s = every_s
-        self._chance = random.Random(SEED)  # noqa: S311 - a choice, no secret
-        self._stopping = threading.Event()
-        self.broken = 0
-
-    def run(self) -> None:
-        """Break until `stop`."""
-        while not self._stopping.wait(self._every_s):
-            # The worker may have closed it since, or ended.
-            with suppress(OSError, psutil.Error):
-                connections = self._process.net_connections("tcp")
-                ours = [
-                    one.fd
-                    for one in connections
-                    if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == self._port
-                ]
-                if ours:
-                    shut_down(self._process.pid, self._chance.choice(ours))
-                    self.broken += 1
-
-    def stop(self) -> None:
-        """Break no more, and wait until it doesn't."""
-        self._stopping.set()
-        self.join()
+def break_connections(
+    process: psutil.Process, port: int, every_s: float, stopping: threading.Event
+) -> int:
+    """Break one connection of a process to a broker's port again and again; returns how many."""
+    chance, broken = random.Random(SEED), 0  # noqa: S311 - a choice, no secret
+    while not stopping.wait(every_s):
+        # The worker may have closed it since, or ended.
+        with suppress(OSError, psutil.Error):
+            ours = [
+                one.fd
+                for one in process.net_connections("tcp")
+                if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == port
+            ]
+            if ours:
+                shut_down(process.pid, chance.choice(ours))
+                broken += 1
+    return broken
 
 
 def shut_down(pid: int, descriptor: int) -> None:
@@ -82,18 +68,20 @@ def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Count
     """
     port = free_port()
     broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])
-    with place.working(backlog, port) as (done, process):
-        breaker = Breaker(process, broker, every_s)
-        if every_s:
-            breaker.start()
-        pace = place.pace(process, done, backlog, LONGEST_S)
-        if every_s:
-            breaker.stop()
-        shown = bench.scraped(port)
-    counted = Counter(broken=breaker.broken)
-    pattern = r'^sentiment_(transactions|transaction_resets)_total\{\w+="(\w+)"\} (\S+)$'
-    for name, label, value in re.findall(pattern, shown, re.MULTILINE):
-        counted[f"{name} {label}"] = int(float(value))
+    stopping = threading.Event()
+    if not every_s:
+        stopping.set()
+    with place.working(backlog, port) as (done, process), ThreadPoolExecutor() as pool:
+        breaking = pool.submit(break_connections, process, broker, every_s, stopping)
+        try:
+            pace = place.pace(process, done, backlog, LONGEST_S)
+        finally:
+            stopping.set()
+        counted = Counter[str]()
+        for name in ("transactions", "transaction_resets"):
+            for labels, value in bench.shown(port, f"sentiment_{name}_total"):
+                counted[" ".join((name, *labels.values()))] = int(value)
+        counted["broken"] = breaking.result()
     return pace, counted
 
 

@@ -125,7 +125,7 @@ def measure(place: Bench, feeds: int, rate: float, seconds: float) -> dict[str, 
     web = ("sentiment", "web", "--port", str(port))
     with (
         place.worker(topic, place.name("feeds"), results),
-        place.own(*web, environment=environment) as page,
+        place.own(*web, **environment) as page,
     ):
         # So that the feeds find it there.
         bench.wait_until(lambda: _is_ready(port), "the page did not start", 0.2)

@@ -6,14 +6,13 @@ import subprocess
 import time
 import urllib.error
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import cycle, islice
-from typing import Any, TypedDict
+from typing import Any
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from msgspec import structs
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks import bench, events
 from benchmarks.bench import START_S, Backlog, Bench, CandidateError, Done, Pace, first_record, say
@@ -29,16 +28,7 @@ from stream_worker.trends.settings import TrendsSettings
 Figures = dict[str, Any]
 
 
-class Speed(TypedDict):
-    """A candidate's figures: those of its median run, and the rates of all runs."""
-
-    events_per_second: float
-    processor_s: float
-    broker_s: float
-    runs: list[float]
-
-
-def ours(place: Bench, backlog: Backlog, rounds: int, longest_s: float) -> dict[str, Speed]:
+def ours(place: Bench, backlog: Backlog, rounds: int, longest_s: float) -> dict[str, Figures]:
     """The copy loop and the worker in turn, so that a drift of the machine meets both."""
     copies, workers = [_ours(place, COPY, backlog, longest_s)], []
     for _ in range(rounds):
@@ -53,9 +43,9 @@ def peers(
     ready: Sequence[Ready],
     longest_s: float,
     left_out: dict[str, str],
-) -> dict[str, Speed]:
+) -> dict[str, Figures]:
     """The peers, once each; one that doesn't work is left out with the reason."""
-    found: dict[str, Speed] = {}
+    found: dict[str, Figures] = {}
     for one in ready:
         try:
             found[one.peer.name] = summary([_peer(place, backlog, one, longest_s)])
@@ -65,11 +55,10 @@ def peers(
     return found
 
 
-def summary(paces: Sequence[Pace]) -> Speed:
-    """The median run by its rate; of two in the middle the slower one."""
+def summary(paces: Sequence[Pace]) -> Figures:
+    """The median run by its rate, of two in the middle the slower one; and all rates."""
     rates = [pace.events_per_second for pace in paces]
-    rate, processor_s, broker_s = paces[rates.index(statistics.median_low(rates))]
-    return Speed(events_per_second=rate, processor_s=processor_s, broker_s=broker_s, runs=rates)
+    return {**paces[rates.index(statistics.median_low(rates))]._asdict(), "runs": rates}
 
 
 def _ours(place: Bench, which: str, backlog: Backlog, longest_s: float) -> Pace:
@@ -85,10 +74,9 @@ def _ours(place: Bench, which: str, backlog: Backlog, longest_s: float) -> Pace:
 
 def _copy(place: Bench, backlog: Backlog, longest_s: float) -> Pace:
     group, output = place.name("copy"), place.topic("copied")
-    environment = {"TOPICS_EVENTS": backlog.topic}
     with (
         place.progress(backlog.topic, group) as done,
-        place.own("benchmarks.copy_loop", group, output, environment=environment) as process,
+        place.own("benchmarks.copy_loop", group, output, TOPICS_EVENTS=backlog.topic) as process,
     ):
         return place.pace(process, done, backlog, longest_s)
 
@@ -110,7 +98,6 @@ def _peer(place: Bench, backlog: Backlog, ready: Ready, longest_s: float) -> Pac
 # From here to there of the backlog a worker's phases count: neither its start nor the last,
 # smaller batches.
 FIRST, LAST = 0.2, 0.9
-PHASES = "sentiment_loop_seconds"
 
 
 def phases(place: Bench, backlog: Backlog) -> dict[str, float]:
@@ -124,26 +111,17 @@ def phases(place: Bench, backlog: Backlog) -> dict[str, float]:
     with place.working(backlog, port) as (done, _):
         for share in (FIRST, LAST):
             _reach(done, share * backlog.events, bench.SAMPLE_S)
-            seen.append((time.monotonic(), done(), _phases(port)))
+            spent = bench.shown(port, "sentiment_loop_seconds_total")
+            phases = {labels["phase"]: seconds for labels, seconds in spent}
+            seen.append((time.monotonic(), done(), phases))
     (began, first, before), (ended, last, after) = seen
-    spent = {name: seconds - before.get(name, 0) for name, seconds in after.items()}
-    spent["elapsed"] = ended - began
-    return {name: seconds * 1e6 / (last - first) for name, seconds in spent.items()}
+    passed = {name: seconds - before.get(name, 0) for name, seconds in after.items()}
+    passed["elapsed"] = ended - began
+    return {name: seconds * 1e6 / (last - first) for name, seconds in passed.items()}
 
 
 def _reach(done: Done, count: float, pause_s: float) -> None:
     bench.wait_until(lambda: done() >= count, "the worker is too slow", pause_s)
-
-
-def _phases(port: int) -> dict[str, float]:
-    """Seconds by phase, since the worker's start."""
-    return {
-        sample.labels["phase"]: sample.value
-        for family in text_string_to_metric_families(bench.scraped(port))
-        if family.name == PHASES
-        for sample in family.samples
-        if sample.name == f"{PHASES}_total"
-    }
 
 
 # Where memory is looked at, in shares of the events, and how often it is seen whether they are
@@ -288,7 +266,6 @@ def _loaded(load: subprocess.Popen[bytes], reader: TopicReader) -> tuple[list[fl
 
 # As many tallies as keep one process of the trends busy for some seconds.
 TALLIES = 40_000
-MERGED = "\nsentiment_trend_tallies_total "
 TRENDS_LOOK_S = 0.1
 FLUSH_S = 60.0
 
@@ -307,14 +284,14 @@ def trends(place: Bench) -> Figures:
     with TopicReader(own.kafka, place.settings.topics.tallies, "beginning") as reader:
         made = [decode_tally(record.value() or b"") for record in reader.rest()]
     count = _fill(own, made)
-    environment = {
-        "TOPICS_TALLIES": own.topics.tallies,
-        "TOPICS_TRENDS": own.topics.trends,
-        "TRENDS_GROUP_ID": name,
-        "TRENDS_HTTP_PORT": str(port),
-    }
     seen: list[tuple[float, int, float]] = []
-    with place.own("sentiment", "trends", environment=environment) as process:
+    with place.own(
+        *("sentiment", "trends"),
+        TOPICS_TALLIES=own.topics.tallies,
+        TOPICS_TRENDS=own.topics.trends,
+        TRENDS_GROUP_ID=name,
+        TRENDS_HTTP_PORT=str(port),
+    ) as process:
 
         def done() -> bool:
             if merged := _merged(port):
@@ -349,8 +326,6 @@ def _fill(own: Settings, made: list[Tally]) -> int:
 
 def _merged(port: int) -> int:
     """How many tallies it has summed up; 0 while it doesn't answer."""
-    try:
-        text = bench.scraped(port)
-    except (urllib.error.URLError, ConnectionError):
-        return 0
-    return int(float(text.partition(MERGED)[2].split()[0]))
+    with suppress(urllib.error.URLError, ConnectionError):
+        return int(sum(n for _, n in bench.shown(port, "sentiment_trend_tallies_total")))
+    return 0

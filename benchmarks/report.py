@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import click
 
@@ -74,10 +74,6 @@ class Row(NamedTuple):
 
 def rows(report: Report) -> list[Row]:
     """All rows of the table of targets."""
-    return [*_speed(report), *_latency(report), *_life(report)]
-
-
-def _speed(report: Report) -> list[Row]:
     speed = report["speed"]
     found = [
         Row(f"worker over the copy loop, {SHORT}", "times", over(speed[SHORT], COPY), 0.95),
@@ -91,31 +87,22 @@ def _speed(report: Report) -> list[Row]:
             if name == SHORT or peer.name in texts:
                 what = f"worker over {peer.name}; {name}"
                 found.append(Row(what, "times", over(texts, peer.name), least, why_not=why_not))
-    return found
-
-
-def _latency(report: Report) -> list[Row]:
     loaded, alone = report["latency"], report["single_events"]
     rate = f"{loaded['events_per_second']:,.0f} events/s"
-    return [
-        Row(f"event to readable result at {rate}, p50", "ms", loaded["p50_ms"], most=20),
-        Row(f"event to readable result at {rate}, p99", "ms", loaded["p99_ms"], most=60),
-        Row("one event on an idle topic, p50", "ms", alone["p50_ms"], most=20),
-    ]
-
-
-def _life(report: Report) -> list[Row]:
     # In a full run the last one is a million.
-    counts = list(report["memory_mb"] or {"1000000": None})
-    memory = list((report["memory_mb"] or {}).values())
-    last = memory[-1] if memory else None
-    grown = memory[-1] / memory[0] if memory else None
+    memory = report["memory_mb"] or {"1000000": None}
+    first, *_, last = memory.values() if report["memory_mb"] else (None, None)
+    grown = last / first if first else None
     together = report["together"]
     pace = report["speed"][SHORT][WORKER]
     summed_up = report["trends"]["events_per_second"] / pace["events_per_second"]
     return [
+        *found,
+        Row(f"event to readable result at {rate}, p50", "ms", loaded["p50_ms"], most=20),
+        Row(f"event to readable result at {rate}, p99", "ms", loaded["p99_ms"], most=60),
+        Row("one event on an idle topic, p50", "ms", alone["p50_ms"], most=20),
         Row("worker start to first result", "s", report["start"]["seconds"], most=3),
-        Row(f"resident memory after {int(counts[-1]):,} events", "MB", last, most=350),
+        Row(f"resident memory after {int([*memory][-1]):,} events", "MB", last, most=350),
         Row("memory after all events over that after a tenth", "times", grown, most=FLAT),
         Row("events summed up by the trends over the worker's rate", "times", summed_up, least=10),
         Row("two workers over one", "times", together["two"] / together["one"]),
@@ -245,15 +232,11 @@ def _memory(report: Report) -> str:
 
 def _cost(report: Report) -> str:
     pace = report["speed"][SHORT][WORKER]
-    lines = []
-    for texts in DAYS:
-        found = cost(texts, pace["events_per_second"], pace["processor_s"])
-        lines.append((
-            f"{texts:,.0f}",
-            f"{found['average_per_second']:,.0f}",
-            f"{found['pods']:,}",
-            f"{found['cores']:,.2f}",
-        ))  # fmt: skip
+    found = [(n, cost(n, pace["events_per_second"], pace["processor_s"])) for n in DAYS]
+    lines = [
+        (f"{texts:,.0f}", f"{c['average_per_second']:,.0f}", f"{c['pods']:,}", f"{c['cores']:,.2f}")
+        for texts, c in found
+    ]
     return _table(("texts a day", "a second on average", "pods", "cores busy on average"), lines)
 
 
@@ -266,7 +249,6 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 # What an amount of texts takes in pods, reckoned from the rate of one worker.
 
-
 DAY_S = 86_400
 # The busiest hour of a day of people's traffic has two to three times the average.
 PEAK = 3.0
@@ -274,28 +256,18 @@ PEAK = 3.0
 USE = 0.7
 
 
-class Cost(TypedDict):
-    """What so many texts a day take."""
-
-    texts_per_day: float
-    average_per_second: float
-    pods: int
-    cores: float
-
-
-def cost(texts_per_day: float, events_per_second: float, processor_s: float) -> Cost:
+def cost(texts_per_day: float, events_per_second: float, processor_s: float) -> dict[str, float]:
     """Pods = texts a day / 86,400 s * peak / (rate of one worker * use), rounded up.
 
     The pods are those of the busiest hour, the cores are busy on average; the worker's processor
     time is in seconds per million events.
     """
     average = texts_per_day / DAY_S
-    return Cost(
-        texts_per_day=texts_per_day,
-        average_per_second=average,
-        pods=math.ceil(average * PEAK / (events_per_second * USE)),
-        cores=average * processor_s / 1e6,
-    )
+    return {
+        "average_per_second": average,
+        "pods": math.ceil(average * PEAK / (events_per_second * USE)),
+        "cores": average * processor_s / 1e6,
+    }
 
 
 # The chart of the README: each candidate's rate in shares of the copy loop's, as SVG.

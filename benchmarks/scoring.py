@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import click
 import msgspec
@@ -24,7 +24,6 @@ from benchmarks.bench import LONG
 from sentiment.classify.assemble import classify
 from sentiment.model.compiled.scorer import CompiledScorer
 from sentiment.model.formats.scikit_learn import load_pipeline
-from sentiment.model.scorer import Scorer
 from sentiment.registry.artifact import open_model
 from sentiment.registry.publish import bundled_model
 from sentiment.registry.registry import LoadedModel
@@ -43,13 +42,8 @@ Work = Callable[[Any], object]
 MAX_BYTES = 1 << 20
 
 
-class Cost(TypedDict):
-    """Microseconds a text, without explanations and with one for each text; parts of each."""
-
-    plain_us: float
-    explained_us: float
-    over_plain: float
-    parts: float
+# Microseconds a text, without explanations and with one for each text; parts of each.
+Cost = dict[str, float]
 
 
 def costs(scorer: CompiledScorer, batches: Sequence[list[str]]) -> dict[str, Cost]:
@@ -72,7 +66,9 @@ def costs(scorer: CompiledScorer, batches: Sequence[list[str]]) -> dict[str, Cos
 
 def _cost(batches: Batches, plain: Work, explained: Work, parts: float) -> Cost:
     without, with_one = (1e6 / rate for rate in _rates(batches, plain, explained))
-    return Cost(plain_us=without, explained_us=with_one, over_plain=with_one / without, parts=parts)
+    return {"plain_us": without, "explained_us": with_one, "over_plain": with_one / without} | {
+        "parts": parts
+    }
 
 
 def _record(number: int, text: str) -> Message:
@@ -139,26 +135,20 @@ def main(*, output: Path) -> None:
                 "megabytes_per_second": ours * megabytes,
             }  # fmt: skip
         print(f"{'':<26}{rows['batches'][0] * megabytes:>9,.0f} MB/s")
-    report["explanations"] = explained = _explanations(pipeline, compiled)
+    explained: dict[str, dict[str, Cost]] = {}
+    if isinstance(compiled, CompiledScorer):
+        for name, length in events.LENGTHS.items():
+            explained[name] = costs(compiled, _batches(pipeline, length))
+    report["explanations"] = explained
     print(f"{'':<16}{'':<22}{'plain µs':>12}{'explained µs':>14}{'ratio':>8}{'parts':>8}")
-    for name, costs in explained.items():
-        for what, cost in costs.items():
+    for name, measured in explained.items():
+        for what, cost in measured.items():
             print(
                 f"{name:<16}{what:<22}{cost['plain_us']:>12.2f}{cost['explained_us']:>14.2f}"
                 f"{cost['over_plain']:>8.2f}{cost['parts']:>8.0f}"
             )
     print(f"from artifact to first score, compiled before: {first_s:.2f} s")
     bench.save(report, output)
-
-
-def _explanations(pipeline: object, scorer: Scorer) -> dict[str, dict[str, Cost]]:
-    """What explanations cost, by the texts' length."""
-    if not isinstance(scorer, CompiledScorer):
-        return {}
-    found = {}
-    for name, length in events.LENGTHS.items():
-        found[name] = costs(scorer, _batches(pipeline, length))
-    return found
 
 
 def _rates(batches: Batches, *candidates: Work) -> list[float]:
@@ -182,12 +172,10 @@ def _batches(pipeline: object, length: int) -> list[list[str]]:
 
 def _first_score(directory: Path, kept: Path) -> float:
     """Seconds from the start of a process's work to its first score, the second time."""
-    seconds = 0.0
-    for _ in range(2):
-        command = [sys.executable, "-c", FIRST_SCORE, str(directory), str(kept)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        seconds = float(answer[0])
-    return seconds
+    command = [sys.executable, "-c", FIRST_SCORE, str(directory), str(kept)]
+    subprocess.run(command, capture_output=True, check=True)
+    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return float(answer.split()[0])
 
 
 if __name__ == "__main__":

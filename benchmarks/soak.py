@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import click
-import psutil
 
 from benchmarks import bench, events
-from benchmarks.bench import SHORT, Bench, Done, say
+from benchmarks.bench import SHORT, Bench, say
 from sentiment import logs
 
 # Whether anything of a process grows, from samples of it.
@@ -134,25 +133,17 @@ def _soak(place: Bench, texts: Sequence[str], rate: float, seconds: float) -> li
             time.sleep(SAMPLE_S)
         began = time.monotonic()
         while (at_s := time.monotonic() - began) < seconds:
-            samples.append(_sample(process, at_s, sent, done))
+            # In this order: what is sent in between would count as lag otherwise.
+            committed = done()
+            lag = max(sent() - committed, 0)
+            with process.oneshot():
+                memory, threads = process.memory_info().rss / 2**20, process.num_threads()
+                samples.append(Sample(at_s, memory, threads, process.num_fds(), lag))
             if len(samples) % 12 == 0:
                 last = samples[-1]
                 say(f"minute {at_s / 60:.0f}: {last.memory_mib:.0f} MiB, lag {last.lag:,}")
             time.sleep(SAMPLE_S)
     return samples
-
-
-def _sample(process: psutil.Process, at_s: float, sent: Done, done: Done) -> Sample:
-    # In this order: what is sent in between would count as lag otherwise.
-    committed = done()
-    with process.oneshot():
-        return Sample(
-            at_s,
-            process.memory_info().rss / 2**20,
-            process.num_threads(),
-            process.num_fds(),
-            max(sent() - committed, 0),
-        )
 
 
 if __name__ == "__main__":

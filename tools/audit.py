@@ -1,9 +1,8 @@
 """`make audit`: known weaknesses of what images and laptops install, by pip-audit.
 
 pip-audit takes "this registry knows no such package" and "nobody answers" for no weakness, or for a
-traceback. Here there are three outcomes, each with a sentence and an exit code of its own: nothing
-was found (0), something was found or the scan itself failed (1), and some packages could not be
-asked about (3). What was found is told and ends with 1, whoever else could not be asked about.
+traceback. Here nothing found is 0; something found, or a scan that failed, is 1; and packages that
+could not be asked about are 3, where nothing was found in the others. Each has its sentence.
 
 It runs in the environment of `requirements/scan.txt`, with the standard library alone.
 """

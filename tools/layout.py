@@ -1,13 +1,7 @@
 """How the code is cut: `python -m tools.layout` counts it, `--list` names what is counted.
 
-Measured are the modules that git knows, beside tests and the benchmark's peers:
-
-- modules, and their lines
-- modules that a single other one imports, where that one might hold them
-- modules below 40 lines
-- file names that stand in more than one folder
-
-Entry points (`__main__`) and the faces of packages (`__init__`) are in the first figure alone.
+Measured are the modules that git knows, beside tests and the benchmark's peers. Entry points
+(`__main__`) and the faces of packages (`__init__`) are in the first figure alone.
 """
 
 import ast
@@ -42,20 +36,26 @@ def main(arguments: list[str]) -> int:
     repeated = {name: found for name, found in names.items() if len(found) > 1}
     tests = [path for path in everything if str(path).startswith("tests/")]
 
-    print(f"{len(paths):6,} modules")  # noqa: T201 - a program that prints
-    print(f"{sum(sizes[path] for path in paths):6,} lines in them")  # noqa: T201
-    print(f"{sum(sizes[path] for path in tests):6,} lines of tests")  # noqa: T201
-    print(f"{len(single):6,} modules with a single importer")  # noqa: T201
-    print(f"{len(short):6,} modules below {SHORT} lines")  # noqa: T201
-    print(f"{len(repeated):6,} file names used more than once")  # noqa: T201
+    figures = {
+        "modules": len(paths),
+        "lines in them": sum(sizes[path] for path in paths),
+        "lines of tests": sum(sizes[path] for path in tests),
+        "modules with a single importer": len(single),
+        f"modules below {SHORT} lines": len(short),
+        "file names used more than once": len(repeated),
+    }
+    told = [f"{figure:6,} {name}" for name, figure in figures.items()]
     if arguments == ["--list"]:
-        for path in single:
-            [importer] = importers[path]
-            print(f"one importer: {path} ({sizes[path]}) <- {importer}")  # noqa: T201
-        for path in short:
-            print(f"short: {path} ({sizes[path]})")  # noqa: T201
-        for name, found in sorted(repeated.items()):
-            print(f"{name}: {', '.join(map(str, found))}")  # noqa: T201
+        told += [
+            f"one importer: {path} ({sizes[path]}) <- {one}"
+            for path in single
+            for one in importers[path]
+        ]
+        told += [f"short: {path} ({sizes[path]})" for path in short]
+        told += [
+            f"{name}: {', '.join(map(str, found))}" for name, found in sorted(repeated.items())
+        ]
+    print("\n".join(told))  # noqa: T201 - a program that prints
     return 0
 
 

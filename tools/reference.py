@@ -34,10 +34,8 @@ def defaults() -> Settings:
 def tables() -> dict[str, str]:
     """The tables of `docs/operations.md`, by the name of their markers."""
     return {
-        "settings": settings_table(),
-        "rights": rights_table(),
-        "metrics": metrics_table(),
-    }
+        "settings": settings_table(), "rights": rights_table(), "metrics": metrics_table(),
+    }  # fmt: skip
 
 
 def settings_table() -> str:
@@ -55,20 +53,18 @@ def settings_table() -> str:
 
 def metrics_table() -> str:
     """Every metric as a Markdown table: name, type, labels, unit, meaning."""
-    return _table(
-        ("metric", "app", "type", "labels", "unit", "meaning"),
+    rows = (
         (
-            (
-                f"`{metric.name}`",
-                metric.app,
-                metric.kind,
-                ", ".join(f"`{label}`" for label in metric.labels),
-                metric.unit,
-                metric.meaning,
-            )
-            for metric in apps.metrics()
-        ),
+            f"`{m.name}`",
+            m.app,
+            m.kind,
+            ", ".join(f"`{label}`" for label in m.labels),
+            m.unit,
+            m.meaning,
+        )
+        for m in apps.metrics()
     )
+    return _table(("metric", "app", "type", "labels", "unit", "meaning"), rows)
 
 
 def rights_table() -> str:
@@ -76,16 +72,10 @@ def rights_table() -> str:
     named: dict[tuple[str, str, str], list[str]] = {}
     for right in apps.rights():
         key = (right.part, right.operation, right.resource)
-        named.setdefault(key, []).append(
-            f"`{{{right.setting}}}{right.suffix}`" if right.suffix else f"`{right.setting}`"
-        )
-    return _table(
-        ("part", "right", "on"),
-        (
-            (part, operation, f"{resource} {', '.join(names)}")
-            for (part, operation, resource), names in named.items()
-        ),
-    )
+        name = f"`{{{right.setting}}}{right.suffix}`" if right.suffix else f"`{right.setting}`"
+        named.setdefault(key, []).append(name)
+    rows = ((part, right, f"{on} {', '.join(names)}") for (part, right, on), names in named.items())
+    return _table(("part", "right", "on"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -219,9 +209,7 @@ def grants(part: str) -> list[Grant]:
             Grant("DESCRIBE", "topic", settings.topics.events),
             Grant("DESCRIBE", "group", settings.worker.group_id),
         ]
-    return [
-        Grant(right.operation, right.resource, right.name(settings)) for right in apps.rights(part)
-    ]
+    return [Grant(one.operation, one.resource, one.name(settings)) for one in apps.rights(part)]
 
 
 def user(part: str) -> str:
@@ -245,7 +233,7 @@ def users() -> list[dict[str, object]]:
 def _user(part: str) -> dict[str, object]:
     operations: dict[tuple[str, str], list[str]] = {}
     for grant in grants(part):
-        operations.setdefault((grant.resource, grant.name), []).append(_operation(grant))
+        operations.setdefault((grant.resource, grant.name), []).append(grant.operation.capitalize())
     acls = [
         {
             "resource": {
@@ -266,10 +254,6 @@ def _user(part: str) -> dict[str, object]:
             "authorization": {"type": "simple", "acls": acls},
         },
     }
-
-
-def _operation(grant: Grant) -> str:
-    return grant.operation.capitalize()
 
 
 # IAM policies for the parts on Amazon MSK, and the ACLs of the one that can't use IAM. What a
@@ -315,7 +299,7 @@ def acls() -> str:
     return ACLS_HEAD + "".join(
         IAM.format(
             user=user(WITHOUT_IAM),
-            operation=_operation(grant),
+            operation=grant.operation.capitalize(),
             option=f"--{MSK_RESOURCES[grant.resource]}",
             name=grant.name,
         )
@@ -325,26 +309,20 @@ def acls() -> str:
 
 def _policy(part: str) -> str:
     own = grants(part)
-    on_cluster = ["kafka-cluster:Connect"]
+    on_cluster = ["Connect"]
     if any(grant.operation == "WRITE" for grant in own):
         # All of our producers are idempotent, and IAM asks for that on the cluster.
-        on_cluster.append("kafka-cluster:WriteDataIdempotently")
-    named: dict[tuple[str, ...], list[str]] = {}
+        on_cluster.append("WriteDataIdempotently")
+    named = {tuple(on_cluster): [f"{ARN}:cluster/{CLUSTER}"]}
     for grant in own:
-        named.setdefault(ACTIONS[grant.operation, grant.resource], []).append(_arn(grant))
+        arn = f"{ARN}:{MSK_RESOURCES[grant.resource]}/{CLUSTER}/{grant.name}"
+        named.setdefault(ACTIONS[grant.operation, grant.resource], []).append(arn)
     statements = [
-        _allow(on_cluster, [f"{ARN}:cluster/{CLUSTER}"]),
-        *(
-            _allow([f"kafka-cluster:{action}" for action in actions], resources)
-            for actions, resources in named.items()
-        ),
+        {
+            "Effect": "Allow",
+            "Action": [f"kafka-cluster:{action}" for action in actions],
+            "Resource": resources,
+        }
+        for actions, resources in named.items()
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2) + "\n"
-
-
-def _allow(actions: list[str], resources: list[str]) -> dict[str, object]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}
-
-
-def _arn(grant: Grant) -> str:
-    return f"{ARN}:{MSK_RESOURCES[grant.resource]}/{CLUSTER}/{grant.name}"
