@@ -35,8 +35,7 @@ SHORT, LONG = "40-word texts", "full reviews"
 SAMPLE_S = 0.02
 # To look through a candidate's processes takes milliseconds, which would be taken from it.
 LOOK_S = 0.5
-# A candidate that shows no first result by then doesn't work. Spark takes 20 s on a quiet machine,
-# and on a busy one many times that.
+# Without a first result by then it doesn't work. Spark takes 20 s on a quiet machine.
 START_S = 180.0
 # Above a worker's own time for its open batch.
 STOP_S = 20.0
@@ -191,8 +190,7 @@ class Bench(NamedTuple):
                     raise
             return sum(told)
 
-        # The first answer takes a look-up of the coordinator or the leaders, in which a fast
-        # candidate would be through: wait for it before that one starts.
+        # Else the look-up of coordinator or leaders would last until a fast candidate is through.
         deadline = time.monotonic() + START_S
         while not told and time.monotonic() < deadline:
             ask()

@@ -20,8 +20,7 @@ from sentiment.settings import Settings
 
 # Words of a comment and of a film review.
 LENGTHS = {SHORT: 40, LONG: 230}
-# So many words are written, and their texts used over and over: far more than the processor's
-# caches hold, and made in seconds.
+# Used over and over: far more than the processor's caches hold, and made in seconds.
 WORDS = 1_000_000
 # Long enough for every acknowledgement of a backlog, short enough to notice a dead broker.
 FLUSH_S = 120.0
@@ -87,15 +86,13 @@ def _flush(producer: Producer, count: int) -> None:
         raise RuntimeError(f"{left} of {count} events could not be delivered")
 
 
-# A steady load: `python -m benchmarks.events RATE SECONDS TOPIC TEXTS`, a process of its own. The
-# texts are a JSON list in a file. One event in `PROBE_EVERY` carries the moment when it was
-# handed to the producer as its key, in nanoseconds since 1970; keys travel from event to result.
+# `python -m benchmarks.events RATE SECONDS TOPIC TEXTS`, with a JSON list of texts in a file. One
+# event in `PROBE_EVERY` has as its key when it was handed over, in ns since 1970.
 
 
 # Enough probes for a p99 of each second, few enough that reading keys costs nothing.
 PROBE_EVERY = 20
-# Events due within this time are sent together: far below what is measured, and a sleep that the
-# system keeps to.
+# Events due within it are sent together: far below what is measured, and a sleep that is kept.
 TICK_S = 0.001
 
 
@@ -130,10 +127,9 @@ if __name__ == "__main__":
     main(float(sys.argv[1]), float(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
 
 
-# Texts that read like the ones a model learnt from, made of the model alone. No text of the
-# training data may be handed on, but the order of a vocabulary says which words are usual, and
-# its pairs say which follow which: a walk along them gives texts in which a model knows about as
-# many n-grams as in real ones.
+# Texts that read like those that a model learnt from, none of which may be handed on. The order of
+# a vocabulary says which words are usual, and its pairs which follow which: a walk along them gives
+# texts in which a model knows about as many n-grams as in real ones.
 
 
 # Of all followers of a word, so many are drawn from; the usual ones come first.

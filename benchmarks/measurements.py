@@ -95,8 +95,7 @@ def _peer(place: Bench, backlog: Backlog, ready: Ready, longest_s: float) -> Pac
         return place.pace(process, done, backlog, longest_s)
 
 
-# From here to there of the backlog a worker's phases count: neither its start nor the last,
-# smaller batches.
+# Phases count between these parts of the backlog: no start, and no last, smaller batches.
 FIRST, LAST = 0.2, 0.9
 
 

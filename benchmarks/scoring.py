@@ -30,9 +30,8 @@ from sentiment.registry.registry import LoadedModel
 from sentiment.settings import TopicSettings
 from sentiment.wire import TextEvent, decode_explanation
 
-# What explanations cost: texts with and without them, by the model alone and by a worker. The
-# worker's steps are those of `sentiment.classify.assemble.classify`: decode, score, encode. What
-# Kafka takes for the longer results comes on top.
+# What explanations cost: the model alone, and the worker's steps, `classify`, with and without
+# them. What Kafka takes for the longer results comes on top.
 
 
 # Of texts, or of records.
@@ -85,8 +84,7 @@ BATCH, BATCHES = 1000, 10
 # Words of a film review and of a tweet.
 LENGTHS = {LONG: events.LENGTHS[LONG], "20-word texts": 20}
 ROUNDS = 3
-# As many single texts as a batch has would take scikit-learn seconds; and VADER takes as long for a
-# batch as for many.
+# A batch of single texts would take scikit-learn seconds; VADER is as slow for each as for many.
 SINGLES = 300
 SEED = 1
 # What a process does that has to answer one text and has answered before.

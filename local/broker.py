@@ -20,8 +20,7 @@ from sentiment.errors import SetupError
 from sentiment.kafka import clients
 from sentiment.settings import KafkaSettings
 
-# A broker serves 2-4 seconds after its start; on a loaded machine with three of them, ten; on one
-# that does ten other things, a minute. One that died is told at once.
+# A broker takes 2-4 s, three on a loaded machine ten, or a minute. One that died is told at once.
 START_S = 180.0
 # A clean stop hands over leaderships and closes logs; past this the next start recovers them.
 STOP_S = 15.0
@@ -34,8 +33,7 @@ JVM = (
     HEAP,
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
-    # Without these the log of each broker begins with warnings about Kafka's own libraries, and
-    # ends with them where a reader looks for the reason of a death.
+    # Else each log begins and ends with warnings about Kafka's own libraries, where a reader looks.
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
 )

@@ -20,8 +20,7 @@ from typing import IO
 from sentiment.errors import SetupError
 from sentiment.interrupts import importing
 
-# From Linux' <sys/prctl.h>; other systems have no such call, and there a killed parent leaves
-# its children to whoever started it.
+# From Linux' <sys/prctl.h>; elsewhere a killed parent leaves its children behind.
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 

@@ -56,8 +56,7 @@ def worker(
     """
     # The imports, the model and the group take seconds, and a pod may be unwanted by then.
     end_at_once()
-    # MLflow and scikit-learn take these along where they are installed, which costs 65 MB and a
-    # second, and a worker uses neither.
+    # Others take these along where they are installed: 65 MB and a second for nothing.
     for unused in ("pandas", "pyarrow"):
         sys.modules[unused] = None  # type: ignore[assignment]  # Python's way to say: not there
 
@@ -142,11 +141,9 @@ def _tune_python() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-# Watches the loop: when it stands still, every thread's stack goes to the log. Two watchers,
-# since either alone can fail. A Python thread logs what each thread does, as structured
-# lines, but needs the interpreter's lock; native code that never gives it back stops this thread
-# too. Then `faulthandler` speaks, whose thread is C and takes no lock; what it writes is plain
-# text.
+# Watches the loop: when it stands still, every thread's stack goes to the log. A thread of Python's
+# tells that in structured lines, but native code that keeps the interpreter's lock stops this
+# thread too: then `faulthandler` speaks, in plain text, whose thread is C and takes no lock.
 
 
 # Often enough that a stall is logged soon after its limit, rare enough to cost nothing.

@@ -18,7 +18,6 @@ from stream_worker import metrics
 
 # Figures of one model's latest texts, compared with its reference.
 
-
 # Added to each bin, in texts: an empty one would make the index infinite. Jeffreys' prior.
 _EMPTY = 0.5
 
@@ -98,11 +97,7 @@ MOST_TEXTS = 1000
 LONGEST_S = 1800.0
 
 _GAUGES: dict[str, Gauge] = {
-    "score_psi": metrics.DRIFT_SCORE_PSI,
-    "length_psi": metrics.DRIFT_LENGTH_PSI,
-    "positive_share": metrics.DRIFT_POSITIVE_SHARE,
-    "unknown_token_share": metrics.DRIFT_UNKNOWN_TOKEN_SHARE,
-    "repeated_text_share": metrics.DRIFT_REPEATED_TEXT_SHARE,
+    name: getattr(metrics, f"DRIFT_{name.upper()}") for name in Figures._fields
 }
 _ALL = (
     *_GAUGES.values(),
@@ -167,12 +162,9 @@ class Watch:
 
 # Picks a few texts of a batch and measures them, at a cost that is bounded whatever the texts.
 
-
-# Most texts of one sample: with fewer, the calls would cost more than the texts; a sample of long
-# reviews takes half a millisecond, which no batch notices.
+# With fewer, the calls would cost more than the texts; so many long reviews take half a ms.
 MOST = 50
-# Of a core: far below what one run of a benchmark differs from the next, and yet some 700 short
-# texts or 100 long reviews a second.
+# Of a core: not to be seen in a benchmark, and yet 700 short texts or 100 long ones a second.
 BUDGET = 0.001
 # A sample that took unusually long, as the first one does, must not blind us for minutes.
 LONGEST_PAUSE_S = 5.0
@@ -207,17 +199,11 @@ class Sampler:
             model = answers.model_of(number)
             if model.reference and isinstance(answers.scores[number], float):
                 chosen.setdefault(model.version, []).append(number)
-        samples = [
-            _measured(answers.model_of(numbers[0]), [texts[i] for i in numbers], answers, numbers)
-            for numbers in chosen.values()
-        ]
+        samples = []
+        for numbers in chosen.values():
+            model, some = answers.model_of(numbers[0]), [texts[number] for number in numbers]
+            lengths, known = sizes(model.scorer, some)
+            scores = np.array([answers.scores[number] for number in numbers], np.float64)
+            samples.append(Sample(model, scores, lengths, known, list(map(hash, some))))
         self._next = now + min((self._spent() - began) / BUDGET, LONGEST_PAUSE_S)
         return samples
-
-
-def _measured(
-    model: LoadedModel, texts: Sequence[str], answers: Answers, numbers: Sequence[int]
-) -> Sample:
-    lengths, known = sizes(model.scorer, texts)
-    scores = np.array([answers.scores[number] for number in numbers], np.float64)
-    return Sample(model, scores, lengths, known, [hash(text) for text in texts])

@@ -7,6 +7,7 @@ the group has committed.
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -51,8 +52,8 @@ def consumer_properties(worker: WorkerSettings) -> dict[str, Any]:
         "group_protocol": worker.group_protocol,
         # A group without offsets begins with what is there: nothing is skipped.
         "auto_offset_reset": "earliest",
-        # The longest that one turn of the loop may take before we count as dead; the slowest
-        # honest turn, a full prefetch through scikit-learn and a broker's restart, is under one.
+        # The longest that one turn of the loop may take before we count as dead; the slowest honest
+        # turn, a full prefetch through scikit-learn and a broker's restart, is under one.
         "max_poll_interval_ms": 120_000,
         "queued_max_messages_kbytes": worker.prefetch_kib,
         # One partition may fill an answer: with a megabyte of each, there were many more answers.
@@ -92,8 +93,7 @@ class Intake:
         self._before_revoke = before_revoke
         self._disturbed = False
         self._assigned: frozenset[int] = frozenset()
-        # By partition, an offset before which nothing is left to be returned, as of the last time
-        # that its end was reached.
+        # By partition, an offset before which nothing is left, as of when its end was last reached.
         self._read_up_to: dict[int, int] = {}
         # By partition, the offset that comes next if nothing is missing.
         self._next: dict[int, int] = {}
@@ -106,7 +106,10 @@ class Intake:
             self._settings.kafka, **consumer_properties(self._settings.worker)
         )
         consumer.subscribe(
-            [self._topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+            [self._topic],
+            on_assign=self._assign,
+            on_revoke=partial(self._leave, "revoked"),
+            on_lost=partial(self._leave, "lost"),
         )
         return consumer
 
@@ -305,16 +308,9 @@ class Intake:
         self._assigned |= {part.partition for part in parts}
         self._moved("assigned", parts)
 
-    def _revoke(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+    def _leave(self, kind: str, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        # Where they are lost, the group has given them away: the transaction will be fenced.
         self._before_revoke()
-        self._leave(consumer, "revoked", parts)
-
-    def _lose(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        # The group has already reassigned these: the open transaction will be fenced.
-        self._before_revoke()
-        self._leave(consumer, "lost", parts)
-
-    def _leave(self, consumer: Consumer, kind: str, parts: list[TopicPartition]) -> None:
         # What `idle` has paused would still be paused when it comes back.
         consumer.resume(parts)
         # New partitions start at their committed offset by themselves; only leaving ones disturb.

@@ -28,9 +28,8 @@ log = logs.get(__name__)
 
 # A load that the registry answers slowly may hold the thread for one call; then it must end.
 STOP_TIMEOUT_S = 1.0
-# How long the series of a version stay after it has ceased to serve: ten scrapes at Prometheus'
-# own interval of a minute, so that its last counts are read even where some of them fail. What was
-# read stays in every rate and sum, whose series end there.
+# How long the series of a version stay after its service: ten scrapes a minute apart, some of which
+# may fail. Every rate and sum keeps what was read.
 SERIES_KEPT_S = 600.0
 
 # What the log says for each reason, besides the sentence.
@@ -141,11 +140,7 @@ class ServedModels:
 class _Followed:
     """What one alias points to."""
 
-    def __init__(
-        self,
-        role: Literal["champion", "challenger"],
-        registry: Registry,
-    ) -> None:
+    def __init__(self, role: Literal["champion", "challenger"], registry: Registry) -> None:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
@@ -211,13 +206,8 @@ class _Followed:
         metrics.MODEL_INFO.labels(*self._labels(model)).set(1)
         if self._role == "champion":
             metrics.MODEL_LOADED.set(model.loaded_at)
-        log.info(
-            "model serves",
-            role=self._role,
-            model=model.name,
-            version=model.version,
-            scorer=model.scorer.kind,
-        )
+        name, version, kind, role = self._labels(model)
+        log.info("model serves", role=role, model=name, version=version, scorer=kind)
 
     def _labels(self, model: LoadedModel) -> tuple[str, str, str, str]:
         return model.name, model.version, model.scorer.kind, self._role

@@ -1,6 +1,7 @@
 """The worker's spans: one for a batch, and one for each of its events that is traced."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from msgspec import structs
 from opentelemetry.context import Context
@@ -62,14 +63,8 @@ class Traces:
 
     def _traced(self, batch: Batch) -> list[tuple[int, SpanContext]]:
         """The numbers of the outputs whose events are traced, with the contexts of these."""
-        traced: list[tuple[int, SpanContext]] = []
-        for number, output in enumerate(batch.outputs):
-            context = sampled(output.headers)
-            if context:
-                traced.append((number, context))
-                if len(traced) == MOST:
-                    break
-        return traced
+        contexts = ((number, sampled(out.headers)) for number, out in enumerate(batch.outputs))
+        return list(islice(((number, one) for number, one in contexts if one), MOST))
 
     def _process(self, parent: Context, links: list[Link], began_ns: int) -> Span:
         topic, kind = self._names.events, SpanKind.CONSUMER

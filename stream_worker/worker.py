@@ -67,20 +67,15 @@ POLL_S = 0.1
 COMMIT_POLL_S = 0.001
 # How often what hardly changes is checked; more often only costs time.
 CHECK_S = 2.0
-# How long the brokers may take, in one try, to let a new producer begin: enough for a coordinator
-# that is being elected, and far below the time after which the group counts us as dead.
+# For one try to let a new producer begin: a coordinator is elected, and we don't yet count as dead.
 PREPARE_S = 10.0
-# How long all of it may take when partitions are revoked: the open transaction's commit or
-# abort, which has 8 s by default, and a new producer in place of one that could do neither, which
-# has PREPARE_S. The group waits 120 s for its members in a rebalance (`max.poll.interval.ms`): with
-# the 38 s that a turn before may have waited for a commit, that is half of it. A shutdown, which
-# gives them away as well, has 20 s. Heartbeats, for the session's 10 s, go on meanwhile.
+# When partitions are given away: a commit or abort of 8 s by default, or PREPARE_S for a new
+# producer. With the 38 s that a turn before may have waited, that is half of the group's 120 s for
+# a rebalance (`max.poll.interval.ms`). A shutdown has 20 s. Heartbeats go on meanwhile.
 REVOKE_S = 18.0
-# Longest time without a transaction: soon enough that a member that the group has lost is noticed
-# within a minute, and rare enough to cost nothing.
+# Longest time without a transaction: a member that was lost is noticed within a minute, at no cost.
 CHECK_IN_S = 15.0
-# By so much librdkafka's calls may outlast the time that they were given; one was seen never to
-# come back after its only broker had been down.
+# librdkafka's calls may outlast their time by so much; one never came back from its lost broker.
 LATE_S = 30.0
 
 
@@ -173,8 +168,7 @@ class Worker:
         idle_s = time.monotonic() - self._last_progress
         if idle_s > limit_s:
             return f"no progress for {idle_s:.0f} s"
-        # The loop turns on while a commit is under way, and librdkafka's calls may outlast the time
-        # that they were given.
+        # The loop turns on while a commit is under way, whose calls may outlast their time.
         commit = self._in_flight
         commit_s = time.monotonic() - commit.began if commit else 0.0
         return f"a commit has not ended for {commit_s:.0f} s" if commit_s > limit_s else ""

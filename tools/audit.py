@@ -20,8 +20,7 @@ ROOT = Path(__file__).parents[1]
 FOUND, UNANSWERED = 1, 3
 # 200 packages take 10 s; a service that hangs does so for pip-audit's 15 s at its first package.
 LONGEST_S = 600
-# The last line of pip-audit's where the service can't be reached or answers with an error: of its
-# own, or the end of a traceback of its HTTP client.
+# How pip-audit ends, or its HTTP client's traceback, where the service can't be reached or fails.
 NO_ANSWER = re.compile(r"blocking this service|ServiceError|ConnectionError|ProxyError|Timeout")
 
 

@@ -114,22 +114,21 @@ def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
         # Before keys are checked: guesses of one are counted too.
         _limit(app, settings.rate_limit, keys)
 
-    @app.before_request
-    def demand() -> None:
-        if not keys.needed or request.method != "POST" or not request.path.startswith("/api/"):
-            return
-        key = _given()
-        if not key:
-            message = (
-                "Sending needs an API key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-            )
-            raise ApiError(401, "key_needed", message, headers={"WWW-Authenticate": REALM})
-        if not keys.name(key):
-            message = "This API key is none of those that may send."
-            challenge = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
-            raise ApiError(401, "wrong_key", message, headers=challenge)
+    if keys.needed:
+        app.before_request(lambda: _demand(keys))
 
-    del demand
+
+def _demand(keys: Keys) -> None:
+    if request.method != "POST" or not request.path.startswith("/api/"):
+        return
+    key = _given()
+    if not key:
+        message = "Sending needs an API key, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+        raise ApiError(401, "key_needed", message, headers={"WWW-Authenticate": REALM})
+    if not keys.name(key):
+        message = "This API key is none of those that may send."
+        challenge = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
+        raise ApiError(401, "wrong_key", message, headers=challenge)
 
 
 def _refuse() -> None:
@@ -152,9 +151,8 @@ def _limit(app: Flask, rate: str, keys: Keys) -> None:
     @app.errorhandler(RateLimitExceeded)
     def too_many(_: RateLimitExceeded) -> Response:
         limit = limiter.current_limit
-        wait_s = limit.reset_at - time.time() if limit else 0
+        wait_s = max(1, math.ceil(limit.reset_at - time.time())) if limit else 1
         message = f"Too many requests: one caller may send {rate}."
-        wait_s = max(1, math.ceil(wait_s))
         return ApiError(429, "too_many_requests", message, retry_after_s=wait_s).response()
 
     del too_many

@@ -50,11 +50,8 @@ def send() -> Response:
     """Put one or many events on the topic; 202 once the brokers have them."""
     _require_json()
     shared = services.current()
-    batch = parse(
-        request.get_data(cache=False),
-        shared.web.max_batch,
-        shared.settings.worker.max_event_bytes,
-    )
+    limits = shared.web.max_batch, shared.settings.worker.max_event_bytes
+    batch = parse(request.get_data(cache=False), *limits)
     shared.require_kafka()
     topic = shared.settings.topics.events
     token = secrets.token_urlsafe(16) if any(event.explain for event in batch) else None
@@ -74,14 +71,11 @@ def _require_delivered(batch: Sequence[TextEvent], places: Sequence[Input | None
         [event.id for event, place in zip(batch, places, strict=True) if bool(place) is wanted]
         for wanted in (False, True)
     )
-    raise ApiError(
-        503,
-        "not_delivered",
+    message = (
         f"Kafka did not acknowledge {len(failed)} of {len(batch)} events in time. Send them again"
-        " with the same ids, by which a late arrival can be told.",
-        failed=failed,
-        delivered=delivered,
+        " with the same ids, by which a late arrival can be told."
     )
+    raise ApiError(503, "not_delivered", message, failed=failed, delivered=delivered)
 
 
 def _asker(token: str) -> bytes:
@@ -109,20 +103,15 @@ def result(name: str) -> Response:
             shared.held.give(who)
     if outcome is None:
         shared.require_kafka()
-        raise ApiError(
-            404,
-            "no_result",
+        message = (
             f"No result for this id within {wait_s:g} s: it may still come, may be too long ago,"
-            " or was never sent.",
+            " or was never sent."
         )
+        raise ApiError(404, "no_result", message)
     if isinstance(outcome, Failure):
-        raise ApiError(
-            422,
-            outcome.code,
-            f"The event could not be classified: {outcome.message}.",
-            id=outcome.id,
-            input=msgspec.to_builtins(outcome.input),
-        )
+        message = f"The event could not be classified: {outcome.message}."
+        where = msgspec.to_builtins(outcome.input)
+        raise ApiError(422, outcome.code, message, id=outcome.id, input=where)
     token = request.args.get("token")
     explanation = outcomes.explanation(outcome.input, _asker(token)) if token else None
     if explanation:
@@ -271,7 +260,7 @@ def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> Feedback:
             "This server has no result of this id: it may still come, or be too long ago. Say"
             " what the result said, as 'sentiment', and its 'model'.",
         )
-    label = sentiment if opinion.verdict == "right" else OPPOSITE[sentiment]
-    if opinion.label is not UNSET:
-        label = opinion.label
+    label = opinion.label
+    if label is UNSET:
+        label = sentiment if opinion.verdict == "right" else OPPOSITE[sentiment]
     return Feedback(opinion.id, label, model, sentiment, text)

@@ -18,9 +18,8 @@ GRACE_S = 8.0
 # A tenth of Python's own: the thread that reads all connections gives the interpreter away with
 # each read and write, and would wait for every busy thread before it has it back.
 SWITCH_S = 0.0005
-# glibc's `mallopt`: blocks of a quarter of a megabyte or more, bodies and answers, go back to
-# the system when they are freed, and threads share two heaps. By itself it keeps tens of megabytes
-# for each of many threads: 390 MB after forty uploads.
+# glibc's `mallopt`: freed blocks of a quarter of a megabyte, bodies and answers, go back, and
+# threads share two heaps, not tens of megabytes each: 390 MB after forty uploads.
 MALLOC = {-3: 262_144, -8: 2}  # M_MMAP_THRESHOLD, M_ARENA_MAX
 # The threads behind the app end within it: 2 s for each of a few that wait for Kafka.
 CLOSE_S = 10.0
@@ -71,8 +70,7 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
         for option, value in MALLOC.items():
             mallopt(option, value)
     sys.setswitchinterval(SWITCH_S)
-    # One process without children: its memory of results, its feeds and its metrics are whole, and
-    # nothing of it lives on when it is killed.
+    # Without children, its results, feeds and metrics are whole, and nothing outlives it.
     app = create_app(settings)
     server = Server(app, listener, own)
     ended = threading.Event()

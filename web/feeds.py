@@ -27,8 +27,7 @@ FEED = "/api/stream"
 FOLLOW = "sentiment.follow"
 # How often a feed may send a new status.
 STATUS_S = 1.0
-# Proxies close a connection that is silent for 30 or 60 seconds, and a computer that was switched
-# off is only seen to be gone when it is written to.
+# Proxies close what is silent for 30 or 60 s, and a computer switched off shows only at a write.
 HEARTBEAT_S = 5.0
 # As many lines a second as a person can scan; 200 feeds of them are 2,000 small writes a second.
 RESULTS_PER_S = 10.0
@@ -38,9 +37,8 @@ BURST = 40
 QUEUE = 100
 # How far back results are sought that pass a new feed's filter: some milliseconds of work.
 SEARCHED = 5000
-# What all outcomes together may take: the default number of them at a kilobyte each, which is the
-# usual size, and a quarter more. Ids and sources of 256 wide characters would make it three times
-# as much.
+# All outcomes together: the default number at a kilobyte each and a quarter more. The longest ids
+# and sources would make it three times as much.
 MOST_BYTES = 64 * 1024 * 1024
 # An outcome without the strings that its sender chooses, and its places in the dictionaries here.
 OUTCOME_BYTES = 800

@@ -32,13 +32,17 @@ TYPES = (
     Refusal,
 )
 TEXT: Json = {"type": "string"}
+NUMBER: Json = {"type": "integer", "minimum": 0}
+
+
+def _header(meaning: str, schema: Json = TEXT) -> Json:
+    return {"required": True, "schema": schema, "description": meaning}
+
+
 REQUEST_ID: Json = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
 RETRY: Json = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
-CHALLENGE: Json = {
-    "WWW-Authenticate": {"required": True, "schema": TEXT, "description": "`Bearer`."}
-}
 # Headers of the refusals that have some of their own.
-ALSO = {401: CHALLENGE, 429: RETRY, 502: RETRY, 503: RETRY}
+ALSO = {401: {"WWW-Authenticate": _header("`Bearer`.")}, 429: RETRY, 502: RETRY, 503: RETRY}
 SENDING = {
     401: "`key_needed`, `wrong_key`: the server has API keys, and none of them came with it.",
     429: "`too_many_requests`: more than `WEB_RATE_LIMIT`.",
@@ -84,17 +88,11 @@ def document(settings: WebSettings) -> Json:
         "components": {
             "schemas": _schemas(settings.max_batch),
             "headers": {
-                "RequestId": {
-                    "required": True,
-                    "schema": TEXT,
-                    "description": "The request's own if it came with a well-formed one; in the"
-                    " log lines of the request too.",
-                },
-                "RetryAfter": {
-                    "required": True,
-                    "schema": {"type": "integer", "minimum": 0},
-                    "description": "Seconds after which to try again.",
-                },
+                "RequestId": _header(
+                    "The request's own if it came with a well-formed one; in the log lines of the"
+                    " request too."
+                ),
+                "RetryAfter": _header("Seconds after which to try again.", NUMBER),
             },
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -106,6 +104,7 @@ def document(settings: WebSettings) -> Json:
 
 def _paths(settings: WebSettings) -> Json:
     """Every route, by its path."""
+    counts = "Whether Kafka answers, and counts."
     found = {
         "/api/events": {"post": _send()},
         "/api/results/{id}": {"get": _result(settings)},
@@ -116,11 +115,7 @@ def _paths(settings: WebSettings) -> Json:
         "/api/stream": {"get": _stream()},
         "/api/status": {
             "get": _operation(
-                "getStatus",
-                "How things are",
-                "",
-                {},
-                {200: _answer("Whether Kafka answers, and counts.", _json(Status))},
+                "getStatus", "How things are", "", [], {200: _answer(counts, _json(Status))}
             )
         },
     }
@@ -160,22 +155,20 @@ def _send() -> Json:
 
 def _result(settings: WebSettings) -> Json:
     wait = {"type": "number", "minimum": 0}
-    place = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    place = {**NUMBER, "maximum": 2**63 - 1}
     longest = f"Seconds to wait for it; cut to {settings.max_wait_s:g}. None: only look."
     return _operation(
         "getResult",
         "What became of an event",
         "Of the last event with the id, whoever sent it, or of the one in the place that the POST"
         " answered. An explanation is there for its sender alone.",
-        {
-            "parameters": [
-                _parameter("id", {**TEXT, "minLength": 1}, "The event's id.", place="path"),
-                _parameter("wait", wait, longest),
-                _parameter("partition", place, "With `offset`: of this event alone."),
-                _parameter("offset", place, "Where it stands in its partition."),
-                _parameter("token", TEXT, "What the POST answered; shows the explanation."),
-            ]
-        },
+        [
+            _parameter("id", {**TEXT, "minLength": 1}, "The event's id.", place="path"),
+            _parameter("wait", wait, longest),
+            _parameter("partition", place, "With `offset`: of this event alone."),
+            _parameter("offset", place, "Where it stands in its partition."),
+            _parameter("token", TEXT, "What the POST answered; shows the explanation."),
+        ],
         {
             200: _answer("The result.", _json(SentimentResult, RESULT_EXAMPLE)),
             400: "`invalid_wait`, `invalid_place`.",
@@ -242,13 +235,7 @@ def _upload(settings: WebSettings) -> Json:
             202: _answer(
                 "It is taken in.",
                 _json(Progress),
-                headers={
-                    "Location": {
-                        "required": True,
-                        "schema": TEXT,
-                        "description": "Where its progress is.",
-                    }
-                },
+                headers={"Location": _header("Where its progress is.")},
                 links={
                     "progress": _link("getUpload", name, "How far it has come."),
                     "results": _link("getUploadResults", name, "Its results."),
@@ -272,20 +259,15 @@ def _of_an_upload() -> Json:
         "application/x-ndjson": {"schema": TEXT, "x-line": _reference(Row)},
         "text/csv": {"schema": TEXT},
     }
-    progress = _operation(
-        "getUpload",
-        "How far an upload has come",
-        "",
-        {"parameters": [batch]},
-        {200: _answer("Its progress.", _json(Progress)), 404: NO_BATCH},
-    )
+    told: dict[int, Json | str] = {200: _answer("Its progress.", _json(Progress)), 404: NO_BATCH}
+    progress = _operation("getUpload", "How far an upload has come", "", [batch], told)
     results = _operation(
         "getUploadResults",
         "The results of an upload",
         "In the order of its lines, with their texts, so far as they are there. Each line of JSON"
         " is a `Row`; the CSV has the same as columns, and an apostrophe before what a spreadsheet"
         " would take for a formula.",
-        {"parameters": [batch, _parameter("format", formats, "How they are written.")]},
+        [batch, _parameter("format", formats, "How they are written.")],
         {200: _answer("The results.", content), 400: "`invalid_format`.", 404: NO_BATCH},
     )
     return {
@@ -296,19 +278,17 @@ def _of_an_upload() -> Json:
 
 def _trends() -> Json:
     window = {"type": "integer", "enum": [10, 60, 3600], "default": 10}
-    seconds = {"type": "integer", "minimum": 0, "maximum": 9_999_999_999}
+    seconds = {**NUMBER, "maximum": 9_999_999_999}
     source = "Only this one; empty: events without one. None: all together."
     return _operation(
         "getTrends",
         "Results by time",
         "Windows of the results by their events' times, at most a second old.",
-        {
-            "parameters": [
-                _parameter("window", window, "Length of the windows, in seconds."),
-                _parameter("seconds", seconds, "How far back; by default 60 windows."),
-                _parameter("source", TEXT, source),
-            ]
-        },
+        [
+            _parameter("window", window, "Length of the windows, in seconds."),
+            _parameter("seconds", seconds, "How far back; by default 60 windows."),
+            _parameter("source", TEXT, source),
+        ],
         {
             200: _answer("The windows, the oldest first.", _json(Windows)),
             400: "`invalid_parameter`.",
@@ -327,12 +307,10 @@ def _stream() -> Json:
         "Server-sent events without an end: `result` with a `SentimentResult` that has no"
         " explanation, `status` with a `FeedStatus`. At most ten results a second; `skipped` counts"
         " the others.",
-        {
-            "parameters": [
-                _parameter("sentiment", sentiments, "Only this."),
-                _parameter("source", TEXT, "Only this source; empty: all."),
-            ]
-        },
+        [
+            _parameter("sentiment", sentiments, "Only this."),
+            _parameter("source", TEXT, "Only this source; empty: all."),
+        ],
         {
             200: _answer("The feed.", {"text/event-stream": feed}),
             400: "`invalid_sentiment`.",
@@ -343,20 +321,21 @@ def _stream() -> Json:
 
 
 def _operation(
-    name: str, summary: str, description: str, takes: Json, answers: dict[int, Json | str]
+    name: str,
+    summary: str,
+    description: str,
+    takes: Json | list[Json],
+    answers: dict[int, Json | str],
 ) -> Json:
-    """What a route takes and answers; an answer that is only a sentence is a refusal."""
+    """What a route takes (a body, or parameters) and answers; a sentence alone is a refusal."""
     responses = {
         f"{status}": answer
         if isinstance(answer, dict)
-        else _answer(
-            answer,
-            {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}},
-            headers=ALSO.get(status, {}),
-        )
+        else _answer(answer, _json(Refusal), headers=ALSO.get(status, {}))
         for status, answer in sorted(answers.items())
     }
-    found = {"operationId": name, "summary": summary, "description": description, **takes}
+    found: Json = {"operationId": name, "summary": summary, "description": description}
+    found |= {"parameters": takes} if isinstance(takes, list) else takes
     return {key: value for key, value in {**found, "responses": responses}.items() if value}
 
 
@@ -375,13 +354,7 @@ def _link(operation: str, value: str, meaning: str, **more: str) -> Json:
 
 
 def _parameter(name: str, schema: Json, meaning: str, *, place: str = "query") -> Json:
-    return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "schema": schema,
-        "description": meaning,
-    }
+    return {"name": name, "in": place, **_header(meaning, schema), "required": place == "path"}
 
 
 def _json(kind: type, example: object = None) -> Json:

@@ -24,8 +24,7 @@ GRACE_S = 1.5
 POLL_S = 0.1
 # A few requests of the largest size allowed; more than that means that Kafka isn't taking them.
 MAX_QUEUED_KIB = 16_384
-# Nothing was acknowledged for so long, though it was tried: the client may have lost the brokers
-# for good, as when the whole cluster was made anew.
+# Nothing acknowledged for so long: the client may have lost a cluster that was made anew.
 LOST_S = 20.0
 # How long the end of the process waits for events in flight; their requests wait no longer.
 FLUSH_S = 2.0

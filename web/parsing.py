@@ -24,8 +24,8 @@ from web.settings import WebSettings
 
 # What events of the page and the API are called unless they say otherwise.
 SOURCE = "web"
-# A megabyte of `[0,0,…]` is 70 MB of objects until it is counted. One at a time, uploads too: it
-# is the processor's work alone, and Python's lock goes round among all threads that have some.
+# A megabyte of `[0,0,…]` is 70 MB of objects until it is counted. One at a time, uploads too: it is
+# the processor's work alone, and Python's lock goes round among all threads that have some.
 one_at_a_time = threading.Lock()
 # What is smaller, as nearly all is, takes a millisecond: it doesn't wait for what is large.
 SMALL_BYTES = 16_384

@@ -43,9 +43,8 @@ class Services:
     def start(self, app: Flask) -> None:
         """Start their threads, for an app."""
         app.extensions[_KEY] = self
-        self.outbox.start()
-        self.uploads.start()
-        self.inbox.start()
+        for part in (self.outbox, self.uploads, self.inbox):
+            part.start()
 
     def require_kafka(self) -> None:
         """Refuse what would only wait for brokers that are away."""
@@ -54,9 +53,8 @@ class Services:
 
     def close(self) -> None:
         """End feeds, waits and threads; within a few seconds."""
-        self.inbox.close()
-        self.uploads.close()
-        self.outbox.close()
+        for part in (self.inbox, self.uploads, self.outbox):
+            part.close()
 
 
 def of(app: Flask) -> Services:

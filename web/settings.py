@@ -49,8 +49,7 @@ class WebSettings(Section):
     # A thousand texts of a tweet's length, with room; bounds what one request can hold.
     max_request_bytes: PositiveInt = Field(1_048_576, description="Largest request, in bytes.")
 
-    # More than an office behind one address types, and a fraction of what one process takes in:
-    # one client can't crowd the others out.
+    # More than an office behind one address types, and a fraction of what one process takes in.
     rate_limit: str = Field(
         "100 per second",
         pattern=r"^([1-9][0-9]{0,8} per (second|minute|hour|day))?$",
@@ -70,8 +69,7 @@ class WebSettings(Section):
     max_upload_bytes: PositiveInt = Field(
         10_485_760, description="Largest upload of many lines, in bytes."
     )
-    # Seconds of one worker, and about 6 MB of results: a person's spreadsheet and no data set, for
-    # which there is `sentiment produce`.
+    # Seconds of one worker, about 6 MB of results; for a data set there is `sentiment produce`.
     max_upload_lines: PositiveInt = Field(10_000, description="Most lines in one upload.")
     # With the two limits above: about 160 MB if each is as large as it may be.
     max_batches: PositiveInt = Field(

@@ -119,8 +119,7 @@ class Comparison:
         }
 
 
-# Live results come after their events, by the clocks of two machines: reading begins this much
-# earlier, and at the oldest result where that turns out to be too late.
+# Results follow events by another clock: reading begins earlier by this, or at the oldest one.
 SKEW_S = 60.0
 
 

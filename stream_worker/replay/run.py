@@ -267,8 +267,7 @@ class Replay:
             trouble = error.message
         else:
             return
-        # Behind the handlers: an error holds the producer that was replaced, and that one would go
-        # on trying to end its transaction.
+        # Behind the handlers: an error holds the producer that was replaced, which would try on.
         self._rewind(trouble)
 
     def _rewind(self, trouble: str) -> None:

@@ -206,8 +206,7 @@ def _key(trend: Trend) -> bytes:
 
 # What is shown where nothing is asked for: as many windows as a chart has points.
 SHOWN = 60
-# Versions that there are series of labels for: the champion, a challenger, and those that they are
-# compared with. Each is four series, and a registry has more versions every week.
+# Versions with series of labels, four each: champion, challenger, and what they are compared with.
 LABELLED = 10
 
 

@@ -19,22 +19,19 @@ from sentiment.wire import (
     TrendCounts,
 )
 
-# Which sources and versions have rows of their own, so that windows fit into their memory.
-# Anybody who sends events names sources, and a window of each length exists for each of them.
-# Beyond these bounds they share rows: sums over all sources stay exact. The worst case: 300,000
-# rows of 250 bytes and 100,000 windows of 500 are 125 MB. A process with nothing has 100 MB, and
-# records in hand and people's labels have as much again: it stays below the chart's 512 MiB.
+# Sources and versions beyond these bounds share rows, so that windows fit into their memory whoever
+# names sources; sums over all stay exact. The worst case, 300,000 rows of 250 bytes and 100,000
+# windows of 500, is 125 MB. Beside 100 MB of a process with nothing, and as much again of records
+# in hand and labels, it stays below the chart's 512 MiB.
 
 
 # Stands for all versions beyond the bound.
 OTHER_VERSION = OTHER_SOURCE
-# Sources in all windows together. Each is a record on the topic of trends for every window that
-# changes, and a line of /sources, which a person chooses from.
+# In all windows together: each is a record for every window that changes, and a line of /sources.
 MAX_SOURCES = 1000
 # Versions in all windows together: more than a month of a new model every day.
 MAX_VERSIONS = 40
-# Rows of all windows of one length; each length has its own bound, so that rows that are kept for a
-# day don't use up those that are kept for an hour.
+# Of all windows of one length: rows kept for a day don't use up those kept for an hour.
 MAX_NAME_ROWS = 100_000
 # Rows beyond, for versions alone: a flood of sources must not mix models up.
 SPARE_ROWS = 20_000
@@ -76,21 +73,18 @@ def _known(known: dict[str, str], name: str, most: int, other: str) -> str:
     return known.setdefault(name, name)
 
 
-# One window of the trends, as its table keeps it, and how a tally comes into it. A window holds
-# what one input partition had in a span of time. It also holds the offset up to which it covers
-# that partition, in the same value: a tally that is read twice is recognised by it. Tallies of a
-# partition come in its order, and never overlap.
+# A window holds what one input partition had in a span of time, and the offset up to which it
+# covers that partition: a tally that is read twice is recognised by it. Tallies of a partition come
+# in its order, and never overlap.
 
 
 # Lengths of windows, in seconds: for the last minutes, a day, a month.
 SIZES_S = (10, 60, 3600)
-# How long windows of each length are kept, in seconds: an hour, a day, a month. These are 360 +
-# 1,440 + 720 windows for each input partition.
+# How long they are kept, in seconds: an hour, a day, a month; 2,520 windows for each partition.
 KEPT_S = {10: 3600, 60: 86_400, 3600: 30 * 86_400}
 # Clocks of producers may be this far ahead of ours; later events have no window.
 AHEAD_S = 3600
-# Sources by model versions in one window; `MAX_BYTES` bounds it too, so that its value stays below
-# Kafka's 1 MiB.
+# Sources by versions in a window; `MAX_BYTES` bounds it too, so that it stays below 1 MiB.
 MAX_ROWS = 1000
 # A key is the name of a topic, of 4 bytes a character at most, and three numbers.
 MAX_KEY_BYTES = 4 * MAX_TOPIC_CHARS + 100

@@ -37,7 +37,7 @@ class TrendsSettings(Section):
 
 def topics(settings: Settings) -> list[Topic]:
     """The topic of the table, beside those of the wire."""
-    # A process that was replaced may still write a window's older state: for a day, the newer
-    # one is there beside it.
+    # A process that was replaced may still write a window's older state: for a day, the newer one
+    # is there beside it.
     config = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(DAY_MS)}
     return [Topic(settings.of(TrendsSettings).windows, 1, config)]
