@@ -162,7 +162,6 @@ def together(
 
 
 def _members(admin: AdminClient, group: str) -> int:
-    """How many members of a group have partitions."""
     described = admin.describe_consumer_groups([group])[group].result(timeout=START_S)
     return sum(
         bool(member.assignment and member.assignment.topic_partitions)

@@ -6,12 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import click
+from confluent_kafka import Message
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -70,16 +73,18 @@ def run(options: Options) -> int:
     console = Console(stderr=True)
     stopping = Stopping()
     ledger = Ledger()
-    with _Parts(options, lambda what: console.print(what, highlight=False)) as parts:
+    say = partial(console.print, highlight=False)
+    with _Parts(options, say) as parts, ExitStack() as stack:
         stopping.everything_runs()
         # Before anything is sent, so that nothing is missed.
-        reading = _Reading(parts.settings, ledger)
+        names, kafka = parts.settings.topics, parts.settings.kafka
+        takers = (names.results, ledger.saw_result), (names.dead_letters, ledger.saw_dead_letter)
+        ways = [(stack.enter_context(TopicReader(kafka, name, "end")), saw) for name, saw in takers]
         with Traffic(parts.settings, ledger, options.rate) as traffic:
-            _follow(parts, ledger, reading, stopping, console)
+            _follow(parts, ledger, ways, stopping, console)
             console.print("Stopping …")
             traffic.finish()
-        _drain(parts, ledger, reading, stopping)
-        reading.close()
+        _drain(parts, ledger, ways, stopping)
     _tell(ledger, as_json=options.as_json)
     return 0 if ledger.open == 0 and ledger.duplicates == 0 and ledger.results > 0 else 1
 
@@ -166,7 +171,6 @@ class _Parts:
                 )
 
     def stop_processes(self) -> None:
-        """Stop worker, trends and page; Kafka runs on until the end of the block."""
         process.stop(list(self._processes.values()), STOP_S)
 
 
@@ -179,7 +183,6 @@ class _Publishing(threading.Thread):
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """Publish, and keep what goes wrong for `wait`."""
         from sentiment.registry.publish import ensure_published
 
         try:
@@ -188,7 +191,6 @@ class _Publishing(threading.Thread):
             self._error = error
 
     def wait(self) -> None:
-        """Wait until the model is in the registry; raises why it isn't."""
         self.join(PUBLISH_S)
         if self.is_alive():
             raise SetupError(f"The registry at {self._tracking_uri} took over {PUBLISH_S:.0f} s.")
@@ -201,34 +203,18 @@ class _Publishing(threading.Thread):
             ) from self._error
 
 
-class _Reading:
-    """Reads results and dead letters into the ledger."""
+Ways = Sequence[tuple[TopicReader, Callable[[Message], None]]]
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        names = settings.topics
-        ways = (names.results, ledger.saw_result), (names.dead_letters, ledger.saw_dead_letter)
-        self._ways = [(TopicReader(settings.kafka, name, "end"), saw) for name, saw in ways]
 
-    def read(self) -> None:
-        """Take in what is there; waits a moment when there is nothing."""
-        for reader, saw in self._ways:
-            for message in reader.poll(READ_S):
-                saw(message)
-
-    def read_rest(self) -> None:
-        """Take in everything that has been written by now."""
-        for reader, saw in self._ways:
-            for message in reader.rest():
-                saw(message)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        for reader, _ in self._ways:
-            reader.close()
+def _read(ways: Ways, *, rest: bool = False) -> None:
+    """Take in what is there, with a moment's wait, or everything that has been written by now."""
+    for reader, saw in ways:
+        for message in reader.rest() if rest else reader.poll(READ_S):
+            saw(message)
 
 
 def _follow(
-    parts: _Parts, ledger: Ledger, reading: _Reading, stopping: Stopping, console: Console
+    parts: _Parts, ledger: Ledger, ways: Ways, stopping: Stopping, console: Console
 ) -> None:
     """Read outcomes and show them until the time is over or somebody stops us."""
     options, settings = parts.options, parts.settings
@@ -256,7 +242,7 @@ def _follow(
                     f"The logs in {options.data_dir} may say why; `sentiment results` shows whether"
                     " a backlog is being worked off.",
                 )
-            reading.read()
+            _read(ways)
             if now - shown < (REFRESH_S if on_terminal else LAG_S):
                 continue
             shown = now
@@ -268,7 +254,7 @@ def _follow(
                 console.print(line(ledger, lag), highlight=False, soft_wrap=True)
 
 
-def _drain(parts: _Parts, ledger: Ledger, reading: _Reading, stopping: Stopping) -> None:
+def _drain(parts: _Parts, ledger: Ledger, ways: Ways, stopping: Stopping) -> None:
     """Read until nothing is open; then, with the worker gone, whatever is there besides."""
     began = time.monotonic()
     while ledger.open:
@@ -276,10 +262,10 @@ def _drain(parts: _Parts, ledger: Ledger, reading: _Reading, stopping: Stopping)
         if time.monotonic() - began > patience_s:
             break
         parts.raise_if_dead()
-        reading.read()
+        _read(ways)
     # Nobody writes any more: a double that is not there now never comes.
     parts.stop_processes()
-    reading.read_rest()
+    _read(ways, rest=True)
 
 
 def _tell(ledger: Ledger, *, as_json: bool) -> None:

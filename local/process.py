@@ -86,7 +86,6 @@ def tail(log: Path) -> str:
 
 # Ctrl-C and SIGTERM while parts are being started, while they run, and while they end.
 
-
 # After so long it is seen again whether an import has ended.
 AGAIN_S = 0.05
 
@@ -118,10 +117,7 @@ class Stopping:
             raise KeyboardInterrupt
 
 
-# Ports of this machine.
-
-
-# Loopback only: nothing here asks who is there.
+# Ports of this machine. Loopback only: nothing here asks who is there.
 HOST = "127.0.0.1"
 
 
@@ -157,7 +153,6 @@ def require_free_port(port: int, option: str = "--port") -> None:
 
 
 # The folder that a local Kafka keeps its data in: one owner, room enough, one shape.
-
 
 # Kafka's own files take a few; the rest is for what is sent. Below it, brokers die in mid-work.
 FREE_MB = 200

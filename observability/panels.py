@@ -52,7 +52,6 @@ def stat(  # noqa: PLR0913, PLR0917 - a line of a table
 
 
 def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
-    """A panel as JSON, at a place of the grid."""
     targets = [
         _target(panel, chr(ord("A") + index), legend, _checked(query))
         for index, (legend, query) in enumerate(panel.queries.items())
@@ -197,7 +196,6 @@ def render(board: Board) -> dict[str, Any]:
 
 
 def _placed(board: Board) -> list[dict[str, Any]]:
-    """Rows and panels, each at its place of the grid."""
     placed: list[dict[str, Any]] = []
     y = 0
     for title, row in board.rows.items():

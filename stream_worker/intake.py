@@ -19,15 +19,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from sentiment import logs
+from sentiment import errors, logs
 from sentiment.classify.tallies import Gap, PartitionTally
-from sentiment.errors import (
-    BrokerError,
-    ExpiredError,
-    SettingsError,
-    UnreachableError,
-    WorkerError,
-)
 from sentiment.kafka import clients, topics, unreadable
 from sentiment.kafka.lag import EARLIEST, checked, offsets_at
 from sentiment.kafka.retries import Deadline, retry
@@ -163,21 +156,21 @@ class Intake:
             try:
                 # A broker that has just started may not know yet what there is.
                 topics.require(self._settings, self._topic)
-            except UnreachableError as away:
+            except errors.UnreachableError as away:
                 log.warning("topic not found", reason=away.message)
             return
         if code in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}:
-            raise BrokerError(
+            raise errors.BrokerError(
                 f"We may not read {self._topic!r} in this group: {error.str()}.",
                 "Grant READ on the topic and on the group.",
             )
         if code in {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}:  # noqa: SLF001
-            raise SettingsError(
+            raise errors.SettingsError(
                 f"The brokers don't know this group protocol: {error.str()}.",
                 "Set WORKER_GROUP_PROTOCOL=classic for brokers older than Apache Kafka 4.",
             )
         if error.fatal() or code == KafkaError._FATAL:  # noqa: SLF001 - how the consumer protocol says it
-            raise WorkerError(
+            raise errors.WorkerError(
                 f"The consumer can't go on: {error.str()}.",
                 "Nothing uncommitted is lost: start the worker again.",
             )
@@ -250,7 +243,7 @@ class Intake:
         if expired and self._settings.worker.expired == "stop":
             self.count_expired(expired)
             partition, first, count = expired[0]
-            raise ExpiredError(
+            raise errors.ExpiredError(
                 f"{count:,} events of {self._topic!r}, partition {partition}, from offset"
                 f" {first:,} on, were deleted by the topic's retention before they were read.",
                 "Nothing behind them was committed. To go on without them, start with"

@@ -9,16 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from sentiment import logs
+from sentiment import errors, logs
 from sentiment.classify.score import Models
-from sentiment.errors import (
-    ArtifactMissingError,
-    ModelError,
-    ModelNotFoundError,
-    ModelRefusedError,
-    RegistryUnavailableError,
-    SentimentError,
-)
 from sentiment.metrics import MODEL_SWAPS, forget, versions
 from sentiment.registry.registry import LoadedModel, Registry
 from sentiment.settings import ModelSettings
@@ -104,7 +96,7 @@ class ServedModels:
                 self.check()
             except Exception:
                 # Whatever it is, the models that serve go on, and so does the following.
-                metrics.REGISTRY_ERRORS.labels(ModelError.reason).inc()
+                metrics.REGISTRY_ERRORS.labels(errors.ModelError.reason).inc()
                 log.exception("asking for a new model failed")
 
     def _warm_up(self) -> None:
@@ -138,15 +130,13 @@ class ServedModels:
 
 
 class _Followed:
-    """What one alias points to."""
-
     def __init__(self, role: Literal["champion", "challenger"], registry: Registry) -> None:
         self.model: LoadedModel | None = None
         self._role = role
         self._registry = registry
-        # Its refusal was logged; the registry gives the same one until it checks again.
-        self._refusal: ModelRefusedError | None = None
-        # The registry's error, as it was logged; empty: none.
+        # The refusal of which was told; the registry gives the same one until it checks again.
+        self._refusal: errors.ModelRefusedError | None = None
+        # What is wrong with the registry, as it was told; empty: nothing.
         self._told = ""
 
     def check(self) -> None:
@@ -157,24 +147,24 @@ class _Followed:
             if self.model is None or self.model.version != version:
                 self.serve(self._registry.load(version))
                 MODEL_SWAPS.labels("swapped").inc()
-        except ModelRefusedError as error:
-            if not isinstance(error, ArtifactMissingError):
-                # The registry's code has logged it.
+        except errors.ModelRefusedError as error:
+            if not isinstance(error, errors.ArtifactMissingError):
+                # The registry's part of us has told of it.
                 self._in_order()
             elif error is not self._refusal:
                 self._tell(error)
             self._refusal = error
-        except ModelNotFoundError as error:
+        except errors.ModelNotFoundError as error:
             if self._role == "champion":
                 self._tell(error)
             else:
                 self._end_trial(error)
-        except SentimentError as error:
+        except errors.SentimentError as error:
             self._tell(error)
         else:
             self._in_order()
 
-    def _end_trial(self, error: ModelNotFoundError) -> None:
+    def _end_trial(self, error: errors.ModelNotFoundError) -> None:
         """A trial ends where its alias goes, or its version."""
         self._in_order()
         if self.model:
@@ -182,12 +172,12 @@ class _Followed:
             self.model = None
             log.info("no challenger any more", reason=error.message)
 
-    def _tell(self, error: SentimentError) -> None:
+    def _tell(self, error: errors.SentimentError) -> None:
         """Say what is wrong, once until it is something else; the model that serves goes on."""
-        kind = error.reason if isinstance(error, ModelError) else ModelError.reason
+        kind = error.reason if isinstance(error, errors.ModelError) else errors.ModelError.reason
         metrics.REGISTRY_ERRORS.labels(kind).inc()
-        # The errors of a registry that is down differ from call to call.
-        away = isinstance(error, RegistryUnavailableError)
+        # What a registry that is away answers differs from call to call.
+        away = isinstance(error, errors.RegistryUnavailableError)
         trouble = kind if away else error.message
         if trouble != self._told:
             log.warning(EVENTS[kind], role=self._role, reason=error.message, hint=error.hint)

@@ -181,7 +181,6 @@ class Worker:
         return self.stuck() or self._monitor.trouble or unreadable or self._trouble
 
     def _turn(self) -> None:
-        """One turn; its steps are those of the module's docstring."""
         self._last_progress = time.monotonic()
         metrics.LAST_PROGRESS.set_to_current_time()
         if self._last_progress - self._checked > CHECK_S:
@@ -270,7 +269,6 @@ class Worker:
         return self._in_flight is None or self._in_flight.outcome.done()
 
     def _is_idle(self) -> bool:
-        """Whether there is nothing under way and nothing in hand."""
         return not (self._in_flight or self._pieces or self._scoring or self._must_rewind)
 
     def _publish(self) -> None:
@@ -333,7 +331,6 @@ class Worker:
         del commit
 
     def _count(self, commit: _Commit) -> None:
-        """Count what is committed."""
         self._last_commit = time.monotonic()
         if commit.batch or not self._aborts:
             # Offsets alone say nothing of a batch that is refused again and again.

@@ -7,17 +7,6 @@ import msgspec
 
 from sentiment import wire
 from sentiment.kafka import topics
-from sentiment.wire import (
-    EVENT_EXAMPLE,
-    RESULT_EXAMPLE,
-    ErrorCode,
-    Feedback,
-    Redriven,
-    SentimentResult,
-    Tally,
-    TextEvent,
-    Trend,
-)
 from tools.reference import defaults
 
 Json = dict[str, Any]
@@ -28,7 +17,7 @@ WIRE_VERSION = "1.0.0"
 BINDING = "0.5.0"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-TYPES = (TextEvent, SentimentResult, Redriven, Tally, Trend, Feedback)
+TYPES = (wire.TextEvent, wire.SentimentResult, wire.Redriven, wire.Tally, wire.Trend, wire.Feedback)
 
 TEXT = {"type": "string"}
 TRACING: Json = {
@@ -50,7 +39,7 @@ ERRORS: Json = {
         wire.ERROR_TOPIC: {**TEXT, "description": "Topic of the record."},
         wire.ERROR_PARTITION: {**TEXT, "description": "Its partition, in digits."},
         wire.ERROR_OFFSET: {**TEXT, "description": "Its offset, in digits."},
-        wire.ERROR_CODE: {**TEXT, "enum": list(get_args(ErrorCode)), "description": "What."},
+        wire.ERROR_CODE: {**TEXT, "enum": list(get_args(wire.ErrorCode)), "description": "What."},
         wire.ERROR_TIMESTAMP: {**TEXT, "format": "date-time", "description": "When."},
         wire.ERROR_ATTEMPT: {**TEXT, "description": "1, and more after a redrive; in digits."},
         wire.ERROR_MODEL_VERSION: {**TEXT, "description": "Model that was serving."},
@@ -84,9 +73,11 @@ def document() -> Json:
     _, schemas = msgspec.json.schema_components(TYPES, ref_template="#/components/schemas/{name}")
     messages = {
         "TextEvent": _message(
-            "TextEvent", "The caller's, to keep an order; else the id.", TRACING, EVENT_EXAMPLE
+            "TextEvent", "The caller's, to keep an order; else the id.", TRACING, wire.EVENT_EXAMPLE
         ),
-        "SentimentResult": _message("SentimentResult", "The event's key.", TRACING, RESULT_EXAMPLE),
+        "SentimentResult": _message(
+            "SentimentResult", "The event's key.", TRACING, wire.RESULT_EXAMPLE
+        ),
         "DeadLetter": {
             "title": "What could not be classified, and why",
             "contentType": "application/octet-stream",

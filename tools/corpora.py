@@ -53,7 +53,6 @@ def fetch(target: Path = TARGET) -> None:
 
 
 def _package(requirement: str, sha256: str, work: Path) -> Path:
-    """A package's file, downloaded."""
     name = requirement.partition("=")[0]
     (work / name).with_suffix(".txt").write_text(f"{requirement} --hash=sha256:{sha256}\n")
     command = [

@@ -147,7 +147,6 @@ def values_table(text: str) -> str:
 
 
 def _comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each key that has a comment, by its path."""
     path: list[tuple[int, str]] = []
     comment: list[str] = []
     for line in text.splitlines():

@@ -48,7 +48,6 @@ def _digest(key: str) -> bytes:
 
 
 def _given() -> str:
-    """The key that came with the request; empty if none."""
     key = request.headers.get("X-API-Key", "")
     bearer = request.authorization
     if not key and bearer is not None and bearer.type == "bearer":

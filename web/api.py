@@ -12,16 +12,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sentiment import tracing, wire
 from sentiment.dead_letters.dead_letter import number_of
-from sentiment.wire import (
-    Feedback,
-    Headers,
-    Input,
-    Model,
-    Sentiment,
-    SentimentResult,
-    ShortText,
-    TextEvent,
-)
 from web import access, services
 from web.answers import (
     AWAY,
@@ -40,7 +30,7 @@ from web.parsing import parse, trace
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a newly opened feed shows at once.
 FIRST = 20
-OPPOSITE: dict[Sentiment, Sentiment] = {"positive": "negative", "negative": "positive"}
+OPPOSITE: dict[wire.Sentiment, wire.Sentiment] = {"positive": "negative", "negative": "positive"}
 
 api = Blueprint("api", __name__, url_prefix="/api")
 
@@ -56,7 +46,7 @@ def send() -> Response:
     topic = shared.settings.topics.events
     token = secrets.token_urlsafe(16) if any(event.explain for event in batch) else None
     with tracing.sending("sentiment-web", topic, len(batch), trace()) as headers:
-        asker: Headers = [(wire.ASKER, _asker(token))] if token else []
+        asker: wire.Headers = [(wire.ASKER, _asker(token))] if token else []
         places = shared.outbox.send(batch, [*headers, *asker])
         # Here, so that the span has it too.
         _require_delivered(batch, places)
@@ -64,7 +54,9 @@ def send() -> Response:
     return respond(Sent(sent, token), 202)
 
 
-def _require_delivered(batch: Sequence[TextEvent], places: Sequence[Input | None]) -> None:
+def _require_delivered(
+    batch: Sequence[wire.TextEvent], places: Sequence[wire.Input | None]
+) -> None:
     if all(places):
         return
     failed, delivered = (
@@ -120,14 +112,14 @@ def result(name: str) -> Response:
     return respond(outcome)
 
 
-def _place(topic: str) -> Input | None:
+def _place(topic: str) -> wire.Input | None:
     given = [request.args.get(name) for name in ("partition", "offset")]
     if given == [None, None]:
         return None
     partition, offset = (number_of(text or "") for text in given)
     if partition is None or offset is None:
         raise ApiError(400, "invalid_place", "'partition' and 'offset' are two whole numbers.")
-    return Input(topic, partition, offset)
+    return wire.Input(topic, partition, offset)
 
 
 def _seconds(text: str) -> float:
@@ -187,26 +179,28 @@ def stream() -> Response:
 class Opinion(Struct, frozen=True):
     """What a person says of a result: a label, or whether the result is right."""
 
-    id: Annotated[ShortText, Meta(description="The result's id.")]
+    id: Annotated[wire.ShortText, Meta(description="The result's id.")]
     # Unset and not null: exactly one of the two is there, and a schema can say that.
-    label: Annotated[Sentiment | UnsetType, Meta(description="What the text really is.")] = UNSET
+    label: Annotated[wire.Sentiment | UnsetType, Meta(description="What the text really is.")] = (
+        UNSET
+    )
     verdict: Annotated[
         Literal["right", "wrong"] | UnsetType,
         Meta(description="Instead of a label: whether what the result says is right."),
     ] = UNSET
     sentiment: Annotated[
-        Sentiment | None,
+        wire.Sentiment | None,
         Meta(description="What the result says; only looked at where it isn't known here."),
     ] = None
     model: Annotated[
-        Model | None,
+        wire.Model | None,
         Meta(
             description="The result's model; looked at as `sentiment` is, and then one whose"
             " results came by."
         ),
     ] = None
     input: Annotated[
-        Input | None,
+        wire.Input | None,
         Meta(description="The result's `input`: others may have sent an event with the same id."),
     ] = None
     text: Annotated[
@@ -239,11 +233,11 @@ def judge() -> Response:
     return respond(FeedbackTaken(feedback.id, feedback.label, text is not None), 202)
 
 
-def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> Feedback:
+def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> wire.Feedback:
     """The feedback, on what the result says if it is known here, else on what the caller says."""
     model, sentiment = opinion.model, opinion.sentiment
     known = inbox.outcomes.find(opinion.id, opinion.input)
-    if isinstance(known, SentimentResult):
+    if isinstance(known, wire.SentimentResult):
         model, sentiment = known.model, known.sentiment
     elif model and not inbox.overview.knows(model):
         # Else anybody could make up versions, each of them a series of Prometheus for ever.
@@ -263,4 +257,4 @@ def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> Feedback:
     label = opinion.label
     if label is UNSET:
         label = sentiment if opinion.verdict == "right" else OPPOSITE[sentiment]
-    return Feedback(opinion.id, label, model, sentiment, text)
+    return wire.Feedback(opinion.id, label, model, sentiment, text)

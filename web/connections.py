@@ -87,8 +87,6 @@ class _Body:
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]  # waitress publishes no types
-    """A request as it comes in."""
-
     path: str
 
     def __init__(self, connection: "_Connection", adj: Adjustments) -> None:
@@ -136,8 +134,6 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]  # waitress publishes n
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """The app's work on a request."""
-
     def get_environment(self) -> dict[str, Any]:
         request, body = self.request, self.request.body_rcv
         if body is not None and body.buf.kept and not self.channel.hold(len(body.buf) * PARSED):
@@ -207,12 +203,10 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         return bool(self.total_outbufs_len)
 
     def push(self, data: bytes) -> None:
-        """Write some lines of the feed."""
         with suppress(ClientDisconnected):
             self.write_soon(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
 
     def end(self) -> None:
-        """End the feed's answer, and then the connection."""
         if self.chunked:
             with suppress(ClientDisconnected):
                 self.write_soon(b"0\r\n\r\n")
@@ -258,11 +252,9 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def waits_since(self) -> float:
-        """Since when it waits for its peer."""
         return self.request.begun if self.request else self._idle_since
 
     def late(self, now: float) -> bool:
-        """Whether a deadline of it is over."""
         if self.total_outbufs_len:
             # Waitress's own clock; it moves with each byte that is taken in.
             return bool(time.time() - self.last_activity > SEND_S)

@@ -103,7 +103,6 @@ def document(settings: WebSettings) -> Json:
 
 
 def _paths(settings: WebSettings) -> Json:
-    """Every route, by its path."""
     counts = "Whether Kafka answers, and counts."
     found = {
         "/api/events": {"post": _send()},
@@ -358,7 +357,6 @@ def _parameter(name: str, schema: Json, meaning: str, *, place: str = "query") -
 
 
 def _json(kind: type, example: object = None) -> Json:
-    """Content of one type, as JSON."""
     also = {} if example is None else {"example": example}
     return {"application/json": {"schema": _reference(kind), **also}}
 

@@ -130,7 +130,6 @@ class Outbox:
             self._renew(producer)
 
     def _renew(self, producer: Producer) -> None:
-        """Replace a producer, once."""
         self._failing_since = None
         with self._renewing:
             if self._producer is not producer:

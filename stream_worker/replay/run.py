@@ -15,17 +15,9 @@ import click
 import msgspec
 from confluent_kafka import KafkaException, Message
 
-from sentiment import logs, wire
+from sentiment import errors, logs, wire
 from sentiment.classify.assemble import classify, shortened
 from sentiment.cli import Progress
-from sentiment.errors import (
-    FencedError,
-    InputError,
-    TopicError,
-    TransactionError,
-    UnreachableError,
-    WorkerError,
-)
 from sentiment.kafka import clients, topics
 from sentiment.kafka.reader import TopicReader
 from sentiment.kafka.retries import backoff_s
@@ -78,7 +70,7 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> "Replay":
         transactions.prepare()
         now = _known(settings, order, offsets)
         if bool(now) != bool(found):
-            raise WorkerError(
+            raise errors.WorkerError(
                 f"Another replay into {order.output!r} began at the same moment.",
                 "Give the same command again, to go on with it.",
             )
@@ -97,8 +89,8 @@ def _fencing_told(topic: str) -> Iterator[None]:
     """The error, for a replay, that another one has its transactional id."""
     try:
         yield
-    except FencedError:
-        raise FencedError(
+    except errors.FencedError:
+        raise errors.FencedError(
             f"Another replay into {topic!r} has taken over, or this one was asleep for longer than"
             " a transaction may last.",
             "Nothing is lost or doubled: the other one goes on, or else the same command does.",
@@ -107,12 +99,12 @@ def _fencing_told(topic: str) -> Iterator[None]:
 
 def _check_names(settings: Settings, order: Order) -> None:
     if order.output in {topic.name for topic in topics.wanted(settings)}:
-        raise InputError(
+        raise errors.InputError(
             f"Topic {order.output!r} belongs to the live system.",
             "Give --output-topic a name that nothing else uses.",
         )
     if order.group_id == settings.worker.group_id:
-        raise InputError(
+        raise errors.InputError(
             f"Group {order.group_id!r} is the live workers'.",
             "Give --group-id a name of its own, or none.",
         )
@@ -128,12 +120,11 @@ def _known(settings: Settings, order: Order, offsets: Offsets) -> dict[int, Mark
 
 
 def _planned(settings: Settings, order: Order) -> tuple[Plan, dict[int, Mark]]:
-    """Look up the range and the model's version."""
     now, tell = time.time(), partial(click.echo, err=True)
     since = parse_since(order.since, now, "--from", tell)
     until = now if order.until is None else parse_since(order.until, now, "--to", tell)
     if until == "beginning" or (since != "beginning" and since >= until):
-        raise InputError("--to is not after --from.", "Nothing stands between them.")
+        raise errors.InputError("--to is not after --from.", "Nothing stands between them.")
     registry = Registry(settings.model)
     model = Model(registry.name, registry.resolve())
     topic = settings.topics.events
@@ -148,14 +139,15 @@ def _planned(settings: Settings, order: Order) -> tuple[Plan, dict[int, Mark]]:
     plan = Plan(order.since, order.until, order.uri, model, from_s, min(until, now), "")
     marks = {p: Mark(plan, start, start, max(start, ends[p])) for p, start in starts.items()}
     if all(mark.start == mark.end for mark in marks.values()):
-        raise InputError(f"Topic {topic!r} has no event from {plan}.", "Look at --from and --to.")
+        raise errors.InputError(
+            f"Topic {topic!r} has no event from {plan}.", "Look at --from and --to."
+        )
     return plan, marks
 
 
 def _remember(
     settings: Settings, transactions: Transactions, offsets: Offsets, marks: dict[int, Mark]
 ) -> None:
-    """Commit the plan, before the first result."""
     topic = settings.topics.events
     try:
         transactions.publish([])
@@ -163,7 +155,7 @@ def _remember(
             [mark.committed(topic, p) for p, mark in marks.items()], offsets.group()
         )
     except AbortedError as error:
-        raise TransactionError(
+        raise errors.TransactionError(
             f"The replay could not be begun: its first transaction was aborted: {error}.",
             "Give the same command again.",
         ) from None
@@ -186,7 +178,7 @@ def _check_content(settings: Settings, output: str, marks: dict[int, Mark]) -> N
         for count, record in enumerate(reader.rest(), 1):
             place = _place(record.value() or b"", settings.topics.events, marks)
             if place is None or not seen[place.partition] < place.offset:
-                raise InputError(
+                raise errors.InputError(
                     f"Topic {output!r} holds what is not of this replay: partition"
                     f" {record.partition()}, offset {record.offset()}.",
                     "Give --output-topic a name that nothing else uses.",
@@ -256,14 +248,14 @@ class Replay:
         try:
             try:
                 self._read(partition)
-            except TopicError:
+            except errors.TopicError:
                 # Brokers that have just started may not know yet what there is.
                 topics.require(self._settings, self._settings.topics.events)
                 raise
         except AbortedError as error:
             self._aborts += not error.passing
             trouble = str(error)
-        except UnreachableError as error:
+        except errors.UnreachableError as error:
             trouble = error.message
         else:
             return
@@ -277,7 +269,7 @@ class Replay:
         """
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
-            raise TransactionError(
+            raise errors.TransactionError(
                 f"{limit} transactions in a row were aborted; the log has each reason.",
                 "What is committed stays. Look at the brokers, then give the same command again.",
             )
@@ -290,7 +282,7 @@ class Replay:
             try:
                 self._transactions.prepare()
                 marks = self._offsets.load()
-            except UnreachableError as error:
+            except errors.UnreachableError as error:
                 trouble = error.message
             except KafkaException as error:
                 trouble = f"The offsets can't be read: {error.args[0].str()}."
@@ -299,7 +291,7 @@ class Replay:
         else:
             return
         if marks.keys() != self.marks.keys():
-            raise WorkerError(
+            raise errors.WorkerError(
                 f"Somebody deleted offsets of group {self._order.group_id!r}.",
                 "Delete the output topic and begin again.",
             )
@@ -335,7 +327,6 @@ class Replay:
                     self.stop.wait(max(0.0, began + len(records) / rate - time.monotonic()))
 
     def _commit(self, partition: int, records: Sequence[Message], reached: int) -> Mark:
-        """Publish a batch's results, and commit them with the new mark."""
         if self._transactions.prepare():
             # Another replay may have had our transactional id meanwhile.
             raise AbortedError("a new producer begins", passing=True)

@@ -65,16 +65,13 @@ class _Changelog(faust.Table[bytes, bytes]):
         return 0
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
-        """Write a value."""
         self.on_key_set(key, value)
 
     def pop(self, key: bytes, default: None = None) -> None:  # type: ignore[override]  # no value
-        """Write that there is none."""
         del default
         self.on_key_del(key)
 
     def apply_changelog_batch(self, batch: object) -> None:
-        """Keep nothing."""
         del batch
 
 
@@ -340,7 +337,6 @@ class _Watch(threading.Thread):
         self.made_anew = threading.Event()
 
     def run(self) -> None:
-        """Check at intervals."""
         while not self.made_anew.wait(LOOK_S):
             self.is_same()
 

@@ -7,17 +7,8 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
-from sentiment import logs, times
+from sentiment import logs, times, wire
 from sentiment.classify.tallies import MAX_BYTES, OTHER_SOURCE, row_bytes
-from sentiment.wire import (
-    MAX_OFFSET,
-    MAX_PARTITION,
-    MAX_TOPIC_CHARS,
-    Tally,
-    TallyCount,
-    Trend,
-    TrendCounts,
-)
 
 # Sources and versions beyond these bounds share rows, so that windows fit into their memory whoever
 # names sources; sums over all stay exact. The worst case, 300,000 rows of 250 bytes and 100,000
@@ -87,7 +78,7 @@ AHEAD_S = 3600
 # Sources by versions in a window; `MAX_BYTES` bounds it too, so that it stays below 1 MiB.
 MAX_ROWS = 1000
 # A key is the name of a topic, of 4 bytes a character at most, and three numbers.
-MAX_KEY_BYTES = 4 * MAX_TOPIC_CHARS + 100
+MAX_KEY_BYTES = 4 * wire.MAX_TOPIC_CHARS + 100
 # Of each number in a row: as many rows as there can be have a sum below 2^63.
 MAX_TOTAL = 10**13
 
@@ -115,7 +106,7 @@ class Key(NamedTuple):
             made.size_s not in SIZES_S
             or not 0 <= made.start <= times.LATEST_MS // 1000
             or made.start % made.size_s
-            or not 0 <= made.partition <= MAX_PARTITION
+            or not 0 <= made.partition <= wire.MAX_PARTITION
         ):
             raise ValueError("the key names no window")
         return made
@@ -139,7 +130,7 @@ class Row(Struct, array_like=True):
     score_sum: float = 0.0
     latency_ms_sum: float = 0.0
 
-    def add(self, other: "Row | TallyCount") -> None:
+    def add(self, other: "Row | wire.TallyCount") -> None:
         """Add what another one counted, with sums that as many results can have."""
         self.positive += other.positive
         self.negative += other.negative
@@ -155,13 +146,13 @@ class Window(Struct, array_like=True):
     The cluster is Kafka's id of the one with that partition; empty from older versions.
     """
 
-    next_offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
+    next_offset: Annotated[int, Meta(ge=0, le=wire.MAX_OFFSET)] = 0
     rows: list[Row] = []
     cluster: str = ""
 
     def add(
         self,
-        counts: Iterable[tuple[str, str, "Row | TallyCount"]],
+        counts: Iterable[tuple[str, str, "Row | wire.TallyCount"]],
         names: Names,
         others: int,
     ) -> None:
@@ -203,9 +194,9 @@ def decode(value: bytes) -> Window:
         raise ValueError(str(error)) from None
 
 
-def parts(tally: Tally) -> dict[Key, list[TallyCount]]:
+def parts(tally: wire.Tally) -> dict[Key, list[wire.TallyCount]]:
     """The windows that a tally's counts belong to, each with its counts."""
-    found: dict[Key, list[TallyCount]] = {}
+    found: dict[Key, list[wire.TallyCount]] = {}
     for count in tally.counts:
         for size in SIZES_S:
             start = count.interval // size * size
@@ -284,7 +275,7 @@ class Book:
         """Have all windows written by the next `save`: the changelog may lack their last state."""
         self._changed.update(self._windows)
 
-    def merge(self, tallies: Iterable[Tally], now: float) -> int:
+    def merge(self, tallies: Iterable[wire.Tally], now: float) -> int:
         """Add tallies to their windows; what is there already changes nothing.
 
         Returns how many events have no window, because it would be too old or too far ahead.
@@ -309,7 +300,7 @@ class Book:
         return self._windows.setdefault(key, Window(cluster=self._cluster))
 
     def _add(
-        self, key: Key, window: Window, counts: list[tuple[str, str, Row | TallyCount]]
+        self, key: Key, window: Window, counts: list[tuple[str, str, Row | wire.TallyCount]]
     ) -> None:
         others = self._rows[key.size_s] - len(window.rows)
         window.add(counts, self._names, others)
@@ -356,7 +347,7 @@ class Book:
 
     def trends(
         self, spans: Iterable[Span], source: str | None = ALL, *, each: bool = False
-    ) -> Iterator[Trend]:
+    ) -> Iterator[wire.Trend]:
         """The trends of windows, in their order: of one source, or of all together.
 
         With `each`, those of every source follow that of all together.
@@ -383,20 +374,20 @@ class Book:
         return sorted(span for span in found if span[1] + size_s > since)
 
 
-def _trend(span: Span, source: str | None, rows: list[Row]) -> Trend:
+def _trend(span: Span, source: str | None, rows: list[Row]) -> wire.Trend:
     by_version: dict[str, list[Row]] = {}
     for row in rows:
         by_version.setdefault(row.version, []).append(row)
     models = {version: _counts(by_version[version]) for version in sorted(by_version)}
-    return Trend(span[0], span[1], source, _counts(rows), models)
+    return wire.Trend(span[0], span[1], source, _counts(rows), models)
 
 
-def _counts(rows: Iterable[Row]) -> TrendCounts:
+def _counts(rows: Iterable[Row]) -> wire.TrendCounts:
     total = Row("", "")
     for row in rows:
         total.add(row)
     events = total.positive + total.negative
-    return TrendCounts(
+    return wire.TrendCounts(
         events=events,
         positive=total.positive,
         dead_letters=total.dead_letters,

@@ -51,11 +51,9 @@ class _Batches:
         self.last: Any = None
 
     def has_next(self) -> bool:
-        """Whether there is another one."""
         return bool(self._batches.has_next())
 
     def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka's
-        """The next one."""
         self.last = self._batches.next_batch()
         return self.last
 

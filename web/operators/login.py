@@ -102,7 +102,6 @@ class _Logins:
             self._ended[name] = until
 
     def has_ended(self, name: str) -> bool:
-        """Whether a session was signed out of."""
         with self._lock:
             return name in self._ended
 
@@ -113,7 +112,6 @@ class _Cookie(SecureCookieSessionInterface):
     digest_method = staticmethod(hashlib.sha256)
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Whether the browser may send it by https alone."""
         return super().get_cookie_secure(app) or request.is_secure
 
 
@@ -197,7 +195,6 @@ def _in_session() -> Operator | None:
 
 
 def _is_ours(sent: str | None) -> bool:
-    """Whether a form came from a page of this session."""
     try:
         validate_csrf(sent, time_limit=LIFETIME_S, token_key=FIELD)
     except ValidationError:
