@@ -21,7 +21,6 @@ from sentiment.dead_letters.scan import Found, Scan, find
 from sentiment.dead_letters.show import details, safe, time_of
 from sentiment.errors import BrokerError, InputError, ModelNotFoundError
 from sentiment.registry import tracking
-from sentiment.registry.tracking import Version
 from sentiment.settings import Settings
 from sentiment.times import parse_since
 from web import services
@@ -80,6 +79,7 @@ class Filter:
     code: str
     source: str
     since: str
+    # Only those that were not redriven.
     waiting: bool
 
     def selection(self, *, by_code: bool = True, until: float | None = None) -> Selection:
@@ -353,9 +353,8 @@ def busy(_: BusyError) -> ResponseReturnValue:
     """The answer to a second redrive."""
     running = current().running()
     by = f", begun by {running.who}" if running else ""
-    return problem(
-        409, f"A redrive is running already{by}.", "Wait for its end; then begin this one again."
-    )
+    hint = "Wait for its end; then begin this one again."
+    return problem(409, f"A redrive is running already{by}.", hint)
 
 
 def _moment(text: str) -> float | None:
@@ -390,14 +389,10 @@ def models() -> ResponseReturnValue:
             "Install the page with its operators' extra, `sentiment-stream[web,operators]`;"
             " `sentiment models` shows the same where that is installed.",
         )
+    versions: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in found]
     serving = {
-        alias: next((_version(one) for one in found if alias in one.aliases), None)
+        alias: next((one for one in versions if alias in one["aliases"]), None)
         for alias in ("champion", "challenger")
     }
-    document = {"name": name, **serving, "versions": [_version(one) for one in found[:VERSIONS]]}
+    document = {"name": name, **serving, "versions": versions[:VERSIONS]}
     return answer("models.html", document, more=max(0, len(found) - VERSIONS))
-
-
-def _version(version: Version) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(version)
-    return shown
