@@ -227,10 +227,7 @@ def opened() -> Iterator[Bench]:
 def running(
     command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[psutil.Process]:
-    """A candidate's process, ended with the block; the folder takes its log.
-
-    A `TimeoutError` of the block becomes a `CandidateError` with the end of that log.
-    """
+    """A process, ended with the block; its folder has its log, told at a `TimeoutError`."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
     started = process.start(command, log, folder=folder, environment=environment)
@@ -258,10 +255,7 @@ def pace(first: Sample, last: Sample) -> Pace:
 
 
 def watch(done: Done, total: int, longest_s: float, look: Callable[[int], Sample]) -> Pace:
-    """How fast all was done, or as much as was until the time was over.
-
-    A `TimeoutError` if nothing was done in `START_S`, or nothing more after that.
-    """
+    """How fast all was done, or as much as was in time; a `TimeoutError` if nothing (more) was."""
     began = time.monotonic()
     while not (count := done()):
         if time.monotonic() - began > START_S:

@@ -1,7 +1,6 @@
 """What broken connections cost: `python -m benchmarks.broken`.
 
-A worker works the same backlog off again and again, every other time with one of its connections to
-the broker broken each second. Nothing stands between them: the worker's own socket is shut down.
+A worker works a backlog off, every other time with one of its own sockets shut down each second.
 Needs Linux, and the right to take another process's descriptors, which root has.
 """
 
@@ -62,10 +61,7 @@ def shut_down(pid: int, descriptor: int) -> None:
 
 
 def measure(place: Bench, backlog: Backlog, every_s: float) -> tuple[Pace, Counter[str]]:
-    """How fast a backlog is worked off with a connection broken every so many seconds, and counts.
-
-    With 0 seconds, none is broken.
-    """
+    """How fast a backlog is worked off while connections break, after so many seconds or never."""
     port = free_port()
     broker = int(place.settings.kafka.bootstrap_servers.rpartition(":")[2])
     stopping = threading.Event()

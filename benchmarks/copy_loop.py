@@ -1,7 +1,6 @@
 """The limit: a bare transactional loop that copies a topic's bytes and does nothing else.
 
-Run as a process; ends when it is killed. Everything that Kafka asks of an exactly-once worker is
-here, and nothing of ours: consume, produce the value on, send the offsets, commit.
+A process without end: all that Kafka asks of an exactly-once worker, and nothing of ours.
 """
 
 import sys

@@ -1,10 +1,9 @@
 """`python -m benchmarks.drift DATA`: what workers' drift metrics say of ordinary texts.
 
-DATA has the files that params.yaml names. Each corpus is taken for a stream by itself, which no
-model was made for: its figures are what a limit must let pass. The bundled model has learnt all of
-these texts and is too sure of them, so the scores are those of its twin, which judged it and had
-not seen them; those that a worker would give stand beside them. For the same reason a token counts
-as known if the twin knew it.
+DATA has the files that params.yaml names. Each corpus is a stream by itself, which no model was
+made for: its figures are what a limit must let pass. The bundled model is too sure of texts that it
+has learnt, so scores and known tokens are those of its twin, which judged it and had not seen them;
+the scores that a worker would give stand beside them.
 """
 
 import tempfile

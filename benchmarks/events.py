@@ -46,10 +46,7 @@ def backlog(bench: Bench, name: str, texts: Sequence[str], count: int) -> Backlo
 def held_backlog(
     bench: Bench, name: str, texts: Sequence[str], count: int
 ) -> tuple[Backlog, Callable[[], None]]:
-    """A backlog that readers of committed records see only when the second part is called.
-
-    All of it appears at once then, so that workers can be waiting for it.
-    """
+    """A backlog that shows at once, to workers that wait, when the second part is called."""
     made = Backlog(name, bench.topic("events"), count)
     producer = clients.new_producer(
         bench.settings.kafka,

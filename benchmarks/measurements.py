@@ -100,10 +100,7 @@ FIRST, LAST = 0.2, 0.9
 
 
 def phases(place: Bench, backlog: Backlog) -> dict[str, float]:
-    """Seconds per million events by phase of the loop; `elapsed` is the time on the clock.
-
-    Phases that run on threads of their own go on at the same time as the others.
-    """
+    """Seconds per million events by phase, some at the same time; `elapsed` by the clock."""
     say(f"where a worker's time goes on {backlog.name}")
     port = free_port()
     seen: list[tuple[float, int, dict[str, float]]] = []
@@ -143,11 +140,7 @@ def memory(place: Bench, backlog: Backlog) -> dict[str, float]:
 def together(
     place: Bench, texts: Sequence[str], count: int, workers: int, longest_s: float
 ) -> float:
-    """Events a second of some workers in one group.
-
-    They hold their partitions before the backlog appears, all at once: no start and no rebalance
-    is measured.
-    """
+    """Events a second of workers in one group; they hold their partitions before all is there."""
     say(f"{workers} worker{'s'[: workers - 1]} waiting for {count:,} events")
     backlog, release = events.held_backlog(place, f"{count:,} events", texts, count)
     group, results = place.name("workers"), place.topic("results")
@@ -170,10 +163,7 @@ def _members(admin: AdminClient, group: str) -> int:
 
 
 def start(place: Bench, texts: Sequence[str], times: int) -> Figures:
-    """Seconds from a process's start to the first result in a reader's hand: median and all runs.
-
-    The model is in the cache, where earlier workers left it, and an event waits.
-    """
+    """Seconds from a start, with the model in the cache, to a waiting event's result in hand."""
     say(f"{times} starts of a worker")
     runs: list[float] = []
     for _ in range(times):
@@ -204,10 +194,7 @@ PAUSE_S = 0.05
 def latency(
     place: Bench, texts: Sequence[str], rate: float, seconds: float, singles: int
 ) -> tuple[Figures, Figures]:
-    """From an event handed to a producer to its result in a reader's hand, by one warm worker.
-
-    Under a steady load, and of single events on an idle topic.
-    """
+    """From a producer to a reader's hand, by a warm worker: under load, and single events."""
     topic, results = place.topic("events"), place.topic("results")
     with (
         place.worker(topic, place.name("worker"), results),
@@ -269,10 +256,7 @@ FLUSH_S = 60.0
 
 
 def trends(place: Bench) -> Figures:
-    """Have one process sum up this run's tallies, as often as it takes to see its rate.
-
-    The events are those that the tallies stand for; `processor_s` is for a million of them.
-    """
+    """How fast a process sums this run's tallies up, over and over; counted in their events."""
     say("the trends over this run's tallies")
     name, port = place.name("trends"), free_port()
     own = Settings()

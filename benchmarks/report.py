@@ -1,7 +1,4 @@
-"""`python -m benchmarks.report build/bench.json`: a run's figures into the documents.
-
-Writes the tables of `docs/performance.md` between their marks, and the chart of the README.
-"""
+"""`python -m benchmarks.report build/bench.json`: a run's tables and chart into the documents."""
 
 import json
 import math
@@ -36,10 +33,7 @@ Report = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """What was measured, beside what must be reached: at least so much, or at most.
-
-    Nothing is measured where this run didn't, or couldn't: `why_not` tells. Ratios are `times`.
-    """
+    """What was measured, or `why_not`, beside what must be reached: at least, or at most."""
 
     what: str
     unit: str

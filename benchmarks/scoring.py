@@ -1,8 +1,7 @@
 """`python -m benchmarks.scoring`: the compiled model beside the same pipeline in scikit-learn.
 
-One core, one run, each candidate in turn and over again on ten batches that differ, so that no
-candidate finds its last batch in the processor's caches; of its times the least counts, as whatever
-disturbs a run only makes it slower. Ratios are what to read.
+On one core, in turn, on ten batches that differ, so that none is in the processor's caches; the
+least time counts, as what disturbs a run makes it slower. Ratios are what to read.
 """
 
 import os

@@ -38,11 +38,9 @@ class Sample(NamedTuple):
 
 
 def verdict(samples: Sequence[Sample]) -> dict[str, object]:
-    """Whether anything grows, by its first and its last quarter and its trend in between.
+    """Whether anything grows: medians of the second and last quarter, trend per hour in between.
 
-    By measure the medians of the second and the last quarter and the trend per hour over all but
-    the first; and `grows`, the names of those that grow. Fewer than eight samples are a
-    `ValueError`.
+    `grows` names what does. Fewer than eight samples are a `ValueError`.
     """
     if len(samples) < 8:  # noqa: PLR2004 - two for each quarter
         raise ValueError(f"{len(samples)} samples are too few for a verdict: run it longer")

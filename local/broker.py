@@ -83,8 +83,7 @@ class LocalKafka:
     """Brokers on this machine, each controller too; stopped with the block.
 
     A second start on the same data goes on with it. The port is the first broker's; 0 takes a free
-    one, as the others do. `say` is told of progress. A `SetupError`: a port, the disk, the network,
-    or a folder in use.
+    one, as the others do. A `SetupError`: a port, the disk, the network, or a folder in use.
     """
 
     def __init__(

@@ -66,10 +66,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run the demo; the exit code is 0 when nothing is missing or doubled, else 1.
-
-    A `SentimentError` says what could not be started, or ended by itself.
-    """
+    """Run the demo; the exit code is 0 when nothing is missing or doubled, else 1."""
     console = Console(stderr=True)
     stopping = Stopping()
     ledger = Ledger()
@@ -90,10 +87,7 @@ def run(options: Options) -> int:
 
 
 class _Parts:
-    """Kafka, registry, worker, trends and page, each started as soon as what it needs is there.
-
-    Stopped with the block in the reverse order.
-    """
+    """All parts, each started when what it needs is there; stopped with the block, in reverse."""
 
     def __init__(self, options: Options, say: Say) -> None:
         self.options = options

@@ -1,8 +1,7 @@
 """The jars of Apache Kafka: fetched once, checked by SHA-256, cached.
 
-`jars.lock` names each jar by its Maven coordinates and its sum, so that a start resolves nothing
-and trusts nobody. `python -m local.jars` writes it anew, after a version below was changed. No
-Maven and no Java of the machine has a part in this: `jgo` speaks to the repository itself.
+`jars.lock` names each by its Maven coordinates and its sum: a start resolves nothing and trusts
+nobody. `python -m local.jars` writes it anew. `jgo` speaks to the repository: no Maven, no Java.
 """
 
 import errno
@@ -59,8 +58,7 @@ def ensure(cache: Path, say: Say) -> Path:
 def ensure_all(jars: Sequence[Jar], folder: Path, what: str, say: Say) -> Path:
     """Make sure that every jar is in a folder with the right sum, and return the folder.
 
-    `say` is told of progress, when there is something to wait for. A `SetupError`: no network on
-    the first start, a full disk, or a sum that differs.
+    A `SetupError`: no network on the first start, a full disk, or a sum that differs.
     """
     missing = [jar for jar in jars if not _is_good(folder / jar.name, jar)]
     if not missing:

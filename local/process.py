@@ -37,9 +37,8 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a child whose output goes to a log; with an environment beside our own.
 
-    Call it from the main thread, whose end counts as the parent's: the child then receives
-    `when_parent_dies`, even after `kill -9`. It has a session of its own: Ctrl-C on the terminal
-    reaches us first.
+    Call it from the main thread, with whose end, even by `kill -9`, it gets `when_parent_dies`. In
+    its session of its own, Ctrl-C on the terminal reaches us first.
     """
     parent = os.getpid()
 
@@ -159,11 +158,7 @@ FREE_MB = 200
 
 
 def lock(folder: Path, brokers: int) -> IO[str]:
-    """Take the folder of a local Kafka's data for ourselves, until the returned file is closed.
-
-    Each broker has `broker-N`. A `SetupError`: somebody has it, it can't be written, or it is that
-    of another cluster.
-    """
+    """Take a folder of brokers' data until the returned file is closed, or a `SetupError`."""
     with stored(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")

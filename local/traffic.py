@@ -1,8 +1,7 @@
 """The demo's traffic: sample events, some of them bad on purpose, and a ledger of what came back.
 
-Each event has a number of this run in its key, and keys travel to results and dead letters alike.
-So a number is open from its sending to its first outcome, and a second outcome is a double; nothing
-grows with the length of a run but what is really open.
+Keys, which travel to all outcomes, number a run's events: one is open until its first outcome, and
+a second one is a double. Nothing grows with a run but what is open.
 """
 
 import json
@@ -194,10 +193,7 @@ def texts(seed: int) -> Iterator[str]:
 
 
 class Traffic:
-    """Sends so many events a second on a thread of its own, from the block's beginning to its end.
-
-    The ledger is told of each one before it is sent.
-    """
+    """Sends so many events a second, told to the ledger before, on a thread, for a block."""
 
     def __init__(self, settings: Settings, ledger: Ledger, rate: float) -> None:
         self._topic = settings.topics.events

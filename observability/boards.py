@@ -1,8 +1,4 @@
-"""What the dashboards show: each panel is one entry of its row.
-
-`files` are those of `observability/dashboards/`. A panel that names a metric or a label which the
-table of metrics doesn't have is refused.
-"""
+"""What the dashboards show: each panel is one entry of its row, held against the metrics' table."""
 
 import json
 

@@ -151,8 +151,7 @@ def _summarise(run: "Run", producer: EventProducer, seconds: float, *, as_json: 
 class Columns:
     """Which columns of a file, or fields of its JSON objects, hold what.
 
-    Without one for the id it is `id`, where there is one; without one for the record's key, the
-    event's id. The source is that of rows that don't say it themselves.
+    Else the id is `id`, where there is one, and the record's key the id. A row's own source wins.
     """
 
     text: str = "text"
@@ -181,10 +180,7 @@ class Plan:
 
 
 class Run:
-    """Sends what a plan says; the counts are true at any time, whatever ended it.
-
-    `skipped` rows are no events; `error` ended it early.
-    """
+    """Sends what a plan says; its counts, and the error that ended it, are true at any time."""
 
     def __init__(self, plan: Plan, producer: EventProducer) -> None:
         self.skipped = 0

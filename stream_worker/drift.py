@@ -25,9 +25,7 @@ _EMPTY = 0.5
 class Figures(NamedTuple):
     """How far a window is from the reference, or what of it can be seen by itself.
 
-    The population stability indices are 0 where nothing differs; lengths are in tokens. Without a
-    share of unknown tokens, the model doesn't tell it. The repeated text is the one there most
-    often.
+    Stability indices are 0 for the same; a share is None where the model doesn't tell.
     """
 
     score_psi: float

@@ -1,8 +1,7 @@
 """The consumer side: assignment, batches, rewinding, and events that expired before they were read.
 
-An abort doesn't move a consumer back, and a rebalance in the middle of a batch makes its records
-somebody else's. Both have one answer here: drop what is in hand and `rewind` to the offsets that
-the group has committed.
+An abort doesn't move a consumer back, and a rebalance makes a batch's records somebody else's. Both
+times: drop what is in hand and `rewind` to the group's committed offsets.
 """
 
 import time
@@ -75,9 +74,8 @@ class Expired(NamedTuple):
 class Intake:
     """Takes batches from the events topic as a member of the group.
 
-    `before_revoke` ends the open transaction, before partitions are given away. `unreadable` has,
-    by partition, the error that came last in place of a batch that can't be read. No broker answers
-    since `unanswered_since`, by the monotonic clock; None: they do.
+    `before_revoke` ends the open transaction. `unreadable` has a partition's last error in place of
+    a batch, `unanswered_since` the monotonic time since which no broker answers.
     """
 
     def __init__(self, settings: Settings, before_revoke: Callable[[], None]) -> None:
@@ -112,11 +110,7 @@ class Intake:
         self._consumer = self._joined()
 
     def take(self, most: int, wait_s: float) -> list[Message] | None:
-        """What has arrived, or a wait for it; what waiting doesn't mend is raised.
-
-        In order per partition, empty when there is none; None when partitions moved meanwhile, and
-        the caller has to rewind.
-        """
+        """Records in order per partition; None when partitions moved: the caller rewinds."""
         self._disturbed = False
         first = self._consumer.poll(wait_s)
         if first is None:
@@ -265,9 +259,7 @@ class Intake:
         return list(self._assigned)
 
     def reached(self, partition: int) -> tuple[int, int]:
-        """How far a partition has been read: to which offset there is nothing left to be returned,
-        and the offset after the last record. From any thread.
-        """  # noqa: D205 - one sentence
+        """Offsets up to which nothing is left, and after the last record. From any thread."""
         return self._read_up_to.get(partition, 0), self._next.get(partition, 0)
 
     def ask(self) -> None:

@@ -41,9 +41,8 @@ class ServedModels:
     """The champion, which answers, and the challenger on trial if there is one; both followed.
 
     A copy on disk serves at once; the registry's client, whose import takes longer than a model, is
-    first used after an interval. `explains`: events may ask for explanations. A `ModelError`:
-    neither the registry nor the cache has a usable champion; `ModelRefusedError` and
-    `RegistryUnavailableError` are worth another try.
+    first used after an interval. A `ModelError`: there is no usable champion; a `ModelRefusedError`
+    and a `RegistryUnavailableError` are worth another try.
     """
 
     def __init__(
@@ -102,8 +101,7 @@ class ServedModels:
     def _warm_up(self) -> None:
         """Have what explains compiled before an event asks: it takes long where it isn't on disk.
 
-        Not on a thread of its own: a process that ends while native code is made on another thread
-        ends with a crash.
+        Not on a thread of its own: a process that ends meanwhile would end with a crash.
         """
         scorer = self.models.champion.scorer
         try:

@@ -27,10 +27,7 @@ class Traces:
         self._open: list[Span] = []
 
     def begin(self, batch: Batch, pieces: Sequence[Piece]) -> None:
-        """Begin the spans of a batch, when the first of its pieces was read.
-
-        Its traced results get new headers; a dead letter keeps its own, as everything of it.
-        """
+        """Begin a batch's spans, as of its first read; results, no dead letters, carry them."""
         began_ns = pieces[0].decoded.read_ns
         traced = self._traced(batch)
         if not traced:

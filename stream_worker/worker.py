@@ -80,10 +80,7 @@ LATE_S = 30.0
 
 
 class _Commit(NamedTuple):
-    """A commit that is under way: of a batch, and of what expired before it; or of offsets alone.
-
-    It began at a time of the monotonic clock, and past its deadline it never comes back.
-    """
+    """A commit of a batch and what expired before it, or of offsets; late, it is lost."""
 
     batch: Batch | None
     expired: list[Expired]
@@ -93,10 +90,7 @@ class _Commit(NamedTuple):
 
 
 class Worker:
-    """One member of the classifying group; `stopping` ends the loop after its present turn.
-
-    An `UnreachableError`: Kafka doesn't answer now. Other errors: it isn't ready for us.
-    """
+    """One member of the classifying group; `stopping` ends the loop after its present turn."""
 
     def __init__(self, settings: Settings, served: ServedModels, stopping: threading.Event) -> None:
         self._settings = settings
@@ -309,10 +303,7 @@ class Worker:
             self._transactions.commit(offsets, group)
 
     def _settle(self) -> None:
-        """Wait for the commit in flight, if any, and count its batch.
-
-        A `WorkerError` where it doesn't come back; a `TransactionError` as `_note_abort`.
-        """
+        """Wait for the commit in flight, if any, and count its batch."""
         commit = self._in_flight
         if commit is None:
             return
@@ -380,10 +371,7 @@ class Worker:
             self._wait_for_brokers(f"The brokers don't tell: {error.args[0].str()}.")
 
     def _note_abort(self, error: AbortedError) -> None:
-        """Go back before anything else is done.
-
-        A `TransactionError`: too often in a row, and not since brokers are away.
-        """
+        """Go back before all else; a `TransactionError`: too often in a row, with brokers there."""
         self._must_rewind = True
         if not (error.too_large and error.passing):
             # Else smaller batches are tried at once.
@@ -441,10 +429,7 @@ class Worker:
             self._begin_commit(None, [], offsets)
 
     def _skip(self, batch: Unreadable) -> None:
-        """Commit the offset behind a batch that can't be read, with a dead letter that names it.
-
-        It is for an operator to say so: `WORKER_SKIP_BATCHES`.
-        """
+        """Pass over a batch that can't be read, by a dead letter: `WORKER_SKIP_BATCHES` says so."""
         topic, partition, first, last, _ = batch
         # The setting names its end.
         assert last is not None  # noqa: S101

@@ -1,10 +1,8 @@
 """`make audit`: known weaknesses of what images and laptops install, by pip-audit.
 
-pip-audit takes "this registry knows no such package" and "nobody answers" for no weakness, or for a
-traceback. Here nothing found is 0; something found, or a scan that failed, is 1; and packages that
-could not be asked about are 3, where nothing was found in the others. Each has its sentence.
-
-It runs in the environment of `requirements/scan.txt`, with the standard library alone.
+Which takes "nobody answers" for no weakness, or for a traceback. Here nothing found is 0; something
+found, or a scan that failed, is 1; and packages that could not be asked about, else, are 3. It runs
+in the environment of `requirements/scan.txt`, with the standard library alone.
 """
 
 import argparse

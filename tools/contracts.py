@@ -1,8 +1,7 @@
 """Who may import whom, for every package beside `pyproject.toml`: a contract of import-linter.
 
-An app imports the shared library and no other app, and the library imports none. Apps are the
-packages that entry points of `sentiment.apps` name; whatever other package is there is for
-developers, and nothing that is installed imports it.
+An app, which an entry point of `sentiment.apps` names, imports the library and no other app; the
+library imports none; nothing installed imports another package: it is for developers.
 """
 
 import tomllib

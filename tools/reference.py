@@ -1,8 +1,4 @@
-"""What is made from what apps register: tables of settings, rights and metrics; rights on clusters.
-
-The tables stand in `docs/operations.md` and, of the chart's values, in its README; the rights are
-Strimzi's users, IAM policies, and ACLs below `k8s/`.
-"""
+"""Made of what apps register: tables of settings, rights and metrics; rights on clusters."""
 
 import json
 import re
@@ -21,10 +17,7 @@ from sentiment.settings import Settings
 
 
 def defaults() -> Settings:
-    """All settings as they are by default, whatever the environment says.
-
-    A generated document is the same wherever it is made.
-    """
+    """All settings by default, whatever the environment says: a document is the same anywhere."""
     settings = Settings()
     for section in apps.sections():
         settings.use(section.model_construct())

@@ -86,10 +86,7 @@ class Shares:
 
 
 def hold(shares: Shares, who: str, what: str) -> None:
-    """Take one of the requests that may be held open, `feeds` or `waits`; `Shares.give` ends it.
-
-    429 or 503 where the caller, or all of them, hold as many as they may.
-    """
+    """Hold one of the requests that stay open, `feeds` or `waits`, or 429 or 503; end by `give`."""
     beyond = shares.take(who)
     if beyond:
         whose = "one caller may have" if beyond == "own" else "this server bears"
@@ -100,8 +97,7 @@ def hold(shares: Shares, who: str, what: str) -> None:
 def install(app: Flask, settings: WebSettings, keys: Keys) -> None:
     """Limit the POSTs of an app by API key or address, and let nobody send without a key.
 
-    The counts are this process's own: nothing is shared between replicas, so that no further
-    server is needed.
+    The counts are this process's own: no further server is needed.
     """
     proxies = settings.trusted_proxies
     if proxies:
@@ -165,10 +161,9 @@ def caller(keys: Keys) -> str:
 
 
 def forwarded(peer: str, header: str, proxies: int) -> str:
-    """The address of whom trusted proxies ask for, as `ProxyFix` reads it.
+    """The address of whom trusted proxies ask for, as `ProxyFix` reads it: else the peer's.
 
-    `header` is `X-Forwarded-For`, whose last entries so many `proxies` of ours have written; `peer`
-    is at the other end of the connection.
+    The last entries of `header`, `X-Forwarded-For`, are those of so many proxies.
     """
     entries = [entry.strip() for entry in header.split(",")] if header else []
     return entries[-proxies] if 0 < proxies <= len(entries) else peer

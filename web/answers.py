@@ -132,8 +132,7 @@ def respond(value: object, status: int = 200, **headers: str) -> Response:
 class ApiError(Exception):
     """An answer that is no success, as `{"error": {"code": …, "message": …, "request_id": …}}`.
 
-    The code is for programs, the message, which says what to do, for people; `details` are further
-    members of the error object.
+    The code is for programs, the message for people; `details` are further members.
     """
 
     def __init__(

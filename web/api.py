@@ -79,8 +79,7 @@ def _asker(token: str) -> bytes:
 def result(name: str) -> Response:
     """What became of an event; `?wait=` seconds for it to come.
 
-    Of the event in a `?partition=` and `?offset=`, else of the last one with the id; explained to
-    who has the `?token=`.
+    In a `?partition=` and `?offset=`, else the last one with the id; explained for its `?token=`.
     """
     shared = services.current()
     wait_s = min(_seconds(request.args.get("wait", "0")), shared.web.max_wait_s)
@@ -154,10 +153,7 @@ def _require_json() -> None:
 
 @api.get("/stream")
 def stream() -> Response:
-    """Results as they come, with `status` between; `?sentiment=` and `?source=` filter.
-
-    Server-sent events (WHATWG HTML, section 9.2).
-    """
+    """Server-sent results as they come, `status` between; `?sentiment=` and `?source=` filter."""
     sentiment, source = request.args.get("sentiment", ""), request.args.get("source", "")
     if sentiment not in {"", "positive", "negative"}:
         raise ApiError(400, "invalid_sentiment", "'sentiment' is 'positive' or 'negative'.")

@@ -60,10 +60,7 @@ probes = Blueprint("probes", __name__)
 
 
 def create_app(settings: Settings) -> Flask:
-    """Make the app and start what it follows Kafka with; Kafka need not be there yet.
-
-    `web.services.of(app).close()` ends its threads.
-    """
+    """Make the app, with or without Kafka; `web.services.of(app).close()` ends its threads."""
     app = Flask("web")
     own = settings.of(WebSettings)
     app.config["MAX_CONTENT_LENGTH"] = own.max_request_bytes

@@ -1,8 +1,7 @@
 """The page's connections: what each may hold, and for how long, before a thread serves its request.
 
-Waitress reads heads and bodies on one thread for all connections, so that a slow or silent sender
-costs memory alone. What it leaves open is bounded here: whole deadlines instead of one for each
-read, bytes of all requests together, parts of a head, and threads that only probes get.
+Waitress reads heads and bodies on one thread: a slow sender costs memory alone. Bounded here are
+whole deadlines, bytes of all requests together, parts of a head, and threads that only probes get.
 """
 
 import io

@@ -1,9 +1,8 @@
 """Live feeds: what each open page is sent, and what it is spared.
 
-A person reads a few lines a second and a topic may carry tens of thousands. So a feed takes a
-sample of each batch, within a budget, and counts what it left out; a browser that is too slow
-even for that loses the oldest, which is counted too. One thread writes to all of them: a thread for
-each would cost a switch of threads for each line.
+A person reads a few lines a second, a topic may carry tens of thousands: a feed samples each batch
+within a budget; a browser too slow for that loses the oldest. Both are counted. One thread writes
+to all: a thread for each would cost a switch of threads for each line.
 """
 
 import sys
@@ -100,10 +99,7 @@ class Feed:
     def send(
         self, status: Callable[[], FeedStatus], line: Callable[[SentimentResult], bytes]
     ) -> None:
-        """Write what is new, unless the reader has yet to take in the last of it.
-
-        The status is told beside results, with nothing skipped; `line` writes a result.
-        """
+        """Write what is new, beside a status with nothing skipped, unless the reader is behind."""
         reader, now = self._reader, time.monotonic()
         due = now >= self._next_status
         if reader is None or not (self._results or due) or reader.behind:
@@ -293,11 +289,7 @@ class Outcomes:
         return explained[1] if explained and explained[0] == asker else None
 
     def find(self, name: str, place: Input | None = None) -> Outcome | None:
-        """What became of an event; None if it is not here.
-
-        By its id, and its place on its topic; without a place, the last event of this id, whoever
-        sent it.
-        """
+        """What became of the event in a place, or else of the last with the id, if it is here."""
         with self._lock:
             return self._find(name, place)
 

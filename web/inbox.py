@@ -1,7 +1,6 @@
 """What comes from Kafka: results, dead letters, and whether it answers.
 
-Every replica reads all partitions of the results, committed records only, so that each can
-answer for any id, whichever replica its event was sent through.
+Every replica reads all committed results: each can answer for any id, through whomever it was sent.
 """
 
 import statistics
@@ -57,9 +56,8 @@ class _Named(msgspec.Struct):
 class Inbox:
     """Follows results and dead letters, and watches the cluster.
 
-    `tell` is given what became of each batch of events, on the thread that reads. The model is that
-    of the latest result; counts are since the start, the rate is of live results over the last
-    seconds.
+    `tell` is given each batch of outcomes on the thread that reads. Counts are since the start, the
+    rate is of live results over the last seconds.
     """
 
     def __init__(
@@ -221,10 +219,7 @@ def _failure(record: Message) -> Failure | None:
 
 
 class Overview:
-    """What a feed tells beside results: counts since the start, latency, models.
-
-    Written by the followers' threads, read by any. The lag is None where the brokers don't tell.
-    """
+    """Counts since the start, latency, models; followers' threads write it, any one reads it."""
 
     def __init__(self) -> None:
         self.positive = self.negative = self.dead_letters = 0

@@ -73,8 +73,7 @@ class Outbox:
     ) -> list[Input | None]:
         """Send events, each keyed by its id; where each then stands, or None: not acknowledged.
 
-        `tell` is given the number of each and its place at once: its result may come before the
-        word on the others.
+        `tell` is given each number and place at once: results may come before the last word.
         """
         records = [(event.id or "", wire.encode(event)) for event in batch]
         delivered = self._deliver(self._topics.events, records, headers, tell)

@@ -61,10 +61,7 @@ _batch = msgspec.json.Decoder(_Batch)
 
 
 def parse(body: bytes, max_events: int, max_event_bytes: int) -> list[TextEvent]:
-    """Read the events of a request: one, a list, or an object with such a list as `events`.
-
-    At least one, each with an id and a source; a 400 or 413 says which is wrong, and why.
-    """
+    """The events of a request, at least one: one, a list, or an object with it; else 400 or 413."""
     with nullcontext() if len(body) <= SMALL_BYTES else one_at_a_time:
         values = _split(body)
         if not values:
@@ -120,10 +117,7 @@ def encode(event: TextEvent, max_bytes: int) -> bytes:
 
 
 def trace() -> Headers:
-    """A trace that began in the caller goes on through the worker to the result.
-
-    A `tracestate` of more than `MAX_TRACESTATE` characters is left out.
-    """
+    """A trace that began in the caller goes on to the result; a long `tracestate` is left out."""
     parent, state = (request.headers.get(name, "") for name in ("traceparent", "tracestate"))
     if not TRACEPARENT.fullmatch(parent):
         return []
@@ -141,10 +135,7 @@ class RefusedLine(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of an upload, by their numbers; empty ones are left out.
-
-    Those that can be sent are encoded, which takes less memory than objects do.
-    """
+    """An upload's lines but empty ones, by number; encoded, for objects take more memory."""
 
     events: dict[int, bytes]
     refused: dict[int, RefusedLine]
@@ -197,10 +188,9 @@ def _file() -> tuple[Format, BinaryIO]:
 
 
 def read(stream: BinaryIO, kind: Format, name: str, web: WebSettings, event_bytes: int) -> Lines:
-    """Read an upload, perhaps compressed by gzip, from a stream that can seek.
+    """Read an upload, perhaps compressed by gzip, from a stream that can seek, or 413 or 422.
 
-    Its events' ids are `name` and the number of the line, their largest size as it will stand on
-    the topic. 413 or 422: it is too long, empty, or no such table at all.
+    Ids are `name` and the number of the line; the largest size is as it will stand on the topic.
     """
     found = Lines({}, {})
     size = stream.seek(0, io.SEEK_END)

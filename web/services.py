@@ -22,10 +22,7 @@ _KEY = "sentiment"
 
 @dataclass(frozen=True)
 class Services:
-    """The long-lived parts behind one app; `start` begins what follows Kafka.
-
-    `held` are the requests that stay open for long: feeds and waits.
-    """
+    """What is behind one app, until `start` idle; `held` are the requests that stay open."""
 
     settings: Settings
     outbox: Outbox

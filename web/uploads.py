@@ -145,10 +145,7 @@ def name_of(secret: str) -> str:
 
 
 class Upload:
-    """One upload, read by its secret id; any thread may use it.
-
-    Ids of its lines begin with `name_of(secret)`; the headers are those of all of its events.
-    """
+    """One upload, read by its secret; ids begin with `name_of(secret)`. For any thread."""
 
     def __init__(self, secret: str, lines: Lines, headers: Headers) -> None:
         self._secret = secret
@@ -265,10 +262,7 @@ def harmless(cell: object) -> object:
 
 
 class Uploads:
-    """Keeps uploads for a while, sends their events and takes in what became of them.
-
-    `known` tells of an event's id and place what became of it, if that is here already.
-    """
+    """Keeps and sends uploads, and takes in outcomes; `known` tells of those already here."""
 
     def __init__(
         self,

@@ -49,10 +49,9 @@ def paired(live: Iterator[SentimentResult], replayed: Iterator[SentimentResult])
 
 @dataclass
 class Comparison:
-    """Counts over any number of events, in bounded memory.
+    """Counts over any number of events, in bounded memory; compared are those with both results.
 
-    Compared are events with a result on either side. Live results are `repeated`, and passed over,
-    where an earlier one answers the same event or a later.
+    A live result of an event that has one, or is passed already, is `repeated`.
     """
 
     compared: int = 0
@@ -140,8 +139,7 @@ def known(settings: Settings, output: str, offsets: Offsets) -> dict[int, Mark]:
 def compare(settings: Settings, output: str, marks: dict[int, Mark]) -> Comparison:
     """Read both topics, partition by partition, as far as the replay has come.
 
-    The live topic may have another number of partitions than the events topic, as long as it has
-    had it all the time.
+    The live topic may have another number of partitions, if it has had it all the time.
     """
     comparison = Comparison()
     progress = Progress(sum(mark.next - mark.start for mark in marks.values()))

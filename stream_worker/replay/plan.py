@@ -21,10 +21,9 @@ from sentiment.wire import Model
 
 @dataclass(frozen=True)
 class Order:
-    """What the command asks for; the range's ends are as they were written.
+    """What the command asks for; the range's ends are as written, and None is what is there now.
 
-    Without an end it is what is there at the start. The group keeps the offsets, and nobody joins
-    it. The rate is in events a second; None: as fast as possible.
+    Nobody joins the group, which keeps the offsets. The rate is in events a second.
     """
 
     since: str
@@ -38,9 +37,8 @@ class Order:
 class Plan(Struct, frozen=True):
     """What was settled at a replay's first start, and stays, beside the words of the order.
 
-    `2h` means the two hours before the first start, not the next one. The model is the version that
-    the address named then; the range is in seconds since 1970, from the oldest event (None) to its
-    exclusive end. An output topic that is made anew has another id, and begins a new replay.
+    `2h` means the two hours before the first start. The range is in seconds since 1970, from the
+    oldest event (None) to its exclusive end. An output topic that is made anew has another id.
     """
 
     since: str

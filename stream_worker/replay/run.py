@@ -48,10 +48,7 @@ BATCHES_PER_S = 5
 
 
 def begin(settings: Settings, order: Order, offsets: Offsets) -> "Replay":
-    """Settle what is to be done; from here on transactions are ours alone, and marks committed.
-
-    An `InputError` refuses the order; nothing has changed then.
-    """
+    """Settle what is to be done; from here on, transactions and marks are ours alone."""
     _check_names(settings, order)
     topics.require(settings, settings.topics.events)
     found = _known(settings, order, offsets)
@@ -205,10 +202,7 @@ def _place(value: bytes, topic: str, marks: dict[int, Mark]) -> wire.Input | Non
 
 
 class Replay:
-    """A replay that has begun; `marks` are never ahead of what is committed.
-
-    `stop` ends the loop after its present batch.
-    """
+    """A replay that has begun, with marks never ahead of what is committed; `stop` ends it."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what `begin` has settled
         self,
@@ -263,10 +257,7 @@ class Replay:
         self._rewind(trouble)
 
     def _rewind(self, trouble: str) -> None:
-        """Wait until the brokers send the committed offsets, and continue there.
-
-        A `TransactionError`: too many aborts in a row, although the brokers answered.
-        """
+        """Go on at the committed offsets; a `TransactionError`: too many aborts in a row."""
         limit = self._settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
             raise errors.TransactionError(
@@ -298,11 +289,7 @@ class Replay:
         self.marks = marks
 
     def _read(self, partition: int) -> None:
-        """Replay one partition from its mark on.
-
-        `AbortedError` and `UnreachableError` ask for a rewind. A `TopicError`: events of the range
-        have been deleted meanwhile.
-        """
+        """Replay one partition from its mark on; a `TopicError`: events were deleted since."""
         mark = self.marks[partition]
         most, rate = self._settings.worker.max_batch, self._order.rate
         if rate:

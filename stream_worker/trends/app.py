@@ -76,11 +76,7 @@ class _Changelog(faust.Table[bytes, bytes]):
 
 
 class Trends:
-    """The app and its windows.
-
-    Those of another cluster than this id's are not recalled. `is_same` asks the brokers whether the
-    tallies' topic is still that of the start, for sure.
-    """
+    """The app and its windows of this cluster; `is_same`: the tallies' topic still is, for sure."""
 
     def __init__(self, settings: Settings, cluster: str, is_same: Callable[[], bool]) -> None:
         names, own = settings.topics, settings.of(TrendsSettings)
@@ -208,10 +204,7 @@ LABELLED = 10
 
 
 def add_views(app: faust.App, book: Book, labels: Labels, trouble: Callable[[], str]) -> None:
-    """Give an app its pages: `/trends`, `/sources`, `/accuracy`, `/metrics`, `/livez`, `/readyz`.
-
-    `trouble` says why nothing can be read now; it is empty while it can.
-    """
+    """Give an app its pages; `trouble` says why nothing can be read now, or nothing."""
 
     @app.page("/trends")
     async def trends(view: View, request: Request) -> Response:

@@ -41,8 +41,7 @@ class Names:
     ) -> tuple[str, str]:
         """The names to count under, for an event's source and the version that answered.
 
-        `rows` are those that windows of this length have already; `is_full` says that this window
-        has no place for another source.
+        This length has so many rows already; `is_full`: the window takes no other source.
         """
         if rows >= MAX_NAME_ROWS + SPARE_ROWS:
             return OTHER_SOURCE, OTHER_VERSION
@@ -116,11 +115,7 @@ _Total = Annotated[int, Meta(ge=0, le=MAX_TOTAL)]
 
 
 class Row(Struct, array_like=True):
-    """What one source (empty: none) had of one model version's answers.
-
-    Events without a result count for the model that served then; latency is from event to
-    classification.
-    """
+    """What one source (empty: none) had of one version's answers, or while it served; in ms."""
 
     source: str
     version: str
@@ -141,10 +136,7 @@ class Row(Struct, array_like=True):
 
 
 class Window(Struct, array_like=True):
-    """What a window holds, up to an offset of its input partition, by source and model version.
-
-    The cluster is Kafka's id of the one with that partition; empty from older versions.
-    """
+    """What a window holds up to an offset of its input partition, whose cluster it names or not."""
 
     next_offset: Annotated[int, Meta(ge=0, le=wire.MAX_OFFSET)] = 0
     rows: list[Row] = []
@@ -156,11 +148,7 @@ class Window(Struct, array_like=True):
         names: Names,
         others: int,
     ) -> None:
-        """Add counts by source and version, each to the row that these have here.
-
-        `names` are those that may have rows of their own, `others` the number of rows of all other
-        windows of this length.
-        """
+        """Add counts by source and version; the windows of this length have so many other rows."""
         rows = {(row.source, row.version): row for row in self.rows}
         taken: int | None = None
         for source, version, count in counts:
@@ -233,10 +221,9 @@ class Table(Protocol):
 
 
 class Book:
-    """Keeps the windows, each decoded here and encoded in the table.
+    """The windows, decoded here and encoded in the table, of tallies that come from a cluster.
 
-    The table may be changed while records are being processed alone. The cluster, by Kafka's id, is
-    the one that the tallies come from.
+    The table may be changed while records are being processed alone.
     """
 
     def __init__(self, table: Table, cluster: str) -> None:
@@ -276,10 +263,7 @@ class Book:
         self._changed.update(self._windows)
 
     def merge(self, tallies: Iterable[wire.Tally], now: float) -> int:
-        """Add tallies to their windows; what is there already changes nothing.
-
-        Returns how many events have no window, because it would be too old or too far ahead.
-        """
+        """Add tallies to windows, once each; returns how many events are too old or too early."""
         left_out = 0
         for tally in tallies:
             for key, counts in parts(tally).items():
@@ -348,10 +332,7 @@ class Book:
     def trends(
         self, spans: Iterable[Span], source: str | None = ALL, *, each: bool = False
     ) -> Iterator[wire.Trend]:
-        """The trends of windows, in their order: of one source, or of all together.
-
-        With `each`, those of every source follow that of all together.
-        """
+        """The trends of windows in order: of one source, of all together, and then of `each`."""
         wanted = set(spans)
         rows: dict[Span, list[Row]] = {}
         for key, window in self._windows.items():

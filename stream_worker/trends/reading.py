@@ -96,10 +96,9 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # it h
 class _CommittedThread(driver.AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes in transactions; ours must not.
 
-    Nor may it commit offsets of another cluster. aiokafka tries to commit for as long as no broker
-    answers, then as whoever it has become; in a cluster that was rebuilt meanwhile, what is there
-    at smaller offsets would never be read. So it commits as the confirmed member of the group
-    alone: a new cluster knows none of the old one's.
+    Nor may it commit another cluster's offsets. aiokafka tries to commit while no broker answers,
+    then as whoever it has become, and smaller offsets of a rebuilt cluster would never be read. So
+    it commits as the confirmed member alone: a new cluster knows none of the old one's.
     """
 
     confirmed = ""
@@ -178,9 +177,8 @@ class _CommittedConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go back to what is committed, and take nothing until the flow goes on.
 
-        At the end of a recovery, Faust goes back, empties the queues of what came before, and has
-        the flow go on. But it goes on all the time: what is taken between the two steps is emptied
-        too, and counts as read.
+        At a recovery's end, Faust goes back and empties the queues of what came before. Without the
+        stop, what is taken in between is emptied too, and counts as read.
         """
         self.stop_flow()
         await super().perform_seek()

@@ -1,14 +1,11 @@
 """Who is asking: somebody with the token, or whom a proxy that logs people in vouches for.
 
-A header with a name is no login by itself, since anybody can send one. It counts only beside the
-secret that the proxy alone knows and adds to each request.
-
-The operators' cookie is signed with a key that is made of the secrets themselves. So each replica
-makes the same key, and a new token or proxy's secret ends every session. The cookie goes to the
-operators' page alone: the API under the same address never sees one. Who signs out ends the
-session itself, whoever has a copy of its cookie: each process remembers which ones it ended,
-until they would have ended by themselves. Replicas share nothing, so another one, or this one
-after a restart, takes a copy until then; a new token ends all of them everywhere.
+Anybody can send a header with a name: it counts only beside the secret that the proxy alone knows.
+The operators' cookie is signed with a key made of the secrets: each replica makes the same, and a
+new token or proxy's secret ends every session. It goes to the operators' page alone: the API never
+sees one. Who signs out ends the session for every copy of its cookie: each process remembers those
+it ended until their time. Replicas share nothing, so another one, or this one after a restart,
+takes a copy until then; a new token ends all of them everywhere.
 """
 
 import hashlib

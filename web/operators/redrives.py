@@ -1,8 +1,7 @@
 """Redrives in the background: one at a time, each with how far it is and how it ended.
 
-They do what `sentiment dlq redrive` does, by the same library and with the same transactional id:
-so a redrive here, on another replica or by the command fences an older one off, and no dead letter
-goes back twice.
+They have the library and transactional id of `sentiment dlq redrive`: each fences an older one off,
+wherever it runs, and no dead letter goes back twice.
 """
 
 import threading
@@ -46,8 +45,7 @@ class Run:
     """One redrive; its own thread writes it, any other reads it.
 
     Counts are by the outcomes of `Fate`; the share, from 0 to 1, is what has been read of the
-    topic; `left` are the first that were left, with the reason. A problem says why it ended early.
-    `stopping` ends it after the present batch.
+    topic; `left` are the first ones with their reasons. A problem ended it early.
     """
 
     who: str

@@ -113,10 +113,9 @@ def read(values: MultiDict[str, str]) -> Filter:
 
 
 def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Read the latest dead letters, once.
+    """Read the latest dead letters once; those that match the filter, newest first.
 
-    The latest that match the filter, newest first; and of all that were read: how many match,
-    counts by code, whatever code the filter asks for, and how many older ones were passed over.
+    And of all: how many match, counts by any code, and how many older ones were passed over.
     """
     waiting: Counter[str] = Counter()
     sent_back: Counter[str] = Counter()
