@@ -87,7 +87,6 @@ def prepare(names: Iterable[str], left_out: dict[str, str]) -> list[Ready]:
 
 # The virtual environments of the peers: one each, locked by hash, made at first use.
 
-
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / "build" / "peers"
 SPARK_LOCK = Path(__file__).parent / "peers" / "spark.lock"

@@ -86,7 +86,6 @@ def _flush(producer: Producer, count: int) -> None:
 # `python -m benchmarks.events RATE SECONDS TOPIC TEXTS`, with a JSON list of texts in a file. One
 # event in `PROBE_EVERY` has as its key when it was handed over, in ns since 1970.
 
-
 # Enough probes for a p99 of each second, few enough that reading keys costs nothing.
 PROBE_EVERY = 20
 # Events due within it are sent together: far below what is measured, and a sleep that is kept.
@@ -127,7 +126,6 @@ if __name__ == "__main__":
 # Texts that read like those that a model learnt from, none of which may be handed on. The order of
 # a vocabulary says which words are usual, and its pairs which follow which: a walk along them gives
 # texts in which a model knows about as many n-grams as in real ones.
-
 
 # Of all followers of a word, so many are drawn from; the usual ones come first.
 FOLLOWERS = 200

@@ -266,7 +266,6 @@ def cost(texts_per_day: float, events_per_second: float, processor_s: float) -> 
 
 # The chart of the README: each candidate's rate in shares of the copy loop's, as SVG.
 
-
 # In pixels; the labels' column holds the longest name, the last one `0.1%, 1/1000 of the worker`.
 WIDTH, LABELS, FIGURES, ROW, BAR, TOP = 760, 300, 230, 30, 18, 46
 BARS = WIDTH - LABELS - FIGURES

@@ -32,7 +32,6 @@ from sentiment.wire import TextEvent, decode_explanation
 # What explanations cost: the model alone, and the worker's steps, `classify`, with and without
 # them. What Kafka takes for the longer results comes on top.
 
-
 # Of texts, or of records.
 Batches = Sequence[Any]
 Work = Callable[[Any], object]

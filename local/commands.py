@@ -4,6 +4,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -72,7 +73,7 @@ Examples:
     help="Sample events a second.",
 )  # fmt: skip
 @click.option(
-    "--duration", type=click.FloatRange(1), metavar="SECONDS",
+    "--duration", "duration_s", type=click.FloatRange(1), metavar="SECONDS",
     help="End after this long with traffic; by default on Ctrl-C.",
 )  # fmt: skip
 @click.option("--headless", is_flag=True, help="No panel.")
@@ -87,16 +88,7 @@ Examples:
 )  # fmt: skip
 @click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="Use this Kafka instead.")
 @data_dir_option
-def demo(
-    rate: float,
-    duration: float | None,
-    headless: bool,
-    as_json: bool,
-    port: int,
-    kafka_port: int,
-    bootstrap_servers: str | None,
-    data_dir: Path | None,
-) -> None:
+def demo(*, data_dir: Path | None, headless: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - those of `Options`
     """Run every part on this machine, with sample traffic, until Ctrl-C.
 
     Starts Apache Kafka, a model registry, one worker and the page, sends sample events, some of
@@ -108,7 +100,4 @@ def demo(
     from local.settings import LocalSettings
 
     folder = data_dir or LocalSettings().data_dir / "demo"
-    quiet = headless or as_json
-    sys.exit(
-        run(Options(folder, port, kafka_port, bootstrap_servers, rate, duration, quiet, as_json))
-    )
+    sys.exit(run(Options(folder, headless=headless or as_json, as_json=as_json, **options)))

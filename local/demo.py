@@ -121,8 +121,7 @@ class _Parts:
         os.environ.pop("MLFLOW_REGISTRY_URI", None)
         # With the registry: a copy of another registry's model must not serve for this one's.
         os.environ["MODEL_CACHE_DIR"] = str(options.data_dir / "models")
-        registry = _Publishing(os.environ["MLFLOW_TRACKING_URI"])
-        registry.start()
+        published = _publishing(os.environ["MLFLOW_TRACKING_URI"])
         if options.bootstrap_servers:
             address = options.bootstrap_servers
         else:
@@ -141,7 +140,7 @@ class _Parts:
         os.environ["WEB_TRENDS_URL"] = f"http://{HOST}:{trends_port}"
         self._say("Starting the page …")
         self._run("web", "--port", str(options.port))
-        registry.wait()
+        published()
         self._say("Starting the worker …")
         self._run("worker", "--http-port", str(self._worker_port))
         self._run("trends", "--http-port", str(trends_port))
@@ -168,33 +167,33 @@ class _Parts:
         process.stop(list(self._processes.values()), STOP_S)
 
 
-class _Publishing(threading.Thread):
-    """Puts the bundled model into the registry while Kafka starts."""
+def _publishing(tracking_uri: str) -> Callable[[], None]:
+    """Put the bundled model into the registry while Kafka starts; returns a wait for it."""
+    errors: list[Exception] = []
 
-    def __init__(self, tracking_uri: str) -> None:
-        super().__init__(name="publish", daemon=True)
-        self._tracking_uri = tracking_uri
-        self._error: Exception | None = None
-
-    def run(self) -> None:
+    def publish() -> None:
         from sentiment.registry.publish import ensure_published
 
         try:
-            ensure_published(tracking_uri=self._tracking_uri)
+            ensure_published(tracking_uri=tracking_uri)
         except Exception as error:  # noqa: BLE001 - told by the thread that waits
-            self._error = error
+            errors.append(error)
 
-    def wait(self) -> None:
-        self.join(PUBLISH_S)
-        if self.is_alive():
-            raise SetupError(f"The registry at {self._tracking_uri} took over {PUBLISH_S:.0f} s.")
-        if isinstance(self._error, SentimentError):
-            raise self._error
-        if self._error is not None:
+    def wait() -> None:
+        thread.join(PUBLISH_S)
+        if thread.is_alive():
+            raise SetupError(f"The registry at {tracking_uri} took over {PUBLISH_S:.0f} s.")
+        for error in errors:
+            if isinstance(error, SentimentError):
+                raise error
             raise SetupError(
-                f"The registry at {self._tracking_uri} can't be set up: {self._error}.",
+                f"The registry at {tracking_uri} can't be set up: {error}.",
                 "Is the disk full? Else delete that file and start again.",
-            ) from self._error
+            ) from error
+
+    thread = threading.Thread(target=publish, name="publish", daemon=True)
+    thread.start()
+    return wait
 
 
 Ways = Sequence[tuple[TopicReader, Callable[[Message], None]]]

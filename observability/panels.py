@@ -56,6 +56,13 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
         _target(panel, chr(ord("A") + index), legend, _checked(query))
         for index, (legend, query) in enumerate(panel.queries.items())
     ]
+    colors = [
+        {
+            "matcher": {"id": "byName", "options": legend},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
+        }
+        for legend, color in panel.colors.items()
+    ]
     return {
         "id": number,
         "type": panel.kind,
@@ -64,7 +71,7 @@ def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
         "datasource": DATASOURCE,
         "gridPos": {"h": HEIGHTS[panel.kind], "w": panel.width, "x": x, "y": y},
         "targets": targets,
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": _colored(panel)},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": colors},
         "options": _options(panel),
         **({"transformations": _ONLY_LABELS} if panel.kind == "table" else {}),
     }
@@ -112,16 +119,6 @@ def _defaults(panel: Panel) -> dict[str, Any]:
             "thresholdsStyle": {"mode": "dashed" if panel.limits else "off"},
         }
     return defaults
-
-
-def _colored(panel: Panel) -> list[dict[str, Any]]:
-    return [
-        {
-            "matcher": {"id": "byName", "options": legend},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
-        }
-        for legend, color in panel.colors.items()
-    ]
 
 
 def _options(panel: Panel) -> dict[str, Any]:
@@ -269,7 +266,6 @@ def _mark(name: str, query: str) -> dict[str, Any]:
 
 
 # Which series an expression of PromQL names, held against the table of metrics.
-
 
 # What Prometheus adds to every series when it scrapes one.
 ADDED = {"job", "instance"}

@@ -66,14 +66,10 @@ def produce(
     id_column: str,
     key_column: str,
     source: str,
-    rate: float | None,
-    limit: int | None,
-    repeat: bool,
-    strict: bool,
-    raw: bool,
     topic: str | None,
     bootstrap_servers: str | None,
     as_json: bool,
+    **how: Any,  # noqa: ANN401 - the rest of a `Plan`
 ) -> int:
     """Send texts to be classified.
 
@@ -93,20 +89,17 @@ def produce(
     Exit code 0: everything was delivered; 1: something was not; 2: wrong use, or no usable row;
     130: ended by Ctrl-C, after what was sent had been delivered.
     """  # noqa: D301 - click wants the backslash, and a raw docstring would hide it
-    if raw and form not in {"auto", "lines", "jsonl"}:
+    reads_input = not texts and not files
+    columns = Columns(text_column, id_column, key_column, source)
+    plan = Plan(texts, ("-",) if reads_input else files, form, columns, **how)
+    if plan.raw and form not in {"auto", "lines", "jsonl"}:
         raise click.UsageError("--raw sends lines, and tables have none.")
-    if repeat and "-" in (files or ("-",) * (not texts)):
+    if plan.repeat and "-" in plan.files:
         raise click.UsageError("--repeat needs files: standard input can't be read again.")
-    if not texts and not files:
-        files = ("-",)
-        if sys.stdin.isatty():
-            click.echo("Write one text per line; Ctrl-D ends.", err=True)
+    if reads_input and sys.stdin.isatty():
+        click.echo("Write one text per line; Ctrl-D ends.", err=True)
     settings = Settings()
     settings.kafka = settings.kafka.replace(bootstrap_servers=bootstrap_servers)
-    plan = Plan(
-        texts, files, form, Columns(text_column, id_column, key_column, source),
-        rate, limit, repeat, strict, raw,
-    )  # fmt: skip
     producer = EventProducer(settings, topic=topic)
     run = Run(plan, producer)
     # An orchestrator's end is like Ctrl-C: what was sent is delivered and counted.

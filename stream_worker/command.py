@@ -145,8 +145,7 @@ def _tune_python() -> None:
 # tells that in structured lines, but native code that keeps the interpreter's lock stops this
 # thread too: then `faulthandler` speaks, in plain text, whose thread is C and takes no lock.
 
-
-# Often enough that a stall is logged soon after its limit, rare enough to cost nothing.
+# Often enough that a stall is told soon after its limit, rare enough to cost nothing.
 CHECKS = 4
 LONGEST_PAUSE_S = 5.0
 

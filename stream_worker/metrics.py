@@ -8,7 +8,6 @@ from sentiment.metrics import EVERYWHERE, WORKER, Metrics
 
 if TYPE_CHECKING:  # the trends have no model's libraries
     from sentiment.classify.assemble import Batch
-    from sentiment.classify.score import Answers
 
 # Powers of about three up to the largest batch that the settings suggest.
 BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
@@ -41,9 +40,8 @@ EXPIRED = WORKER.counter(
     "Offsets that the topic's retention deleted before they were read.", "topic", "partition",
 )  # fmt: skip
 BATCH_EVENTS = WORKER.histogram(
-    "sentiment_batch_events", "Events in one transaction.",
-    unit="events", buckets=BATCH_BUCKETS,
-)  # fmt: skip
+    "sentiment_batch_events", "Events in one transaction.", unit="events", buckets=BATCH_BUCKETS
+)
 EVENT_LATENCY = WORKER.histogram(
     "sentiment_event_latency_seconds",
     "From an event's timestamp to the commit of its result; the oldest event of each batch.",
@@ -61,13 +59,11 @@ LOOP_SECONDS = WORKER.counter(
     "phase", unit="seconds",
 )  # fmt: skip
 ASSIGNED = WORKER.gauge(
-    "sentiment_assigned_partitions", "Partitions that this worker has.",
-    unit="partitions",
-)  # fmt: skip
+    "sentiment_assigned_partitions", "Partitions that this worker has.", unit="partitions"
+)
 REBALANCES = WORKER.counter(
-    "sentiment_rebalances_total", "Changes of the assignment: assigned, revoked, lost.",
-    "kind",
-)  # fmt: skip
+    "sentiment_rebalances_total", "Changes of the assignment: assigned, revoked, lost.", "kind"
+)
 MODEL_INFO = WORKER.gauge(
     "sentiment_model_info", "1 for each model that is served: champion, challenger.",
     "model_name", "model_version", "scorer", "role",
@@ -100,24 +96,21 @@ DRIFT_SCORE_PSI = WORKER.gauge(
     "model_version",
 )  # fmt: skip
 DRIFT_LENGTH_PSI = WORKER.gauge(
-    "sentiment_drift_length_psi",
-    "The same of the texts' lengths in tokens.", "model_version",
-)  # fmt: skip
+    "sentiment_drift_length_psi", "The same of the texts' lengths in tokens.", "model_version"
+)
 DRIFT_UNKNOWN_TOKEN_SHARE = WORKER.gauge(
     "sentiment_drift_unknown_token_share",
     "Share of tokens that the model doesn't know.", "model_version",
 )  # fmt: skip
 DRIFT_REFERENCE_UNKNOWN_TOKEN_SHARE = WORKER.gauge(
-    "sentiment_drift_reference_unknown_token_share",
-    "The same of the reference.", "model_version",
-)  # fmt: skip
+    "sentiment_drift_reference_unknown_token_share", "The same of the reference.", "model_version"
+)
 DRIFT_POSITIVE_SHARE = WORKER.gauge(
     "sentiment_drift_positive_share", "Share of texts called positive.", "model_version"
 )
 DRIFT_REFERENCE_POSITIVE_SHARE = WORKER.gauge(
-    "sentiment_drift_reference_positive_share", "The same of the reference.",
-    "model_version",
-)  # fmt: skip
+    "sentiment_drift_reference_positive_share", "The same of the reference.", "model_version"
+)
 DRIFT_REPEATED_TEXT_SHARE = WORKER.gauge(
     "sentiment_drift_repeated_text_share",
     "Share of the most frequent text; only identical texts count as the same.", "model_version",
@@ -147,9 +140,8 @@ TREND_MERGED = TRENDS.gauge(
     "When the latest tally in the windows was written.", unit="seconds since 1970",
 )  # fmt: skip
 TREND_TALLIES_REFUSED = TRENDS.counter(
-    "sentiment_trend_tallies_refused_total",
-    "Records on the tallies' topic that are none.",
-)  # fmt: skip
+    "sentiment_trend_tallies_refused_total", "Records on the tallies' topic that are none."
+)
 TREND_EVENTS_LEFT_OUT = TRENDS.counter(
     "sentiment_trend_events_left_out_total",
     "Events whose window is too old or too far ahead, counted for each of the three lengths.",
@@ -169,20 +161,16 @@ def count(batch: "Batch") -> None:
     for (sentiment, version), results in batch.results.items():
         RESULTS.labels(sentiment, version).inc(results)
     for answers in batch.answers:
-        _count_scores(answers)
+        for version, seconds in answers.seconds.items():
+            SCORING_SECONDS.labels(version).inc(seconds)
+            SCORED_TEXTS.labels(version).inc(answers.texts[version])
+        versions = [model.version for model in answers.models[:2] if model]
+        for agree, difference in answers.compared():
+            SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
+            SHADOW_DIFFERENCE.labels(*versions).observe(difference)
     for code, events in batch.errors.items():
         DEAD_LETTERS.labels(code).inc(events)
     BATCH_EVENTS.observe(batch.events)
     for kind, events in batch.skews.items():
         CLOCK_SKEW_EVENTS.labels(kind).inc(events)
     EVENT_LATENCY.observe(times.age_ms(batch.oldest_ms, time.time() * 1000) / 1000)
-
-
-def _count_scores(answers: "Answers") -> None:
-    for version, seconds in answers.seconds.items():
-        SCORING_SECONDS.labels(version).inc(seconds)
-        SCORED_TEXTS.labels(version).inc(answers.texts[version])
-    versions = [model.version for model in answers.models[:2] if model]
-    for agree, difference in answers.compared():
-        SHADOW_TEXTS.labels(*versions, str(agree).lower()).inc()
-        SHADOW_DIFFERENCE.labels(*versions).observe(difference)

@@ -5,7 +5,7 @@ from itertools import islice
 
 from msgspec import structs
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 from sentiment.classify.assemble import Batch, Piece
 from sentiment.settings import Settings
@@ -29,7 +29,9 @@ class Traces:
     def begin(self, batch: Batch, pieces: Sequence[Piece]) -> None:
         """Begin a batch's spans, as of its first read; results, no dead letters, carry them."""
         began_ns = pieces[0].decoded.read_ns
-        traced = self._traced(batch)
+        # The numbers of outputs whose events are traced, with the contexts of these.
+        contexts = ((number, sampled(out.headers)) for number, out in enumerate(batch.outputs))
+        traced = list(islice(((number, one) for number, one in contexts if one), MOST))
         if not traced:
             return
         links = [Link(context) for _, context in traced]
@@ -57,11 +59,6 @@ class Traces:
                 span.set_status(StatusCode.ERROR, error)
             span.end()
         self._open = []
-
-    def _traced(self, batch: Batch) -> list[tuple[int, SpanContext]]:
-        """The numbers of the outputs whose events are traced, with the contexts of these."""
-        contexts = ((number, sampled(out.headers)) for number, out in enumerate(batch.outputs))
-        return list(islice(((number, one) for number, one in contexts if one), MOST))
 
     def _process(self, parent: Context, links: list[Link], began_ns: int) -> Span:
         topic, kind = self._names.events, SpanKind.CONSUMER

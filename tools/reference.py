@@ -26,9 +26,7 @@ def defaults() -> Settings:
 
 def tables() -> dict[str, str]:
     """The tables of `docs/operations.md`, by the name of their markers."""
-    return {
-        "settings": settings_table(), "rights": rights_table(), "metrics": metrics_table(),
-    }  # fmt: skip
+    return {"settings": settings_table(), "rights": rights_table(), "metrics": metrics_table()}
 
 
 def settings_table() -> str:
@@ -77,7 +75,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 # The chart's table of values, and the names of settings in its schema.
-
 
 # Set by the chart itself from values of its own: set otherwise, they would be one thing in the app
 # and another in ports, probes, volumes or rights.
@@ -251,7 +248,6 @@ def _user(part: str) -> dict[str, object]:
 # IAM policies for the parts on Amazon MSK, and the ACLs of the one that can't use IAM. What a
 # right of Kafka is called in IAM: <https://docs.aws.amazon.com/msk/latest/developerguide/kafka-
 # actions.html>. `envsubst` fills in region, account and cluster.
-
 
 # Faust has no IAM: SCRAM, and ACLs on the brokers.
 WITHOUT_IAM = "trends"

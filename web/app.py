@@ -66,7 +66,17 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = own.max_request_bytes
     # An id may hold any characters, two slashes in a row among them.
     app.url_map.merge_slashes = False
-    shared = _services(settings)
+    outcomes, outbox = Outcomes(own.recent_results), Outbox(settings)
+    uploads = Uploads(own, outbox, outcomes.find)
+    shared = Services(
+        settings,
+        outbox,
+        uploads,
+        Inbox(settings, outcomes, uploads.take),
+        Keys(own),
+        TrendsClient(own.trends_url),
+        Shares(own.threads - own.quick_threads, own.max_open_per_caller),
+    )
     # First, so that what is refused has its name and is counted.
     app.before_request(_begin)
     app.after_request(_finish)
@@ -87,21 +97,6 @@ def create_app(settings: Settings) -> Flask:
 
     shared.start(app)
     return app
-
-
-def _services(settings: Settings) -> Services:
-    web = settings.of(WebSettings)
-    outcomes, outbox = Outcomes(web.recent_results), Outbox(settings)
-    uploads = Uploads(web, outbox, outcomes.find)
-    return Services(
-        settings,
-        outbox,
-        uploads,
-        Inbox(settings, outcomes, uploads.take),
-        Keys(web),
-        TrendsClient(web.trends_url),
-        Shares(web.threads - web.quick_threads, web.max_open_per_caller),
-    )
 
 
 @probes.get("/metrics")

@@ -10,13 +10,11 @@ REQUESTS = WEB.counter(
     "method", "endpoint", "status",
 )  # fmt: skip
 REQUEST_LATENCY = WEB.histogram(
-    "app_request_latency_seconds", "Time to answer a request; feeds are left out.",
-    "endpoint",
-)  # fmt: skip
+    "app_request_latency_seconds", "Time to answer a request; feeds are left out.", "endpoint"
+)
 PREDICTIONS = WEB.counter(
-    "model_prediction_count_total", "Results that the page's reader saw, by answer.",
-    "prediction",
-)  # fmt: skip
+    "model_prediction_count_total", "Results that the page's reader saw, by answer.", "prediction"
+)
 FEEDS = WEB.gauge("sentiment_web_feeds", "Open live feeds.", unit="feeds")
 WEB_EVENTS = WEB.counter(
     "sentiment_web_events_total", "Events sent by the page, by outcome: delivered, failed.",

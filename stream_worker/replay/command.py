@@ -49,9 +49,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
     "--to", "until", metavar="WHEN", help="The end, exclusive.  [default: what is there now]"
 )
 @click.option(
-    "--model", metavar="NAME@ALIAS",
-    help="Or NAME/VERSION, or models:/….  [default: MODEL_URI]",
-)  # fmt: skip
+    "--model", metavar="NAME@ALIAS", help="Or NAME/VERSION, or models:/….  [default: MODEL_URI]"
+)
 @click.option("--output-topic", metavar="TOPIC", help="Takes the results; made if it is not there.")
 @group_option
 @click.option(
@@ -209,7 +208,6 @@ def _compared(
 
 
 # What a person reads at the end of a replay and of a comparison.
-
 
 # As many sources as a screen shows; `--json` has all of them.
 SOURCES_SHOWN = 10

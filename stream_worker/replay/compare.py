@@ -25,7 +25,6 @@ from stream_worker.replay.plan import Mark, Offsets, plan_of, topic_id
 
 # How the answers of two models to the same events differ. Knows nothing of brokers.
 
-
 # Enough to see what kind of text it is about.
 EXAMPLES = 5
 # Bounds memory whatever names the events give; as the tallies do.
@@ -154,15 +153,12 @@ def compare(settings: Settings, output: str, marks: dict[int, Mark]) -> Comparis
         replayed = _Row(settings, output, partition, mark)
         place = partition % len(live_starts)
         begin = live_starts[place]
-        first = live.first(place, begin)
+        first = next(live.results(place, begin), None)
         # Rising offsets: if the first one seen is in the range already, earlier ones may be, too.
-        if first is None or first > mark.start:
+        if first is None or first.input.offset > mark.start:
             begin = OFFSET_BEGINNING
-        rows = (
-            live.read(place, begin),
-            replayed.read(partition % output_partitions, OFFSET_BEGINNING),
-        )
-        for left, right in paired(*rows):
+        theirs = replayed.read(partition % output_partitions, OFFSET_BEGINNING)
+        for left, right in paired(live.read(place, begin), theirs):
             comparison.add((left, right))
             seen = left or right
             progress.update(before + (seen.input.offset - mark.start if seen else 0))
@@ -201,14 +197,10 @@ class _Row:
         self._mark = mark
         self.repeated = 0
 
-    def first(self, place: int, start: int) -> int | None:
-        """The input offset of the first result from an offset on; None where there is none."""
-        return next((result.input.offset for result in self._results(place, start)), None)
-
     def read(self, place: int, start: int) -> Iterator[SentimentResult]:
         """Results within the range, in strictly rising order; others of them are counted."""
         last = self._mark.start - 1
-        for result in self._results(place, start):
+        for result in self.results(place, start):
             offset = result.input.offset
             if offset >= self._mark.next:
                 return
@@ -218,7 +210,7 @@ class _Row:
             elif offset >= self._mark.start:
                 self.repeated += 1
 
-    def _results(self, place: int, start: int) -> Iterator[SentimentResult]:
+    def results(self, place: int, start: int) -> Iterator[SentimentResult]:
         with TopicReader(self._settings.kafka, self._topic, {place: start}) as reader:
             for record in reader.rest():
                 try:

@@ -158,7 +158,6 @@ def time_of(seconds: float) -> str:
 
 # The replay's own group: it keeps offsets, and is never joined.
 
-
 # Every command that asks for a replay finds it by its output topic.
 PREFIX = "sentiment-replay-"
 # Until the brokers, as while they start, are asked again.

@@ -56,7 +56,11 @@ def begin(settings: Settings, order: Order, offsets: Offsets) -> "Replay":
     registry = Registry(settings.model.replace(uri=plan.model_uri))
     # What an earlier start has loaded serves again: the registry may be down by now.
     model = (registry.cached() if found else None) or registry.load(plan.model.version)
-    partitions = _create(settings, order.output)
+    live = clients.describe_cluster(settings.kafka).topics[settings.topics.events]
+    # As long as the live results are kept: comparing needs both.
+    kept = {"retention.ms": str(7 * topics.DAY_MS)}
+    output = topics.Topic(order.output, len(live.partitions), kept)
+    partitions = topics.create(settings, [output])[0].partitions
     with _fencing_told(order.output):
         transactions = Transactions(
             settings,
@@ -156,15 +160,6 @@ def _remember(
             f"The replay could not be begun: its first transaction was aborted: {error}.",
             "Give the same command again.",
         ) from None
-
-
-def _create(settings: Settings, name: str) -> int:
-    """Create the topic that takes the results, if it is not there; returns its partitions."""
-    present = clients.describe_cluster(settings.kafka).topics
-    count = len(present[settings.topics.events].partitions)
-    # As long as the live results are kept: comparing needs both.
-    kept = {"retention.ms": str(7 * topics.DAY_MS)}
-    return topics.create(settings, [topics.Topic(name, count, kept)])[0].partitions
 
 
 def _check_content(settings: Settings, output: str, marks: dict[int, Mark]) -> None:

@@ -196,7 +196,6 @@ def _key(trend: Trend) -> bytes:
 
 # The trends as JSON, served by Faust's own web server.
 
-
 # What is shown where nothing is asked for: as many windows as a chart has points.
 SHOWN = 60
 # Versions with series of labels, four each: champion, challenger, and what they are compared with.

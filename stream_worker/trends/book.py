@@ -15,7 +15,6 @@ from sentiment.classify.tallies import MAX_BYTES, OTHER_SOURCE, row_bytes
 # windows of 500, is 125 MB. Beside 100 MB of a process with nothing, and as much again of records
 # in hand and labels, it stays below the chart's 512 MiB.
 
-
 # Stands for all versions beyond the bound.
 OTHER_VERSION = OTHER_SOURCE
 # In all windows together: each is a record for every window that changes, and a line of /sources.
@@ -67,8 +66,7 @@ def _known(known: dict[str, str], name: str, most: int, other: str) -> str:
 # covers that partition: a tally that is read twice is recognised by it. Tallies of a partition come
 # in its order, and never overlap.
 
-
-# Lengths of windows, in seconds: for the last minutes, a day, a month.
+# Lengths of windows, in seconds: a look at the last minutes, at a day, at a month.
 SIZES_S = (10, 60, 3600)
 # How long they are kept, in seconds: an hour, a day, a month; 2,520 windows for each partition.
 KEPT_S = {10: 3600, 60: 86_400, 3600: 30 * 86_400}

@@ -160,9 +160,8 @@ def guard() -> ResponseReturnValue | None:
 
 def _bearer() -> Operator | None:
     given = request.headers.get("Authorization", "")
-    if given.startswith(BEARER) and _right(given.removeprefix(BEARER), _token(), "bearer"):
-        return Operator(TOKEN_NAME, "bearer")
-    return None
+    right = given.startswith(BEARER) and _right(given.removeprefix(BEARER), _token(), "bearer")
+    return Operator(TOKEN_NAME, "bearer") if right else None
 
 
 def _proxied() -> Operator | None:

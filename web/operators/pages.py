@@ -99,7 +99,13 @@ def visible(value: str | bytes | None, limit: int = LIMIT) -> Visible:
     parts: list[Part] = []
     for character in text[:limit]:
         plain = character.isprintable()
-        shown = character if plain else _escape(character)
+        code = ord(character)
+        if plain:
+            shown = character
+        elif code in _BYTES:
+            shown = f"\\x{code - _BYTES_BASE:02x}"
+        else:
+            shown = character.encode("unicode_escape").decode()
         if parts and parts[-1].escaped != plain:
             parts[-1] = Part(parts[-1].text + shown, not plain)
         else:
@@ -108,10 +114,3 @@ def visible(value: str | bytes | None, limit: int = LIMIT) -> Visible:
             # A line end is shown, and ends the line too.
             parts.append(Part("\n", escaped=False))
     return Visible(parts, max(0, len(text) - limit))
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if code in _BYTES:
-        return f"\\x{code - _BYTES_BASE:02x}"
-    return character.encode("unicode_escape").decode()
