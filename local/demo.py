@@ -11,7 +11,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
 
 import click
 from confluent_kafka import Message
@@ -71,7 +70,9 @@ def run(options: Options) -> int:
     stopping = Stopping()
     ledger = Ledger()
     say = partial(console.print, highlight=False)
-    with _Parts(options, say) as parts, ExitStack() as stack:
+    with ExitStack() as stack:
+        parts = _Parts(options, say)
+        parts.start(stack)
         stopping.everything_runs()
         # Before anything is sent, so that nothing is missed.
         names, kafka = parts.settings.topics, parts.settings.kafka
@@ -92,7 +93,6 @@ class _Parts:
     def __init__(self, options: Options, say: Say) -> None:
         self.options = options
         self._say = say
-        self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._broker: LocalKafka | None = None
         self.page = f"http://{HOST}:{options.port}"
@@ -100,16 +100,7 @@ class _Parts:
         self.metrics = f"http://{HOST}:{self._worker_port}/metrics"
         self.settings = Settings()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def _start(self, stack: ExitStack) -> None:
+    def start(self, stack: ExitStack) -> None:
         options = self.options
         require_free_port(options.port)
         if not options.bootstrap_servers and options.kafka_port:
@@ -126,8 +117,7 @@ class _Parts:
             address = options.bootstrap_servers
         else:
             self._say("Starting Apache Kafka …")
-            cache = LocalSettings().cache_dir
-            folder = options.data_dir / "kafka"
+            folder, cache = options.data_dir / "kafka", LocalSettings().cache_dir
             broker = LocalKafka(folder, cache, self._say, port=options.kafka_port)
             self._broker = stack.enter_context(broker)
             address = broker.bootstrap_servers

@@ -186,9 +186,8 @@ class Run:
         self._pacer = Pacer(plan.rate, time.monotonic())
         self._reading = False
 
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
+    def interrupt(self, _: int, frame: FrameType | None) -> None:
         """Handle a signal: end reading; the second time, end everything."""
-        del number
         # Raised only where nothing is being counted: elsewhere the loop sees the flag. And in no
         # import, as a file's reader begins with, where it might be lost.
         if (self._reading or self.interrupted) and not importing(frame):

@@ -98,8 +98,7 @@ def run(settings: "Settings") -> None:
     health.start()
     log.info("probes and metrics", host=settings.worker.http_host, port=health.port)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        del frame
+    def stop(number: int, _: FrameType | None) -> None:
         log.info("stopping", signal=signal.Signals(number).name)
         stopping.set()
         end_in_time(settings.worker.shutdown_timeout_s)

@@ -288,8 +288,7 @@ class Intake:
         """Leave the group, so that others take over at once."""
         self._consumer.close()
 
-    def _assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        del consumer
+    def _assign(self, _: Consumer, parts: list[TopicPartition]) -> None:
         self._assigned |= {part.partition for part in parts}
         self._moved("assigned", parts)
 

@@ -237,19 +237,17 @@ def _feedback(opinion: Opinion, inbox: Inbox, text: str | None) -> wire.Feedback
         model, sentiment = known.model, known.sentiment
     elif model and not inbox.overview.knows(model):
         # Else anybody could make up versions, each of them a series of Prometheus for ever.
-        raise ApiError(
-            422,
-            "unknown_model",
+        message = (
             "This server has seen no result of this model lately. Leave 'model' out, and the label"
-            " is kept, but counts for none.",
+            " is kept, but counts for none."
         )
+        raise ApiError(422, "unknown_model", message)
     if sentiment is None:
-        raise ApiError(
-            404,
-            "no_result",
-            "This server has no result of this id: it may still come, or be too long ago. Say"
-            " what the result said, as 'sentiment', and its 'model'.",
+        message = (
+            "This server has no result of this id: it may still come, or be too long ago. Say what"
+            " the result said, as 'sentiment', and its 'model'."
         )
+        raise ApiError(404, "no_result", message)
     label = opinion.label
     if label is UNSET:
         label = sentiment if opinion.verdict == "right" else OPPOSITE[sentiment]

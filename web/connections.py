@@ -112,7 +112,9 @@ class _Request(HTTPRequestParser):  # type: ignore[misc]  # waitress publishes n
         # As the app has it, whose paths begin with one slash.
         if self.path.startswith("/"):
             self.path = "/" + self.path.lstrip("/")
-        self._connection.caller = self._connection.server.caller_of(self)
+        header, peer = self.headers.get("X_FORWARDED_FOR", ""), self._connection.addr[0]
+        proxies = self._connection.server.trusted_proxies
+        self._connection.caller = network(forwarded(peer, header, proxies))
         if self.body_rcv is not None:
             self.body_rcv.buf = _Body(self._keep)
 
@@ -283,6 +285,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def __init__(self, app: object, listener: socket, settings: WebSettings) -> None:
         self._settings = settings
+        self.trusted_proxies = settings.trusted_proxies
         self._connections = settings.threads + IDLE_CONNECTIONS
         self.budget = Shares(settings.max_bytes_in_flight, settings.max_bytes_in_flight // 4 * 3)
         # Each kind has threads of its own, so that none waits for another: probes least of all.
@@ -313,12 +316,6 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-
-    def caller_of(self, request: _Request) -> str:
-        """Whose budget a request is counted in."""
-        header = request.headers.get("X_FORWARDED_FOR", "")
-        peer = request._connection.addr[0]  # noqa: SLF001 - the two are one
-        return network(forwarded(peer, header, self._settings.trusted_proxies))
 
     def largest(self, path: str) -> int:
         """The largest body that a path takes, in bytes."""
@@ -365,9 +362,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             waiting = [one for one in channels if not (one.requests or one.feed)]
             min(waiting, key=lambda one: one.waits_since).handle_close()
 
-    def maintenance(self, now: float) -> None:
+    def maintenance(self, _: float) -> None:
         """Close what is late; waitress calls it once a second."""
-        del now
         for connection in list(self.active_channels.values()):
             late = connection.late(time.monotonic())
             # Once is not enough: in between, all that has come was read. On a machine without a

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Protocol
 
@@ -69,7 +69,8 @@ class Feed:
 
     def __init__(self, sentiment: str, source: str, left: Callable[["Feed"], None]) -> None:
         self._key = (source, sentiment)
-        self._left = left
+        # Called when its reader has gone.
+        self.leave = partial(left, self)
         self._lock = threading.Lock()
         self._results: deque[SentimentResult] = deque(maxlen=QUEUE)
         self._skipped = 0
@@ -129,10 +130,6 @@ class Feed:
         self._ended = True
         if self._reader:
             self._reader.end()
-
-    def leave(self) -> None:
-        """Its reader has gone."""
-        self._left(self)
 
 
 def event(kind: str, data: object) -> bytes:

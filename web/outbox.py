@@ -98,13 +98,8 @@ class Outbox:
         queued = 0
         try:
             for number, (key, value) in enumerate(records):
-                producer.produce(
-                    topic,
-                    value,
-                    key,
-                    headers=[*headers],
-                    on_delivery=partial(_report, reports, number),
-                )
+                told = partial(_report, reports, number)
+                producer.produce(topic, value, key, headers=[*headers], on_delivery=told)
                 queued += 1
         except (BufferError, KafkaException) as error:
             log.warning("not queued", records=len(records) - queued, reason=str(error))

@@ -113,29 +113,23 @@ def progress(secret: str) -> Response:
 def results(secret: str) -> Response:
     """The results so far, in the order of the lines; `?format=jsonl` or `csv`."""
     kind = request.args.get("format", "jsonl")
-    if kind not in {"jsonl", "csv"}:
+    writers = {"csv": (as_csv, "text/csv"), "jsonl": (json_lines, "application/x-ndjson")}
+    if kind not in writers:
         raise ApiError(400, "invalid_format", "'format' is 'jsonl' or 'csv'.")
-    upload = _upload(secret)
-    answer = (
-        Response(as_csv(upload), mimetype="text/csv")
-        if kind == "csv"
-        else Response(json_lines(upload), mimetype="application/x-ndjson")
-    )
-    answer.headers["Content-Disposition"] = f'attachment; filename="results-{upload.name}.{kind}"'
-    return answer
+    upload, (write, mimetype) = _upload(secret), writers[kind]
+    headers = {"Content-Disposition": f'attachment; filename="results-{upload.name}.{kind}"'}
+    return Response(write(upload), mimetype=mimetype, headers=headers)
 
 
 def _upload(secret: str) -> "Upload":
     shared = services.current()
     upload = shared.uploads.get(name_of(secret))
     if upload is None:
-        raise ApiError(
-            404,
-            "no_batch",
-            "No upload of this id. Uploads are kept for"
-            f" {shared.web.batch_minutes:g} minutes, in the process that took them: with"
-            " several replicas, ask the same one.",
+        message = (
+            f"No upload of this id. Uploads are kept for {shared.web.batch_minutes:g} minutes, in"
+            " the process that took them: with several replicas, ask the same one."
         )
+        raise ApiError(404, "no_batch", message)
     return upload
 
 
@@ -323,12 +317,9 @@ class Uploads:
             # The oldest is the first: dictionaries keep the order of arrival.
             done = next((name for name, upload in self._uploads.items() if upload.done), None)
             if done is None:
-                raise ApiError(
-                    503,
-                    "too_many_batches",
-                    "As many uploads as this server keeps are still waited for.",
-                    retry_after_s=FULL_RETRY_AFTER_S,
-                )
+                message = "As many uploads as this server keeps are still waited for."
+                wait_s = FULL_RETRY_AFTER_S
+                raise ApiError(503, "too_many_batches", message, retry_after_s=wait_s)
             del self._uploads[done]
 
     def _expire(self) -> None:

@@ -178,8 +178,7 @@ def _group(group_id: str | None, output_topic: str) -> str:
 def _run_until_signal(run: Callable[[], None], stop: Callable[[], None]) -> None:
     """The first signal ends it after the present batch, the second one at once."""
 
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
+    def end(number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.default_int_handler)
         stop()
 

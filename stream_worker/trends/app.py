@@ -59,9 +59,8 @@ GONE_S = 60.0
 class _Changelog(faust.Table[bytes, bytes]):
     """A table that is its changelog only: the book has what would be in it."""
 
-    def partition_for_key(self, key: object) -> int:
+    def partition_for_key(self, _: object) -> int:
         """Where a key's changes go: a batch of records has no partition to take it from."""
-        del key
         return 0
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
@@ -71,8 +70,8 @@ class _Changelog(faust.Table[bytes, bytes]):
         del default
         self.on_key_del(key)
 
-    def apply_changelog_batch(self, batch: object) -> None:
-        del batch
+    def apply_changelog_batch(self, _: object) -> None:
+        """Keep nothing."""
 
 
 class Trends:

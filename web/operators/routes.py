@@ -95,8 +95,8 @@ class Filter:
     def parameters(self, **changes: str) -> dict[str, str]:
         """The address's parameters of this filter with some of them changed."""
         own = {"code": self.code, "source": self.source, "since": self.since}
-        own["state"] = "waiting" if self.waiting else ""
-        return {name: value for name, value in {**own, **changes}.items() if value}
+        own |= {"state": "waiting" if self.waiting else "", **changes}
+        return {name: value for name, value in own.items() if value}
 
     def words(self) -> str:
         """The same for people, and for the log."""
