@@ -19,15 +19,12 @@ from sentiment import logs
 class Size(NamedTuple):
     """How much is measured; a quick run says the same less sharply."""
 
-    # By the name of the texts.
     events: dict[str, int]
     # Of the worker, each between two copy loops.
     rounds: int
     # A candidate is measured for this long, not until it is through.
     longest_s: float
-    # The backlogs that peers work on.
     peers: tuple[str, ...]
-    # Of the steady load.
     load_s: float
     singles: int
     starts: int

@@ -255,7 +255,7 @@ def pace(first: Sample, last: Sample) -> Pace:
 
 
 def watch(done: Done, total: int, longest_s: float, look: Callable[[int], Sample]) -> Pace:
-    """How fast all was done, or as much as was in time; a `TimeoutError` if nothing (more) was."""
+    """How fast all was done, or what was in time; a `TimeoutError` if nothing was, or no more."""
     began = time.monotonic()
     while not (count := done()):
         if time.monotonic() - began > START_S:

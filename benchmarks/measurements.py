@@ -177,7 +177,6 @@ def start(place: Bench, texts: Sequence[str], times: int) -> Figures:
     return {"seconds": statistics.median(runs), "runs": runs}
 
 
-# Texts that the load of a latency goes through over and over.
 TEXTS = 5000
 # In the first seconds the broker's Java compiles what it does most.
 WARM_S = 2.0

@@ -28,7 +28,6 @@ OVER_PEERS = {
 # A worker's memory is flat when it grows by no more than this from a tenth of the events to all.
 FLAT = 1.05
 
-# What `make bench` wrote as JSON.
 Report = Mapping[str, Any]
 
 
@@ -113,7 +112,6 @@ def over(texts: Mapping[str, Any], name: str) -> float | None:
     return ratio
 
 
-# A million texts a day, a billion, and a hundred billion.
 DAYS = (1e6, 1e9, 1e11)
 GUARANTEES = {peer.name: peer.guarantee for peer in PEERS}
 

@@ -32,7 +32,6 @@ from sentiment.wire import TextEvent, decode_explanation
 # What explanations cost: the model alone, and the worker's steps, `classify`, with and without
 # them. What Kafka takes for the longer results comes on top.
 
-# Of texts, or of records.
 Batches = Sequence[Any]
 Work = Callable[[Any], object]
 # Above the longest made text.
@@ -79,7 +78,6 @@ def _record(number: int, text: str) -> Message:
 
 
 BATCH, BATCHES = 1000, 10
-# Words of a film review and of a tweet.
 LENGTHS = {LONG: events.LENGTHS[LONG], "20-word texts": 20}
 ROUNDS = 3
 # A batch of single texts would take scikit-learn seconds; VADER is as slow for each as for many.

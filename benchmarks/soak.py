@@ -16,8 +16,6 @@ from benchmarks import bench, events
 from benchmarks.bench import SHORT, Bench, say
 from sentiment import logs
 
-# Whether anything of a process grows, from samples of it.
-
 # What memory may grow by in an hour, as a share: the allocator's own unrest is below it.
 GROWTH = 0.05
 # Threads and files that come and go: a probe's connection, a refreshed connection to a broker.

@@ -83,8 +83,6 @@ def tail(log: Path) -> str:
     return "\n".join(lines[-TAIL_LINES:])
 
 
-# Ctrl-C and SIGTERM while parts are being started, while they run, and while they end.
-
 # After so long it is seen again whether an import has ended.
 AGAIN_S = 0.05
 
@@ -150,8 +148,6 @@ def require_free_port(port: int, option: str = "--port") -> None:
                 + (", or stop that program." if taken else "."),
             ) from None
 
-
-# The folder that a local Kafka keeps its data in: one owner, room enough, one shape.
 
 # Kafka's own files take a few; the rest is for what is sent. Below it, brokers die in mid-work.
 FREE_MB = 200

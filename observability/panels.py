@@ -9,7 +9,6 @@ from sentiment import apps
 
 Kind = Literal["timeseries", "stat", "heatmap", "table"]
 
-# Grafana's grid.
 WIDTH = 24
 # Grafana 11's; later ones bring it up to their own when they load it.
 SCHEMA = 39
@@ -30,7 +29,6 @@ class Panel:
     description: str
     # PromQL by legend, which may name labels, as in `{{instance}}`.
     queries: Mapping[str, str]
-    # Grafana's name of it.
     unit: str = "short"
     width: int = 8
     kind: Kind = "timeseries"
@@ -40,7 +38,6 @@ class Panel:
     most: float | None = None
     # Whether the series add up to something.
     stack: bool = False
-    # By legend.
     colors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -265,8 +262,6 @@ def _mark(name: str, query: str) -> dict[str, Any]:
     }
 
 
-# Which series an expression of PromQL names, held against the table of metrics.
-
 # What Prometheus adds to every series when it scrapes one.
 ADDED = {"job", "instance"}
 WORDS = "and or unless bool offset by without on ignoring inf nan"
@@ -325,8 +320,6 @@ def narrowed(expression: str, matchers: dict[str, str]) -> str:
     names = "|".join(sorted(STORED, key=len, reverse=True))
     return re.sub(rf"\b({names})\b(?:\{{([^}}]*)\}})?", narrow, expression)
 
-
-# The shapes that most expressions of the dashboards have.
 
 # Grafana's own: at least four scrapes, so that a rate never lacks a sample.
 WINDOW = "$__rate_interval"

@@ -302,9 +302,6 @@ class Pacer:
         return wait if wait >= self.MIN_SLEEP_S else 0.0
 
 
-# From files to events: where texts come from, and what stands where in a row.
-
-
 class Source:
     """One file, or standard input (`-`); `auto` goes by the name's ending, else an `InputError`."""
 

@@ -16,8 +16,6 @@ from sentiment.model.scorer import THRESHOLD
 from sentiment.registry.registry import LoadedModel
 from stream_worker import metrics
 
-# Figures of one model's latest texts, compared with its reference.
-
 # Added to each bin, in texts: an empty one would make the index infinite. Jeffreys' prior.
 _EMPTY = 0.5
 

@@ -24,7 +24,6 @@ STOP_TIMEOUT_S = 1.0
 # may fail. Every rate and sum keeps what was read.
 SERIES_KEPT_S = 600.0
 
-# What the log says for each reason, besides the sentence.
 EVENTS = {
     "unavailable": "registry does not answer",
     "denied": "registry refuses us",
@@ -59,7 +58,6 @@ class ServedModels:
         self._champion = _Followed("champion", registry)
         self._champion.serve(registry.cached() or registry.load_champion())
         self._challenger = _Followed("challenger", challenger) if challenger else None
-        # Versions that serve no more, and since when.
         self._retired: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="served-models", daemon=True)

@@ -27,9 +27,8 @@ class Traces:
         self._open: list[Span] = []
 
     def begin(self, batch: Batch, pieces: Sequence[Piece]) -> None:
-        """Begin a batch's spans, as of its first read; results, no dead letters, carry them."""
+        """Begin the spans of a batch at its first read; its traced results carry them on."""
         began_ns = pieces[0].decoded.read_ns
-        # The numbers of outputs whose events are traced, with the contexts of these.
         contexts = ((number, sampled(out.headers)) for number, out in enumerate(batch.outputs))
         traced = list(islice(((number, one) for number, one in contexts if one), MOST))
         if not traced:

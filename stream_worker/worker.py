@@ -80,7 +80,10 @@ LATE_S = 30.0
 
 
 class _Commit(NamedTuple):
-    """A commit of a batch and what expired before it, or of offsets; late, it is lost."""
+    """A commit that is under way: of a batch, and of what expired before it; or of offsets alone.
+
+    It began at a time of the monotonic clock, and past its deadline it never comes back.
+    """
 
     batch: Batch | None
     expired: list[Expired]
@@ -303,7 +306,7 @@ class Worker:
             self._transactions.commit(offsets, group)
 
     def _settle(self) -> None:
-        """Wait for the commit in flight, if any, and count its batch."""
+        """Wait for the commit in flight, if any, and count its batch; a `WorkerError` if it is lost."""
         commit = self._in_flight
         if commit is None:
             return
@@ -429,7 +432,7 @@ class Worker:
             self._begin_commit(None, [], offsets)
 
     def _skip(self, batch: Unreadable) -> None:
-        """Pass over a batch that can't be read, by a dead letter: `WORKER_SKIP_BATCHES` says so."""
+        """Commit the offset behind an unreadable batch, with a dead letter: `WORKER_SKIP_BATCHES`."""
         topic, partition, first, last, _ = batch
         # The setting names its end.
         assert last is not None  # noqa: S101

@@ -74,8 +74,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
-# The chart's table of values, and the names of settings in its schema.
-
 # Set by the chart itself from values of its own: set otherwise, they would be one thing in the app
 # and another in ports, probes, volumes or rights.
 OWN = frozenset(
@@ -172,9 +170,6 @@ def _laid_out(value: Any, depth: int = 0) -> str:  # noqa: ANN401 - what JSON ha
         items = [f"{json.dumps(key)}: {_laid_out(v, depth + 1)}" for key, v in value.items()]
         begin, end = "{", "}"
     return f"{begin}\n" + ",\n".join(space + item for item in items) + f"\n{'  ' * depth}{end}"
-
-
-# The rights of each part where a cluster has ACLs.
 
 
 class Grant(NamedTuple):

@@ -28,7 +28,7 @@ REFUSED = "sentiment.refused"
 
 
 class Keys:
-    """The keys that are set; only their digests are kept. Sending is `needed` one where any is."""
+    """The keys that are set, of which only digests are kept; `needed`: there are some."""
 
     def __init__(self, settings: WebSettings) -> None:
         keys = re.split(r"[\s,]+", settings.api_keys.get_secret_value())

@@ -28,7 +28,6 @@ from web.inbox import Inbox
 from web.parsing import parse, trace
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# What a newly opened feed shows at once.
 FIRST = 20
 OPPOSITE: dict[wire.Sentiment, wire.Sentiment] = {"positive": "negative", "negative": "positive"}
 

@@ -69,7 +69,6 @@ class Feed:
 
     def __init__(self, sentiment: str, source: str, left: Callable[["Feed"], None]) -> None:
         self._key = (source, sentiment)
-        # Called when its reader has gone.
         self.leave = partial(left, self)
         self._lock = threading.Lock()
         self._results: deque[SentimentResult] = deque(maxlen=QUEUE)
@@ -223,7 +222,6 @@ class Failure(Struct, frozen=True, gc=False):
     input: Input
 
 
-# Digest of the token that shows an explanation, and that as JSON.
 Explained = tuple[bytes, bytes]
 Outcome = SentimentResult | Failure
 

@@ -43,7 +43,6 @@ TYPES: dict[str, Format] = {
     "application/jsonl": "jsonl",
 }
 FORM = "multipart/form-data"
-# The name of the file in a form.
 FIELD = "file"
 COLUMN = "text"
 # Refused lines, or columns, that one answer names: who has more of them has one mistake many times.

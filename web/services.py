@@ -22,7 +22,7 @@ _KEY = "sentiment"
 
 @dataclass(frozen=True)
 class Services:
-    """What is behind one app, until `start` idle; `held` are the requests that stay open."""
+    """What is behind one app, idle until `start`; `held` are the requests that stay open."""
 
     settings: Settings
     outbox: Outbox

@@ -206,8 +206,6 @@ def _compared(
     return figures
 
 
-# What a person reads at the end of a replay and of a comparison.
-
 # As many sources as a screen shows; `--json` has all of them.
 SOURCES_SHOWN = 10
 

@@ -156,8 +156,6 @@ def time_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-# The replay's own group: it keeps offsets, and is never joined.
-
 # Every command that asks for a replay finds it by its output topic.
 PREFIX = "sentiment-replay-"
 # Until the brokers, as while they start, are asked again.

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import click
@@ -196,35 +197,28 @@ def _place(value: bytes, topic: str, marks: dict[int, Mark]) -> wire.Input | Non
     return result.input if ours else None
 
 
+@dataclass
 class Replay:
     """A replay that has begun, with marks never ahead of what is committed; `stop` ends it."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what `begin` has settled
-        self,
-        settings: Settings,
-        order: Order,
-        offsets: Offsets,
-        model: LoadedModel,
-        transactions: Transactions,
-        marks: dict[int, Mark],
-    ) -> None:
-        self._settings = settings
-        self._topics = settings.topics.replace(results=order.output)
-        self._order = order
-        self._offsets = offsets
-        self._model = model
-        self._transactions = transactions
-        self._progress = Progress(
-            sum(mark.end - mark.start for mark in marks.values()), _done(marks)
-        )
+    settings: Settings
+    order: Order
+    offsets: Offsets
+    model: LoadedModel
+    transactions: Transactions
+    marks: dict[int, Mark]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._topics = self.settings.topics.replace(results=self.order.output)
+        events = sum(mark.end - mark.start for mark in self.marks.values())
+        self._progress = Progress(events, _done(self.marks))
         self._aborts = 0
-        self.marks = marks
-        self.stop = threading.Event()
 
     def run(self) -> None:
         """Go on until all is done or `stop` is set; what is committed stays, whatever is raised."""
         try:
-            with _fencing_told(self._order.output):
+            with _fencing_told(self.order.output):
                 while left := [p for p, mark in self.marks.items() if mark.next < mark.end]:
                     if self.stop.is_set():
                         return
@@ -239,7 +233,7 @@ class Replay:
                 self._read(partition)
             except errors.TopicError:
                 # Brokers that have just started may not know yet what there is.
-                topics.require(self._settings, self._settings.topics.events)
+                topics.require(self.settings, self.settings.topics.events)
                 raise
         except AbortedError as error:
             self._aborts += not error.passing
@@ -252,8 +246,8 @@ class Replay:
         self._rewind(trouble)
 
     def _rewind(self, trouble: str) -> None:
-        """Go on at the committed offsets; a `TransactionError`: too many aborts in a row."""
-        limit = self._settings.worker.max_consecutive_aborts
+        """Wait until brokers tell the committed offsets, which tell the truth, and go on there."""
+        limit = self.settings.worker.max_consecutive_aborts
         if self._aborts >= limit:
             raise errors.TransactionError(
                 f"{limit} transactions in a row were aborted; the log has each reason.",
@@ -266,8 +260,8 @@ class Replay:
                 log.warning("waiting for Kafka", reason=trouble)
                 told = trouble
             try:
-                self._transactions.prepare()
-                marks = self._offsets.load()
+                self.transactions.prepare()
+                marks = self.offsets.load()
             except errors.UnreachableError as error:
                 trouble = error.message
             except KafkaException as error:
@@ -278,7 +272,7 @@ class Replay:
             return
         if marks.keys() != self.marks.keys():
             raise errors.WorkerError(
-                f"Somebody deleted offsets of group {self._order.group_id!r}.",
+                f"Somebody deleted offsets of group {self.order.group_id!r}.",
                 "Delete the output topic and begin again.",
             )
         self.marks = marks
@@ -286,11 +280,11 @@ class Replay:
     def _read(self, partition: int) -> None:
         """Replay one partition from its mark on; a `TopicError`: events were deleted since."""
         mark = self.marks[partition]
-        most, rate = self._settings.worker.max_batch, self._order.rate
+        most, rate = self.settings.worker.max_batch, self.order.rate
         if rate:
             most = min(most, max(1, int(rate / BATCHES_PER_S)))
         topic = self._topics.events
-        with TopicReader(self._settings.kafka, topic, {partition: mark.next}) as reader:
+        with TopicReader(self.settings.kafka, topic, {partition: mark.next}) as reader:
             progress_at = time.monotonic()
             while mark.next < mark.end and not self.stop.is_set():
                 began = time.monotonic()
@@ -309,14 +303,14 @@ class Replay:
                     self.stop.wait(max(0.0, began + len(records) / rate - time.monotonic()))
 
     def _commit(self, partition: int, records: Sequence[Message], reached: int) -> Mark:
-        if self._transactions.prepare():
+        if self.transactions.prepare():
             # Another replay may have had our transactional id meanwhile.
             raise AbortedError("a new producer begins", passing=True)
         results, codes, tombstones = [], Counter[str](), 0
         if records:
-            worker = self._settings.worker
+            worker = self.settings.worker
             batch = classify(
-                records, self._model, self._topics, worker.max_event_bytes, worker.explain
+                records, self.model, self._topics, worker.max_event_bytes, worker.explain
             )
             results = [out for out in batch.outputs if out.topic == self._topics.results]
             # The live dead letters have these events already: here they are only counted.
@@ -324,11 +318,11 @@ class Replay:
             tombstones = sum(tally.tombstones for tally in batch.tallies.values())
         mark = self.marks[partition].advanced(reached, len(results), tombstones, codes)
         marks = self.marks | {partition: mark}
-        self._transactions.publish(results)
+        self.transactions.publish(results)
         # All of them: brokers forget what nobody commits for a week, and some replays are slow.
-        self._transactions.commit(
+        self.transactions.commit(
             [each.committed(self._topics.events, number) for number, each in marks.items()],
-            self._offsets.group(),
+            self.offsets.group(),
         )
         self._aborts = 0
         self.marks = marks

@@ -193,8 +193,6 @@ def _key(trend: Trend) -> bytes:
     return (key if trend.source is None else f"{key}:{trend.source}").encode()
 
 
-# The trends as JSON, served by Faust's own web server.
-
 # What is shown where nothing is asked for: as many windows as a chart has points.
 SHOWN = 60
 # Versions with series of labels, four each: champion, challenger, and what they are compared with.
@@ -263,9 +261,6 @@ def _number(query: dict[str, str], name: str, default: float) -> float:
 def _json(view: View, value: object, status: int = 200) -> Response:
     body = msgspec.json.format(encode(value), indent=0)
     return view.bytes(body, content_type="application/json", status=status)
-
-
-# The process: what has to be there first, and Faust's worker around the app.
 
 
 class _Worker(faust.Worker):

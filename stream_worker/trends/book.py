@@ -15,7 +15,6 @@ from sentiment.classify.tallies import MAX_BYTES, OTHER_SOURCE, row_bytes
 # windows of 500, is 125 MB. Beside 100 MB of a process with nothing, and as much again of records
 # in hand and labels, it stays below the chart's 512 MiB.
 
-# Stands for all versions beyond the bound.
 OTHER_VERSION = OTHER_SOURCE
 # In all windows together: each is a record for every window that changes, and a line of /sources.
 MAX_SOURCES = 1000
@@ -113,7 +112,7 @@ _Total = Annotated[int, Meta(ge=0, le=MAX_TOTAL)]
 
 
 class Row(Struct, array_like=True):
-    """What one source (empty: none) had of one version's answers, or while it served; in ms."""
+    """What one source (empty: none) had of one version's answers, or while it served."""
 
     source: str
     version: str
@@ -134,7 +133,7 @@ class Row(Struct, array_like=True):
 
 
 class Window(Struct, array_like=True):
-    """What a window holds up to an offset of its input partition, whose cluster it names or not."""
+    """What a window holds up to an offset of its input partition; older ones lack its cluster."""
 
     next_offset: Annotated[int, Meta(ge=0, le=wire.MAX_OFFSET)] = 0
     rows: list[Row] = []
@@ -146,7 +145,7 @@ class Window(Struct, array_like=True):
         names: Names,
         others: int,
     ) -> None:
-        """Add counts by source and version; the windows of this length have so many other rows."""
+        """Add counts by source and version; `others`: rows of the length's other windows."""
         rows = {(row.source, row.version): row for row in self.rows}
         taken: int | None = None
         for source, version, count in counts:
@@ -196,7 +195,6 @@ def is_kept(size_s: int, start: int, now: float) -> bool:
     return start + size_s + KEPT_S[size_s] > now and start < now + AHEAD_S
 
 
-# Stands for all sources together.
 ALL = None
 Span = tuple[int, int]
 # Windows of all lengths: those of 39 input partitions with events at all times. With more of them,
@@ -232,7 +230,6 @@ class Book:
         self._changed: set[Key] = set()
         self._gone: set[Key] = set()
         self._names = Names()
-        # By the length of their windows.
         self._rows: Counter[int] = Counter()
 
     def recall(self, key: bytes, value: bytes | None) -> None:
@@ -261,7 +258,7 @@ class Book:
         self._changed.update(self._windows)
 
     def merge(self, tallies: Iterable[wire.Tally], now: float) -> int:
-        """Add tallies to windows, once each; returns how many events are too old or too early."""
+        """Add tallies to windows, once each; returns events that are too old or too far ahead."""
         left_out = 0
         for tally in tallies:
             for key, counts in parts(tally).items():

@@ -157,7 +157,6 @@ class _CommittedConsumer(driver.Consumer):
         super().__init__(*arguments, **named)
         self._hand_over = self.callback
         self.callback = self._take
-        # By partition, what is being handed over.
         self._waiting: dict[TP, list[Message]] = {}
 
     def _take(self, message: Message) -> Coroutine[None, None, None]:

@@ -36,7 +36,6 @@ from web.settings import OperatorsSettings
 TRIES = parse("5/minute")
 # When the next try may succeed, at the latest; in seconds.
 RETRY_AFTER_S = 60
-# Those who have the token share one name.
 TOKEN_NAME = "token"  # noqa: S105 - a name, no secret
 # Longer than any name that a proxy gives; the log stays readable.
 MAX_NAME = 200
@@ -46,7 +45,6 @@ OPEN = {"operators.ask", "operators.enter"}
 BEARER = "Bearer "
 # A working day: whoever logged in in the morning need not do so again.
 LIFETIME_S = 8 * 60 * 60
-# The form's field of the token against forged forms.
 FIELD = "csrf_token"
 _KEY = "operators.logins"
 

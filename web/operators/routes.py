@@ -41,7 +41,6 @@ ROWS = 50
 # Ours are twelve, but whoever may write to the topic makes up others: a count for each.
 MAX_CODES = 100
 OTHER = "(other)"
-# A list's line; the rest is one click away.
 MAX_TEXT = 200
 # Of each header, key and error: enough to know it by.
 MAX_HEADER = 400
@@ -51,13 +50,11 @@ CONNECT_S = 5.0
 SENT_BACK_S = 5.0
 # Some hundred thousand of them are counted by then; whoever has more uses the command.
 COUNT_S = 20.0
-# After which a page that shows a run is loaded again.
 REFRESH_S = 2
 # What a person compares; the registry's own page and `sentiment models` have all.
 VERSIONS = 20
 # A person waits no longer for a page.
 REGISTRY_S = 6.0
-# Of an address such as models:/sentiment@champion.
 NAME = re.compile(r"models:/([^/@]+)")
 
 
