@@ -306,7 +306,7 @@ class Worker:
             self._transactions.commit(offsets, group)
 
     def _settle(self) -> None:
-        """Wait for the commit in flight, if any, and count its batch; a `WorkerError` if it is lost."""
+        """Wait for the commit in flight, if any, and count its batch; a `WorkerError` if lost."""
         commit = self._in_flight
         if commit is None:
             return
@@ -432,7 +432,7 @@ class Worker:
             self._begin_commit(None, [], offsets)
 
     def _skip(self, batch: Unreadable) -> None:
-        """Commit the offset behind an unreadable batch, with a dead letter: `WORKER_SKIP_BATCHES`."""
+        """Commit past an unreadable batch, with a dead letter: `WORKER_SKIP_BATCHES` names it."""
         topic, partition, first, last, _ = batch
         # The setting names its end.
         assert last is not None  # noqa: S101
