@@ -130,12 +130,10 @@ def _listed(settings: Settings, chosen: Filter) -> tuple[list[dict[str, Any]], d
                 continue
             matching += 1
             key = (dead_letter.timestamp_ms, dead_letter.partition, dead_letter.offset)
-            if len(kept) < KEPT:
-                heapq.heappush(kept, (*key, _row(dead_letter, redriven=redriven)))
-            elif key > kept[0][:3]:
-                heapq.heapreplace(kept, (*key, _row(dead_letter, redriven=redriven)))
+            keep = heapq.heappush if len(kept) < KEPT else heapq.heappushpop
+            keep(kept, (*key, _row(dead_letter, redriven=redriven)))
         passed_over = scan.passed_over
-    rows = [row for *_, row in sorted(kept, key=lambda item: item[:3], reverse=True)]
+    rows = [row for *_, row in sorted(kept, reverse=True)]
     both = {
         code: {"waiting": waiting[code], "redriven": sent_back[code]}
         for code, _ in (waiting + sent_back).most_common()
