@@ -4,8 +4,8 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.bench import say
 from local import jars
@@ -17,8 +17,7 @@ PEERS_FOLDER = Path(__file__).parent / "peers"
 SPARK = ("--master", "local[2]", "--conf", "spark.ui.enabled=false")
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(NamedTuple):
     """One way of doing the job in another stream processor.
 
     Its environment is that of `requirements/peers/NAME.txt`; `how` is how it asks the model, in the
@@ -51,8 +50,7 @@ PEERS = (
 NAMES = tuple(dict.fromkeys(peer.environment for peer in PEERS))
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A peer whose environment is there."""
 
     peer: Peer

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sentiment.errors import SetupError
 
@@ -29,8 +29,7 @@ TIMEOUT_S = 20
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Jar:
+class Jar(NamedTuple):
     """One line of the lock."""
 
     sha256: str

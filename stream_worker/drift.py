@@ -95,12 +95,7 @@ LONGEST_S = 1800.0
 _GAUGES: dict[str, Gauge] = {
     name: getattr(metrics, f"DRIFT_{name.upper()}") for name in Figures._fields
 }
-_ALL = (
-    *_GAUGES.values(),
-    metrics.DRIFT_WINDOW_TEXTS,
-    metrics.DRIFT_REFERENCE_POSITIVE_SHARE,
-    metrics.DRIFT_REFERENCE_UNKNOWN_TOKEN_SHARE,
-)
+_ALL = [gauge for name, gauge in vars(metrics).items() if name.startswith("DRIFT_")]
 
 
 class Watch:

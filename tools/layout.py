@@ -61,7 +61,8 @@ def main(arguments: list[str]) -> int:
 
 def _importers(paths: list[Path]) -> dict[Path, set[Path]]:
     """For each module the others that import it, wherever in their code."""
-    modules = {_dotted(path): path for path in paths}
+    dotted = (".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths)
+    modules = dict(zip(dotted, paths, strict=True))
     found: dict[Path, set[Path]] = defaultdict(set)
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -76,10 +77,6 @@ def _importers(paths: list[Path]) -> dict[Path, set[Path]]:
                 if (target := modules.get(name)) and target != path:
                     found[target].add(path)
     return found
-
-
-def _dotted(path: Path) -> str:
-    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
 if __name__ == "__main__":

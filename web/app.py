@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> Flask:
     # First, so that what is refused has its name and is counted.
     app.before_request(_begin)
     app.after_request(_finish)
-    app.teardown_request(_end)
+    app.teardown_request(lambda _: structlog.contextvars.clear_contextvars())
     access.install(app, own, shared.keys)
     for part in (api, upload_routes, openapi, trends, probes):
         app.register_blueprint(part)
@@ -144,10 +144,6 @@ def _finish(answer: Response) -> Response:
     if request.path.startswith("/api/"):
         answer.headers.setdefault("Cache-Control", "no-store")
     return answer
-
-
-def _end(_: BaseException | None) -> None:
-    structlog.contextvars.clear_contextvars()
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:

@@ -62,7 +62,14 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     settings.use(own)
     # Read here, so that a wrong one ends the command with its sentence.
     _ = settings.of(OperatorsSettings)
-    listener = _listener(own.host, own.port)
+    family = socket.AF_INET6 if ":" in own.host else socket.AF_INET
+    try:
+        listener = socket.create_server((own.host, own.port), family=family, backlog=2048)
+    except OSError as error:
+        raise SetupError(
+            f"Port {own.port} on {own.host} can't be opened: {os.strerror(error.errno or 0)}.",
+            "Stop the program that has it, or choose another with --port or WEB_PORT.",
+        ) from None
     # Requests that wait for a thread are no news; those that wait too long are refused.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -88,14 +95,3 @@ def web(bootstrap_servers: str | None, host: str | None, port: int | None) -> No
     log.info("listening", host=own.host, port=own.port)
     server.run_until(ended.is_set, GRACE_S)
     closing.join(CLOSE_S)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SetupError(
-            f"Port {port} on {host} can't be opened: {os.strerror(error.errno or 0)}.",
-            "Stop the program that has it, or choose another with --port or WEB_PORT.",
-        ) from None

@@ -6,8 +6,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -132,8 +131,7 @@ class RefusedLine(Struct, frozen=True):
     message: str
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """An upload's lines but empty ones, by number; encoded, for objects take more memory."""
 
     events: dict[int, bytes]

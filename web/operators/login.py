@@ -13,9 +13,8 @@ import hmac
 import secrets
 import threading
 import time
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
@@ -51,8 +50,7 @@ _KEY = "operators.logins"
 log = logs.get(__name__)
 
 
-@dataclass(frozen=True)
-class Operator:
+class Operator(NamedTuple):
     """Somebody who may be here, and how we know: a cookie of ours, the token, or the proxy."""
 
     name: str
