@@ -6,14 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Self
 
 import click
-from confluent_kafka import Message
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -50,7 +48,8 @@ READ_S = 0.02
 WIDTH = 78
 
 
-class Options(NamedTuple):
+@dataclass(frozen=True)
+class Options:
     """What the user asked for; see the command's help."""
 
     data_dir: Path
@@ -64,34 +63,38 @@ class Options(NamedTuple):
 
 
 def run(options: Options) -> int:
-    """Run the demo; the exit code is 0 when nothing is missing or doubled, else 1."""
+    """Run the demo; the exit code is 0 when nothing is missing or doubled, else 1.
+
+    Raises:
+        SentimentError: What could not be started, or ended by itself.
+    """
     console = Console(stderr=True)
     stopping = Stopping()
     ledger = Ledger()
-    say = partial(console.print, highlight=False)
-    with ExitStack() as stack:
-        parts = _Parts(options, say)
-        parts.start(stack)
+    with _Parts(options, lambda what: console.print(what, highlight=False)) as parts:
         stopping.everything_runs()
         # Before anything is sent, so that nothing is missed.
-        names, kafka = parts.settings.topics, parts.settings.kafka
-        takers = (names.results, ledger.saw_result), (names.dead_letters, ledger.saw_dead_letter)
-        ways = [(stack.enter_context(TopicReader(kafka, name, "end")), saw) for name, saw in takers]
+        reading = _Reading(parts.settings, ledger)
         with Traffic(parts.settings, ledger, options.rate) as traffic:
-            _follow(parts, ledger, ways, stopping, console)
+            _follow(parts, ledger, reading, stopping, console)
             console.print("Stopping …")
             traffic.finish()
-        _drain(parts, ledger, ways, stopping)
+        _drain(parts, ledger, reading, stopping)
+        reading.close()
     _tell(ledger, as_json=options.as_json)
     return 0 if ledger.open == 0 and ledger.duplicates == 0 and ledger.results > 0 else 1
 
 
 class _Parts:
-    """All parts, each started when what it needs is there; stopped with the block, in reverse."""
+    """Kafka, registry, worker, trends and page, each started as soon as what it needs is there.
+
+    Stopped with the block in the reverse order.
+    """
 
     def __init__(self, options: Options, say: Say) -> None:
         self.options = options
         self._say = say
+        self._stack = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._broker: LocalKafka | None = None
         self.page = f"http://{HOST}:{options.port}"
@@ -99,7 +102,16 @@ class _Parts:
         self.metrics = f"http://{HOST}:{self._worker_port}/metrics"
         self.settings = Settings()
 
-    def start(self, stack: ExitStack) -> None:
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
         options = self.options
         require_free_port(options.port)
         if not options.bootstrap_servers and options.kafka_port:
@@ -111,12 +123,14 @@ class _Parts:
         os.environ.pop("MLFLOW_REGISTRY_URI", None)
         # With the registry: a copy of another registry's model must not serve for this one's.
         os.environ["MODEL_CACHE_DIR"] = str(options.data_dir / "models")
-        published = _publishing(os.environ["MLFLOW_TRACKING_URI"])
+        registry = _Publishing(os.environ["MLFLOW_TRACKING_URI"])
+        registry.start()
         if options.bootstrap_servers:
             address = options.bootstrap_servers
         else:
             self._say("Starting Apache Kafka …")
-            folder, cache = options.data_dir / "kafka", LocalSettings().cache_dir
+            cache = LocalSettings().cache_dir
+            folder = options.data_dir / "kafka"
             broker = LocalKafka(folder, cache, self._say, port=options.kafka_port)
             self._broker = stack.enter_context(broker)
             address = broker.bootstrap_servers
@@ -129,7 +143,7 @@ class _Parts:
         os.environ["WEB_TRENDS_URL"] = f"http://{HOST}:{trends_port}"
         self._say("Starting the page …")
         self._run("web", "--port", str(options.port))
-        published()
+        registry.wait()
         self._say("Starting the worker …")
         self._run("worker", "--http-port", str(self._worker_port))
         self._run("trends", "--http-port", str(trends_port))
@@ -153,50 +167,69 @@ class _Parts:
                 )
 
     def stop_processes(self) -> None:
+        """Stop worker, trends and page; Kafka runs on until the end of the block."""
         process.stop(list(self._processes.values()), STOP_S)
 
 
-def _publishing(tracking_uri: str) -> Callable[[], None]:
-    """Put the bundled model into the registry while Kafka starts; returns a wait for it."""
-    errors: list[Exception] = []
+class _Publishing(threading.Thread):
+    """Puts the bundled model into the registry while Kafka starts."""
 
-    def publish() -> None:
+    def __init__(self, tracking_uri: str) -> None:
+        super().__init__(name="publish", daemon=True)
+        self._tracking_uri = tracking_uri
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """Publish, and keep what goes wrong for `wait`."""
         from sentiment.registry.publish import ensure_published
 
         try:
-            ensure_published(tracking_uri=tracking_uri)
+            ensure_published(tracking_uri=self._tracking_uri)
         except Exception as error:  # noqa: BLE001 - told by the thread that waits
-            errors.append(error)
+            self._error = error
 
-    def wait() -> None:
-        thread.join(PUBLISH_S)
-        if thread.is_alive():
-            raise SetupError(f"The registry at {tracking_uri} took over {PUBLISH_S:.0f} s.")
-        for error in errors:
-            if isinstance(error, SentimentError):
-                raise error
+    def wait(self) -> None:
+        """Wait until the model is in the registry; raises why it isn't."""
+        self.join(PUBLISH_S)
+        if self.is_alive():
+            raise SetupError(f"The registry at {self._tracking_uri} took over {PUBLISH_S:.0f} s.")
+        if isinstance(self._error, SentimentError):
+            raise self._error
+        if self._error is not None:
             raise SetupError(
-                f"The registry at {tracking_uri} can't be set up: {error}.",
+                f"The registry at {self._tracking_uri} can't be set up: {self._error}.",
                 "Is the disk full? Else delete that file and start again.",
-            ) from error
-
-    thread = threading.Thread(target=publish, name="publish", daemon=True)
-    thread.start()
-    return wait
+            ) from self._error
 
 
-Ways = Sequence[tuple[TopicReader, Callable[[Message], None]]]
+class _Reading:
+    """Reads results and dead letters into the ledger."""
 
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        names = settings.topics
+        ways = (names.results, ledger.saw_result), (names.dead_letters, ledger.saw_dead_letter)
+        self._ways = [(TopicReader(settings.kafka, name, "end"), saw) for name, saw in ways]
 
-def _read(ways: Ways, *, rest: bool = False) -> None:
-    """Take in what is there, with a moment's wait, or everything that has been written by now."""
-    for reader, saw in ways:
-        for message in reader.rest() if rest else reader.poll(READ_S):
-            saw(message)
+    def read(self) -> None:
+        """Take in what is there; waits a moment when there is nothing."""
+        for reader, saw in self._ways:
+            for message in reader.poll(READ_S):
+                saw(message)
+
+    def read_rest(self) -> None:
+        """Take in everything that has been written by now."""
+        for reader, saw in self._ways:
+            for message in reader.rest():
+                saw(message)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        for reader, _ in self._ways:
+            reader.close()
 
 
 def _follow(
-    parts: _Parts, ledger: Ledger, ways: Ways, stopping: Stopping, console: Console
+    parts: _Parts, ledger: Ledger, reading: _Reading, stopping: Stopping, console: Console
 ) -> None:
     """Read outcomes and show them until the time is over or somebody stops us."""
     options, settings = parts.options, parts.settings
@@ -224,7 +257,7 @@ def _follow(
                     f"The logs in {options.data_dir} may say why; `sentiment results` shows whether"
                     " a backlog is being worked off.",
                 )
-            _read(ways)
+            reading.read()
             if now - shown < (REFRESH_S if on_terminal else LAG_S):
                 continue
             shown = now
@@ -236,7 +269,7 @@ def _follow(
                 console.print(line(ledger, lag), highlight=False, soft_wrap=True)
 
 
-def _drain(parts: _Parts, ledger: Ledger, ways: Ways, stopping: Stopping) -> None:
+def _drain(parts: _Parts, ledger: Ledger, reading: _Reading, stopping: Stopping) -> None:
     """Read until nothing is open; then, with the worker gone, whatever is there besides."""
     began = time.monotonic()
     while ledger.open:
@@ -244,10 +277,10 @@ def _drain(parts: _Parts, ledger: Ledger, ways: Ways, stopping: Stopping) -> Non
         if time.monotonic() - began > patience_s:
             break
         parts.raise_if_dead()
-        _read(ways)
+        reading.read()
     # Nobody writes any more: a double that is not there now never comes.
     parts.stop_processes()
-    _read(ways, rest=True)
+    reading.read_rest()
 
 
 def _tell(ledger: Ledger, *, as_json: bool) -> None:
