@@ -11,9 +11,11 @@ from confluent_kafka import Consumer, TopicPartition
 
 from sentiment import wire
 from sentiment.kafka import clients
+from sentiment.kafka.lag import LATEST, offsets_at
 from sentiment.settings import Settings
 from sentiment.wire import SentimentResult
 from tests.integration.commands import PATIENCE_S, command, records, sentiment
+from tests.waiting import until
 
 
 class Replays:
@@ -98,9 +100,17 @@ def committed(settings: Settings, group: str) -> list[int]:
 
 
 def ends(settings: Settings) -> list[int]:
-    """The offsets after the last records of the events topic."""
+    """The offsets after the last records of the events topic, once no transaction is open."""
     with _partitions(settings, "ends") as (consumer, parts):
-        return [consumer.get_watermark_offsets(part, PATIENCE_S)[1] for part in parts]
+        numbers = [part.partition for part in parts]
+
+        def found() -> list[int]:
+            last = [consumer.get_watermark_offsets(part, PATIENCE_S)[1] for part in parts]
+            # Marks come a little after a transaction's end.
+            stable = offsets_at(consumer, settings.topics.events, numbers, LATEST, PATIENCE_S)
+            return last if last == list(stable.values()) else []
+
+        return until(found)
 
 
 @contextmanager

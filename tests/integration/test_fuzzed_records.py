@@ -56,7 +56,8 @@ def test_each_record_that_a_broker_takes_is_answered_once(
             taken += count
     assert refused < ROUNDS / 2
     _send_transactions(settings, hostile)
-    # The last word of each partition.
+    ends(settings)
+    # Behind the marks of the transactions: the last record of each partition.
     for partition in range(partitions):
         last = raw_records.batch(raw_records.record(GOOD))
         assert raw_records.send(settings.kafka.bootstrap_servers, topic, partition, last) == 0
