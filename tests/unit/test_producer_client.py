@@ -15,7 +15,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> EventProducer:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
     monkeypatch.setattr("sentiment.kafka.topics.require", lambda *_: None)
     monkeypatch.setattr(producer, "MAX_QUEUED", 3)
-    return EventProducer(timeout_s=1)
+    return EventProducer(timeout_s=0.2)
 
 
 def test_no_broker_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

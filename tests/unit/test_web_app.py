@@ -15,7 +15,7 @@ from sentiment import tracing
 from sentiment.spans import Spans
 from tests.unit.web_apps import NOWHERE, Shown, app
 from tests.waiting import until
-from web import services
+from web import outbox, services
 from web.app import EXAMPLES
 from web.feeds import FOLLOW, Feed
 from web.services import Services
@@ -272,6 +272,7 @@ def test_the_span_of_what_was_not_delivered_is_an_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(tracing, "of", lambda _: Spans(provider))
     # None ever answers here, and what was never there can't go away.
     monkeypatch.setattr(Services, "require_kafka", lambda _: None)
+    monkeypatch.setattr(outbox, "DELIVERY_TIMEOUT_S", 0.5)
     with app(monkeypatch) as page:
         answer = page.test_client().post("/api/events", json={"text": "a", "id": "one"})
     assert answer.status_code == 503

@@ -20,7 +20,7 @@ NOWHERE = "127.0.0.1:1"
 def app(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Flask]:
     """The app with these settings, ended with the block."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
-    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.2")
+    monkeypatch.setenv("KAFKA_CONNECT_TIMEOUT_S", "0.05")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     made = create_app(Settings())
