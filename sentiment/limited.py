@@ -30,8 +30,8 @@ from sentiment.errors import SentimentError, SetupError
 MOST_REASON = 500
 # Of an answer: a reason or a few names.
 _MOST_ANSWER = 65_536
-# A call begins with so many bytes of its length.
-_LENGTH = 4
+# A call begins with so many bytes of its length, and has two descriptors and a few files.
+_LENGTH, _MOST_FILES = 4, 8
 # Pools of threads of the libraries that count.
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -277,7 +277,7 @@ def serve(asked: socket.socket) -> None:
     asked.settimeout(10)
     while True:
         try:
-            length, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, 8)
+            length, descriptors, _, _ = socket.recv_fds(asked, _LENGTH, _MOST_FILES)
             message = b""
             while length and len(message) < int.from_bytes(length):
                 if not (data := asked.recv(int.from_bytes(length) - len(message))):

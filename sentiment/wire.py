@@ -168,8 +168,20 @@ ERROR_MODEL_VERSION = "sentiment.error.model.version"
 # Only where no topic took the dead letter as it was: it has no value and no headers of the event.
 ERROR_VALUE_BYTES = "sentiment.error.value.bytes"
 ERROR_VALUE_SHA256 = "sentiment.error.value.sha256"
-ERROR_HEADERS: frozenset[str] = frozenset(
-    value for name, value in globals().items() if name.startswith("ERROR_")
+ERROR_HEADERS = frozenset(
+    {
+        ERROR_EXCEPTION,
+        ERROR_MESSAGE,
+        ERROR_TOPIC,
+        ERROR_PARTITION,
+        ERROR_OFFSET,
+        ERROR_CODE,
+        ERROR_TIMESTAMP,
+        ERROR_ATTEMPT,
+        ERROR_MODEL_VERSION,
+        ERROR_VALUE_BYTES,
+        ERROR_VALUE_SHA256,
+    }
 )
 
 # Of an event whose sender alone may see its explanation, which the results topic has: a digest of

@@ -93,9 +93,18 @@ MOST_TEXTS = 1000
 LONGEST_S = 1800.0
 
 _GAUGES: dict[str, Gauge] = {
-    name: getattr(metrics, f"DRIFT_{name.upper()}") for name in Figures._fields
+    "score_psi": metrics.DRIFT_SCORE_PSI,
+    "length_psi": metrics.DRIFT_LENGTH_PSI,
+    "positive_share": metrics.DRIFT_POSITIVE_SHARE,
+    "unknown_token_share": metrics.DRIFT_UNKNOWN_TOKEN_SHARE,
+    "repeated_text_share": metrics.DRIFT_REPEATED_TEXT_SHARE,
 }
-_ALL = [gauge for name, gauge in vars(metrics).items() if name.startswith("DRIFT_")]
+_ALL = (
+    *_GAUGES.values(),
+    metrics.DRIFT_WINDOW_TEXTS,
+    metrics.DRIFT_REFERENCE_POSITIVE_SHARE,
+    metrics.DRIFT_REFERENCE_UNKNOWN_TOKEN_SHARE,
+)
 
 
 class Watch:

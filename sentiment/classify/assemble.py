@@ -231,6 +231,10 @@ class _Assembly:
         return batch
 
 
+# Most bytes of a key that a shortened record still has: as much as an event's id.
+SHORT_KEY_BYTES = 256
+
+
 def error_headers(message: Message, error: EventError, model_version: str) -> Headers:
     """The headers of a dead letter: the record's, but for an earlier attempt's, and the error."""
     own = wire.headers_of(message)
@@ -267,8 +271,8 @@ def without_content(dead_letter: Output) -> Output:
 
 
 def short(key: bytes | None) -> bytes | None:
-    """The key of a record that has to be short: none longer than an event's id."""
-    return key if key and len(key) <= 256 else None  # noqa: PLR2004 - as `wire.ShortText`
+    """The key of a record that has to be short."""
+    return key if key and len(key) <= SHORT_KEY_BYTES else None
 
 
 class ShareLimit:

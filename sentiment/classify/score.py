@@ -92,12 +92,11 @@ def answer(decoded: Decoded, models: Models) -> Answers:
     tried = [*canaries, *shadows]
     # Who answers explains: of the shadow, only scores are wanted.
     explained = set(canaries).intersection(asking)
-    scores = _timed(answers, models.challenger, texts, tried, explained)
-    theirs = dict(zip(tried, scores, strict=True))
+    theirs = _by_number(answers, models.challenger, texts, tried, explained)
     # What the challenger has no answer for, the champion answers: a trial costs no event.
     answers.canaries = {i for i in canaries if isinstance(theirs[i], float)}
     rest = [i for i in range(len(texts)) if i not in answers.canaries]
-    ours = dict(zip(rest, _timed(answers, models.champion, texts, rest, asking), strict=True))
+    ours = _by_number(answers, models.champion, texts, rest, asking)
     answers.scores = [theirs[i] if i in answers.canaries else ours[i] for i in range(len(texts))]
     for i in shadows:
         pair = ours[i], theirs[i]
@@ -123,6 +122,18 @@ def _chosen(decoded: Decoded, models: Models) -> tuple[list[int], list[int]]:
     return canaries, shadows
 
 
+def _by_number(
+    answers: Answers,
+    model: LoadedModel,
+    texts: Sequence[str],
+    numbers: Sequence[int],
+    asking: Collection[int],
+) -> dict[int, Score]:
+    """One model's scores of some of the texts, by their numbers."""
+    some = [texts[number] for number in numbers]
+    return dict(zip(numbers, _timed(answers, model, some, numbers, asking), strict=True))
+
+
 def _timed(
     answers: Answers,
     model: LoadedModel,
@@ -130,10 +141,7 @@ def _timed(
     numbers: Sequence[int],
     asking: Collection[int],
 ) -> list[Score]:
-    """One model's scores of the texts with these numbers; the explanations go to the answers."""
-    if not isinstance(numbers, range):
-        # Some of them, in an order of their own.
-        texts = [texts[number] for number in numbers]
+    """One model's scores of texts with these numbers; the explanations go to the answers."""
     began = time.perf_counter()
     if asking:
         scores = _explained(answers, model.scorer, texts, numbers, asking)

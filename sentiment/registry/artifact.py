@@ -52,9 +52,7 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
     found = mlmodel.find(directory)
     if compiled and found.format.compiles and (kept := load(compiled, found.path)):
         return kept
-    # On no disk, where the system has such a file: a full one must not matter.
-    in_memory = hasattr(os, "memfd_create") and os.fdopen(os.memfd_create("model"), "w+b")
-    with in_memory or tempfile.TemporaryFile() as made:
+    with _in_memory() as made:
         number = made.fileno()
         try:
             why_not = limited.run(
@@ -79,6 +77,13 @@ def open_model(directory: Path, compiled: Path | None = None) -> Scorer:
         if compiled:
             save(compiled, found.path, made)
     return scorer
+
+
+def _in_memory() -> BinaryIO:
+    """A file that is on no disk, where the system has such: a full one must not matter."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("model"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def examine(directory: str, number: str) -> str:
